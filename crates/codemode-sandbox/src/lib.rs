@@ -1,0 +1,1 @@
+//! Kernel-enforced sandboxes.

@@ -1,0 +1,1 @@
+//! The executor's face: configuration, authentication, gRPC, HTTP, health.

@@ -1,0 +1,30 @@
+//! The words of the domain, shared by every crate: plain data, no I/O.
+#![forbid(unsafe_code)]
+
+mod error;
+mod id;
+mod isolation;
+mod limits;
+mod outcome;
+mod policy;
+mod report;
+mod size;
+mod suggest;
+mod tool;
+
+pub use error::{ErrorCode, Rejection};
+pub use id::{CorrelationId, ExecutionId, InvalidId};
+pub use isolation::{Isolation, Tier};
+pub use limits::{LimitOverrides, Limits};
+pub use outcome::Outcome;
+pub use policy::{
+    ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy, Policy,
+    PolicyError, PoolPolicy, Problem,
+};
+pub use report::{
+    Artifact, ExecutionFailure, ExecutionReport, OutputStream, ToolCallRecord, ToolCallStatus, Usage, Violation,
+    ViolationSource,
+};
+pub use size::{ByteSize, InvalidByteSize};
+pub use suggest::nearest;
+pub use tool::{ToolFailure, ToolSpec};

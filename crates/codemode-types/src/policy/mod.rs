@@ -1,0 +1,222 @@
+//! The policy: the seeds' YAML blocks as data. See `parse` for how text becomes one and `narrow` for requests.
+
+mod narrow;
+mod parse;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{ByteSize, Limits, Tier};
+
+/// What executed code may do. Every field is enforced by the kernel or the daemon, or refused at start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    pub execution: ExecutionPolicy,
+    pub filesystem: FilesystemPolicy,
+    pub network: NetworkPolicy,
+    pub limits: Limits,
+    pub isolation: IsolationPolicy,
+    pub guest: GuestPolicy,
+    pub pool: PoolPolicy,
+    /// `None`: 2 × cores.
+    pub max_concurrent_executions: Option<u32>,
+    /// Requests that may wait for a free place.
+    pub queue: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecutionPolicy {
+    /// Absent: true exactly when `allowed_commands` names something.
+    pub allow_direct_execution: Option<bool>,
+    pub allowed_commands: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FilesystemPolicy {
+    pub workspace: WorkspacePolicy,
+    pub sandbox: SandboxPolicy,
+    pub outputs: OutputsPolicy,
+    pub tmp: TmpPolicy,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkspacePolicy {
+    /// A host folder; absent: /workspace is empty.
+    pub mount: Option<PathBuf>,
+    pub readonly: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SandboxPolicy {
+    /// `/sandbox`, the guest's own path, means a private tmpfs.
+    pub mount: PathBuf,
+    pub readonly: bool,
+    pub max_size: ByteSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputsPolicy {
+    /// A host folder that files are moved to after each execution; absent: they are listed, then dropped.
+    pub mount: Option<PathBuf>,
+    pub readonly: bool,
+    pub max_size: ByteSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TmpPolicy {
+    pub max_size: ByteSize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    #[default]
+    None,
+    Restricted,
+    All,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkPolicy {
+    pub mode: NetworkMode,
+    pub allowed_domains: Vec<String>,
+    pub blocked_domains: Vec<String>,
+    pub ports: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MinimumTier {
+    /// The best tier found.
+    #[default]
+    None,
+    Container,
+    Full,
+}
+
+impl MinimumTier {
+    pub const fn tier(self) -> Option<Tier> {
+        match self {
+            Self::None => None,
+            Self::Container => Some(Tier::Container),
+            Self::Full => Some(Tier::Full),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationPolicy {
+    pub minimum: MinimumTier,
+    /// Layers for which no substitute is accepted, such as `cgroup`.
+    pub require: Vec<String>,
+    /// Leaves PR_SET_MDWE off, for numba, cffi callbacks and node.
+    pub allow_jit: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuestPolicy {
+    /// Absent: the embedding Python, or python3 on PATH.
+    pub interpreter: Option<PathBuf>,
+    /// Modules the zygote imports once.
+    pub preload: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolPolicy {
+    /// Sandboxes always parked ready.
+    pub min: u32,
+    /// Absent: `max_concurrent_executions`.
+    pub max: Option<u32>,
+}
+
+/// One thing wrong with a policy, named by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted, such as `limits.memory_limit`.
+    pub key: String,
+    pub message: String,
+}
+
+/// Everything wrong with a policy, at once.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{}", problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect::<Vec<_>>().join("\n"))]
+pub struct PolicyError {
+    pub problems: Vec<Problem>,
+}
+
+impl Policy {
+    /// Whether executed code may start programs at all.
+    pub fn direct_execution(&self) -> bool {
+        !self.execution.allowed_commands.is_empty() && self.execution.allow_direct_execution.unwrap_or(true)
+    }
+
+    /// The size of /sandbox: files on tmpfs count against memory, so the memory limit bounds it.
+    pub fn sandbox_size(&self) -> ByteSize {
+        self.filesystem.sandbox.max_size.min(self.limits.memory_limit)
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            execution: ExecutionPolicy::default(),
+            filesystem: FilesystemPolicy::default(),
+            network: NetworkPolicy::default(),
+            limits: Limits::default(),
+            isolation: IsolationPolicy::default(),
+            guest: GuestPolicy::default(),
+            pool: PoolPolicy::default(),
+            max_concurrent_executions: None,
+            queue: 256,
+        }
+    }
+}
+
+impl Default for WorkspacePolicy {
+    fn default() -> Self {
+        Self { mount: None, readonly: true }
+    }
+}
+
+impl Default for SandboxPolicy {
+    fn default() -> Self {
+        Self { mount: "/sandbox".into(), readonly: false, max_size: ByteSize::mib(1024) }
+    }
+}
+
+impl Default for OutputsPolicy {
+    fn default() -> Self {
+        Self { mount: None, readonly: false, max_size: ByteSize::mib(256) }
+    }
+}
+
+impl Default for TmpPolicy {
+    fn default() -> Self {
+        Self { max_size: ByteSize::mib(100) }
+    }
+}
+
+impl Default for NetworkPolicy {
+    fn default() -> Self {
+        Self { mode: NetworkMode::None, allowed_domains: Vec::new(), blocked_domains: Vec::new(), ports: vec![80, 443] }
+    }
+}
+
+impl Default for PoolPolicy {
+    fn default() -> Self {
+        Self { min: 1, max: None }
+    }
+}

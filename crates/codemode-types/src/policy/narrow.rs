@@ -1,0 +1,151 @@
+//! A client's policy is a request to narrow the executor's, never to widen it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Policy, PolicyError, Problem};
+
+impl Policy {
+    /// This policy narrowed by `request`, which has the shape of the YAML file. Only keys that are present count.
+    /// Host folders, interpreter and pool are the executor's own business: naming them neither widens nor narrows.
+    pub fn narrowed(&self, request: &Value) -> Result<Self, PolicyError> {
+        let asked = Self::from_value(request, Path::new("/"))?;
+        let mut narrowing = Narrowing { request, problems: Vec::new() };
+        let mut policy = self.clone();
+        narrowing.execution(&mut policy, &asked);
+        narrowing.network(&mut policy, &asked);
+        narrowing.filesystem(&mut policy, &asked);
+        narrowing.limits(&mut policy, &asked);
+        narrowing.isolation(&mut policy, &asked);
+        match narrowing.problems.is_empty() {
+            true => Ok(policy),
+            false => Err(PolicyError { problems: narrowing.problems }),
+        }
+    }
+}
+
+struct Narrowing<'a> {
+    request: &'a Value,
+    problems: Vec<Problem>,
+}
+
+impl Narrowing<'_> {
+    fn present(&self, key: &str) -> bool {
+        key.split('.').try_fold(self.request, |value, name| value.get(name)).is_some_and(|value| !value.is_null())
+    }
+
+    fn wider(&mut self, key: &str, message: String) {
+        self.problems.push(Problem { key: key.into(), message });
+    }
+
+    /// Takes `asked` where the key is present and not above what holds.
+    fn lower<T: PartialOrd + Clone + std::fmt::Debug>(&mut self, key: &str, slot: &mut T, asked: &T) {
+        if !self.present(key) {
+            return;
+        }
+        match *asked <= *slot {
+            true => *slot = asked.clone(),
+            false => self.wider(key, format!("{asked:?} is wider than this executor's {slot:?}")),
+        }
+    }
+
+    fn execution(&mut self, policy: &mut Policy, asked: &Policy) {
+        if self.present("execution.allowed_commands") {
+            let unknown: Vec<_> = asked
+                .execution
+                .allowed_commands
+                .iter()
+                .filter(|command| !policy.execution.allowed_commands.contains(command))
+                .cloned()
+                .collect();
+            if !unknown.is_empty() {
+                self.wider(
+                    "execution.allowed_commands",
+                    format!("this executor does not allow: {}", unknown.join(", ")),
+                );
+            }
+            policy.execution.allowed_commands.clone_from(&asked.execution.allowed_commands);
+        }
+        match asked.execution.allow_direct_execution {
+            Some(true) if policy.execution.allow_direct_execution == Some(false) => {
+                self.wider("execution.allow_direct_execution", "this executor does not allow direct execution".into());
+            }
+            Some(direct) => policy.execution.allow_direct_execution = Some(direct),
+            None => {}
+        }
+    }
+
+    fn network(&mut self, policy: &mut Policy, asked: &Policy) {
+        self.lower("network.mode", &mut policy.network.mode, &asked.network.mode);
+    }
+
+    fn filesystem(&mut self, policy: &mut Policy, asked: &Policy) {
+        let (held, asked) = (&mut policy.filesystem, &asked.filesystem);
+        self.lower("filesystem.sandbox.max_size", &mut held.sandbox.max_size, &asked.sandbox.max_size);
+        self.lower("filesystem.outputs.max_size", &mut held.outputs.max_size, &asked.outputs.max_size);
+        self.lower("filesystem.tmp.max_size", &mut held.tmp.max_size, &asked.tmp.max_size);
+    }
+
+    fn limits(&mut self, policy: &mut Policy, asked: &Policy) {
+        let (held, asked) = (&mut policy.limits, &asked.limits);
+        self.lower("limits.code_timeout", &mut held.code_timeout, &asked.code_timeout);
+        self.lower("limits.tool_timeout", &mut held.tool_timeout, &asked.tool_timeout);
+        self.lower("limits.total_timeout", &mut held.total_timeout, &asked.total_timeout);
+        self.lower("limits.max_code_length", &mut held.max_code_length, &asked.max_code_length);
+        self.lower("limits.memory_limit", &mut held.memory_limit, &asked.memory_limit);
+        self.lower("limits.cpus", &mut held.cpus, &asked.cpus);
+        self.lower("limits.processes", &mut held.processes, &asked.processes);
+        self.lower("limits.open_files", &mut held.open_files, &asked.open_files);
+        self.lower("limits.file_size", &mut held.file_size, &asked.file_size);
+        self.lower("limits.output_bytes", &mut held.output_bytes, &asked.output_bytes);
+        self.lower("limits.result_bytes", &mut held.result_bytes, &asked.result_bytes);
+        self.lower("limits.value_bytes", &mut held.value_bytes, &asked.value_bytes);
+        self.lower("limits.max_tool_calls", &mut held.max_tool_calls, &asked.max_tool_calls);
+    }
+
+    fn isolation(&mut self, policy: &mut Policy, asked: &Policy) {
+        if asked.isolation.allow_jit && !policy.isolation.allow_jit {
+            self.wider("isolation.allow_jit", "this executor does not allow it".into());
+        }
+        if self.present("isolation.allow_jit") {
+            policy.isolation.allow_jit = asked.isolation.allow_jit;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn executor() -> Policy {
+        Policy::from_value(&json!({"execution": {"allowed_commands": ["grep", "cat"]}}), Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn narrower_requests_hold() {
+        let policy = executor()
+            .narrowed(&json!({"execution": {"allowed_commands": ["cat"]}, "limits": {"memory_limit": "64m"}}))
+            .unwrap();
+        assert_eq!(policy.execution.allowed_commands, ["cat"]);
+        assert_eq!(policy.limits.memory_limit.bytes(), 64 << 20);
+        assert_eq!(policy.limits.code_timeout, executor().limits.code_timeout);
+    }
+
+    #[test]
+    fn wider_requests_name_the_key() {
+        let error = executor()
+            .narrowed(&json!({"execution": {"allowed_commands": ["rm"]}, "network": {"mode": "all"}, "limits": {"processes": 65}}))
+            .unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["execution.allowed_commands", "network.mode", "limits.processes"]);
+    }
+
+    #[test]
+    fn an_empty_command_list_means_none() {
+        let policy = executor().narrowed(&json!({"execution": {"allowed_commands": []}})).unwrap();
+        assert!(!policy.direct_execution());
+    }
+}

@@ -1,0 +1,241 @@
+//! From a tree of keys (JSON, or YAML read as JSON) to a policy; reports every problem at once.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Policy, PolicyError, Problem};
+use crate::suggest::nearest;
+
+impl Policy {
+    /// Reads a policy in the shape of the seeds' YAML. Relative mounts are resolved against `base`.
+    pub fn from_value(value: &Value, base: &Path) -> Result<Self, PolicyError> {
+        let mut problems = Vec::new();
+        let policy = read(value, &mut problems);
+        let Some(mut policy) = policy.filter(|_| problems.is_empty()) else { return Err(PolicyError { problems }) };
+        policy.validate(&mut problems);
+        match problems.is_empty() {
+            true => {
+                policy.resolve_mounts(base);
+                Ok(policy)
+            }
+            false => Err(PolicyError { problems }),
+        }
+    }
+
+    /// The policy as the tree that `from_value` reads.
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn validate(&self, problems: &mut Vec<Problem>) {
+        let mut say = |key: &str, message: &str| problems.push(Problem { key: key.into(), message: message.into() });
+        let files = &self.filesystem;
+        if !files.workspace.readonly {
+            say("filesystem.workspace.readonly", "/workspace is always read-only; set it to true or leave it out");
+        }
+        if files.sandbox.readonly || files.outputs.readonly {
+            say("filesystem", "/sandbox and /outputs are always writable; set their readonly to false or leave it out");
+        }
+        if files.sandbox.mount != Path::new("/sandbox") {
+            say("filesystem.sandbox.mount", "only /sandbox, a private tmpfs per execution, is supported");
+        }
+        if self.execution.allow_direct_execution == Some(true) && self.execution.allowed_commands.is_empty() {
+            say("execution.allowed_commands", "allow_direct_execution is true but no command is listed");
+        }
+        for command in &self.execution.allowed_commands {
+            if command.is_empty() || command.contains(['/', '\0']) || command.starts_with('-') {
+                say("execution.allowed_commands", &format!("`{command}` is not a command name; write names, not paths"));
+            }
+        }
+        self.validate_limits(&mut say);
+    }
+
+    fn validate_limits(&self, say: &mut impl FnMut(&str, &str)) {
+        let limits = &self.limits;
+        if !limits.cpus.is_finite() || limits.cpus <= 0.0 || limits.cpus > 1024.0 {
+            say("limits.cpus", "must be above 0 and at most 1024");
+        }
+        if limits.memory_limit.bytes() < 32 << 20 {
+            say("limits.memory_limit", "must be at least 32Mi, which the interpreter itself needs");
+        }
+        if limits.processes < 2 {
+            say("limits.processes", "must be at least 2: the code and what it waits for");
+        }
+        if limits.open_files < 32 {
+            say("limits.open_files", "must be at least 32, which the interpreter itself needs");
+        }
+        for (key, size) in [
+            ("filesystem.sandbox.max_size", self.filesystem.sandbox.max_size),
+            ("filesystem.outputs.max_size", self.filesystem.outputs.max_size),
+            ("filesystem.tmp.max_size", self.filesystem.tmp.max_size),
+            ("limits.file_size", limits.file_size),
+            ("limits.output_bytes", limits.output_bytes),
+            ("limits.result_bytes", limits.result_bytes),
+            ("limits.value_bytes", limits.value_bytes),
+        ] {
+            if size.bytes() < 4096 {
+                say(key, "must be at least 4096 bytes");
+            }
+        }
+        // Frame lengths are 32 bits, and a value must fit a frame with its head.
+        for (key, size) in [("limits.result_bytes", limits.result_bytes), ("limits.value_bytes", limits.value_bytes)] {
+            if size.bytes() > 1 << 30 {
+                say(key, "must be at most 1Gi");
+            }
+        }
+        if self.max_concurrent_executions == Some(0) {
+            say("max_concurrent_executions", "must be at least 1");
+        }
+        if self.pool.max.is_some_and(|max| max < self.pool.min) {
+            say("pool.max", "must not be below pool.min");
+        }
+    }
+
+    fn resolve_mounts(&mut self, base: &Path) {
+        let files = &mut self.filesystem;
+        for mount in [&mut files.workspace.mount, &mut files.outputs.mount].into_iter().flatten() {
+            *mount = base.join(&*mount);
+        }
+        if let Some(interpreter) = &mut self.guest.interpreter
+            && interpreter.components().count() > 1
+        {
+            *interpreter = base.join(&*interpreter);
+        }
+    }
+}
+
+/// The keys that exist are exactly those of the default policy written out.
+fn read(value: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
+    let known = Policy::default().to_value();
+    let before = problems.len();
+    unknown_keys(value, &known, "", problems);
+    if problems.len() > before {
+        return None;
+    }
+    sectionwise(value, &known, problems)
+}
+
+fn unknown_keys(value: &Value, known: &Value, path: &str, problems: &mut Vec<Problem>) {
+    let Value::Object(known) = known else { return };
+    let members = match value {
+        Value::Object(members) => members,
+        Value::Null => return,
+        _ => return problems.push(Problem { key: path.into(), message: "must be a mapping of keys to values".into() }),
+    };
+    for (name, member) in members {
+        let key = join(path, name);
+        match known.get(name) {
+            Some(known) => unknown_keys(member, known, &key, problems),
+            None => {
+                let hint = match nearest(name, known.keys().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known here: {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
+                };
+                problems.push(Problem { key, message: format!("unknown key; {hint}") });
+            }
+        }
+    }
+}
+
+/// Reads leaf by leaf, so that each bad value is reported with its own key.
+fn sectionwise(value: &Value, known: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
+    let mut merged = known.clone();
+    overlay(&mut merged, value, "", problems);
+    match from_value(&merged) {
+        Ok(policy) => Some(policy),
+        Err(message) => {
+            problems.push(Problem { key: "policy".into(), message });
+            None
+        }
+    }
+}
+
+fn overlay(target: &mut Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+    if let (Value::Object(target), Value::Object(members)) = (&mut *target, value) {
+        for (name, member) in members {
+            if let Some(slot) = target.get_mut(name) {
+                overlay(slot, member, &join(path, name), problems);
+            }
+        }
+        return;
+    }
+    if value.is_null() {
+        return; // `mount:` with nothing behind it means the default
+    }
+    match from_value::<Policy>(&nested(path, value)) {
+        Ok(_) => *target = value.clone(),
+        Err(message) => problems.push(Problem { key: path.into(), message }),
+    }
+}
+
+/// `a.b` + value → `{"a": {"b": value}}`.
+fn nested(path: &str, value: &Value) -> Value {
+    path.rsplit('.').fold(value.clone(), |inner, name| Value::Object([(name.to_owned(), inner)].into_iter().collect()))
+}
+
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{ByteSize, NetworkMode};
+
+    fn parse(value: Value) -> Result<Policy, PolicyError> {
+        Policy::from_value(&value, Path::new("/base"))
+    }
+
+    #[test]
+    fn the_seeds_basic_block_reads() {
+        let policy = parse(json!({
+            "execution": {"allow_direct_execution": true, "allowed_commands": ["grep", "bash"]},
+            "filesystem": {
+                "workspace": {"mount": "./project_files", "readonly": true},
+                "sandbox": {"mount": "/sandbox", "readonly": false, "max_size": "1GB"},
+                "outputs": {"mount": "./outputs", "readonly": false}
+            },
+            "network": {"mode": "none"},
+            "limits": {"code_timeout": 30, "max_code_length": 10000, "memory_limit": "512Mi"}
+        }))
+        .unwrap();
+        assert_eq!(policy.filesystem.workspace.mount.as_deref(), Some(Path::new("/base/./project_files")));
+        assert_eq!(policy.limits.memory_limit, ByteSize::mib(512));
+        assert_eq!(policy.limits.max_code_length, 10_000);
+        assert_eq!(policy.network.mode, NetworkMode::None);
+        assert!(policy.direct_execution());
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_key() {
+        let error = parse(json!({"limits": {"memory_limt": "1g"}, "netwrok": {}})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "limits.memory_limt: unknown key; did you mean `memory_limit`?\nnetwrok: unknown key; did you mean `network`?"
+        );
+        let error = parse(json!({"limits": {"memory_limit": "lots", "code_timeout": -1}})).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["limits.memory_limit", "limits.code_timeout"]);
+    }
+
+    #[test]
+    fn the_default_policy_survives_its_own_text() {
+        assert_eq!(parse(Policy::default().to_value()).unwrap(), Policy::default());
+        assert_eq!(parse(Value::Null).unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        assert!(parse(json!({"execution": {"allow_direct_execution": true}})).is_err());
+        assert!(parse(json!({"execution": {"allowed_commands": ["/bin/ls"]}})).is_err());
+        assert!(parse(json!({"filesystem": {"workspace": {"readonly": false}}})).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! The sandbox's own init → daemon. Init runs none of the user's code and user code holds no descriptor of this
+//! channel, so what it says is the supervisor's word.
+
+use crate::codec::{DecodeError, Reader, Writer};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromCell {
+    /// Comes with one descriptor: the directory that is the sandbox's /outputs.
+    Outputs,
+    /// Every wall stands and was checked; the process waits for its code. Names of the layers that hold.
+    Confined { layers: Vec<String> },
+    /// A wall could not be built; the cell is gone.
+    Failed { step: String, message: String },
+    /// The code's process ended, with a status as `wait` gives it.
+    Exited { status: i32 },
+}
+
+impl FromCell {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer;
+        match self {
+            Self::Outputs => writer = Writer::new(1),
+            Self::Confined { layers } => {
+                writer = Writer::new(2);
+                writer.texts(layers);
+            }
+            Self::Failed { step, message } => {
+                writer = Writer::new(3);
+                writer.text(step).text(message);
+            }
+            Self::Exited { status } => {
+                writer = Writer::new(4);
+                writer.u32(status.cast_unsigned());
+            }
+        }
+        writer.into_message()
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        let message = match reader.u8()? {
+            1 => Self::Outputs,
+            2 => Self::Confined { layers: reader.list(Reader::text)? },
+            3 => Self::Failed { step: reader.text()?, message: reader.text()? },
+            4 => Self::Exited { status: reader.u32()?.cast_signed() },
+            value => return Err(DecodeError::Unknown { what: "message from a cell", value: value.into() }),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_wire() {
+        for message in [
+            FromCell::Outputs,
+            FromCell::Confined { layers: vec!["seccomp".into()] },
+            FromCell::Failed { step: "proc".into(), message: "EPERM".into() },
+            FromCell::Exited { status: -1 },
+        ] {
+            assert_eq!(FromCell::decode(&message.encode()), Ok(message));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Daemon ↔ zygote. Both are trusted; neither code nor tool data passes here.
+
+use crate::codec::{DecodeError, Reader, Writer};
+
+/// The longest packet either way.
+pub const PACKET_BYTES: usize = 64 << 10;
+
+/// What differs from one sandbox to the next. Comes with descriptors, in this order: the guest's end of its channel,
+/// stdout, stderr, the cell channel, then one `cgroup.procs` per controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spawn {
+    pub ticket: u64,
+    /// User and group id inside the sandbox.
+    pub uid: u32,
+    pub sandbox_bytes: u64,
+    pub outputs_bytes: u64,
+    pub tmp_bytes: u64,
+    pub processes: u64,
+    pub open_files: u64,
+    pub file_size: u64,
+    pub cpu_seconds: u64,
+    /// RLIMIT_AS, where it stands in for a memory cgroup; 0: none.
+    pub address_space: u64,
+    pub allow_jit: bool,
+    /// Commands of the plan that this sandbox may execute.
+    pub commands: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToZygote {
+    /// First of all. Comes with one descriptor: a file that holds the sandbox plan as JSON.
+    Boot,
+    Spawn(Box<Spawn>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromZygote {
+    /// The base root is built and the interpreter warm.
+    Ready { python: String, layers: Vec<String> },
+    /// The zygote cannot serve; it ends.
+    Failed { step: String, message: String },
+    /// Comes with one descriptor: a pidfd of the cell's init.
+    Spawned { ticket: u64, pid: i32 },
+    SpawnFailed { ticket: u64, message: String },
+    /// The cell's init was reaped: nothing of that pid namespace is left.
+    Gone { ticket: u64, cpu_micros: u64, peak_memory_bytes: u64 },
+}
+
+impl ToZygote {
+    pub fn encode(&self) -> Vec<u8> {
+        let spawn = match self {
+            Self::Boot => return Writer::new(2).into_message(),
+            Self::Spawn(spawn) => spawn,
+        };
+        let mut writer = Writer::new(1);
+        writer.u64(spawn.ticket).u32(spawn.uid);
+        for number in [
+            spawn.sandbox_bytes,
+            spawn.outputs_bytes,
+            spawn.tmp_bytes,
+            spawn.processes,
+            spawn.open_files,
+            spawn.file_size,
+            spawn.cpu_seconds,
+            spawn.address_space,
+        ] {
+            writer.u64(number);
+        }
+        writer.u8(spawn.allow_jit.into()).texts(&spawn.commands);
+        writer.into_message()
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        match reader.u8()? {
+            1 => {}
+            2 => return reader.end().map(|()| Self::Boot),
+            value => return Err(DecodeError::Unknown { what: "message to the zygote", value: value.into() }),
+        }
+        let spawn = Spawn {
+            ticket: reader.u64()?,
+            uid: reader.u32()?,
+            sandbox_bytes: reader.u64()?,
+            outputs_bytes: reader.u64()?,
+            tmp_bytes: reader.u64()?,
+            processes: reader.u64()?,
+            open_files: reader.u64()?,
+            file_size: reader.u64()?,
+            cpu_seconds: reader.u64()?,
+            address_space: reader.u64()?,
+            allow_jit: reader.flag("allow_jit")?,
+            commands: reader.list(Reader::text)?,
+        };
+        reader.end()?;
+        Ok(Self::Spawn(Box::new(spawn)))
+    }
+}
+
+impl FromZygote {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer;
+        match self {
+            Self::Ready { python, layers } => {
+                writer = Writer::new(1);
+                writer.text(python).texts(layers);
+            }
+            Self::Failed { step, message } => {
+                writer = Writer::new(2);
+                writer.text(step).text(message);
+            }
+            Self::Spawned { ticket, pid } => {
+                writer = Writer::new(3);
+                writer.u64(*ticket).u32(pid.cast_unsigned());
+            }
+            Self::SpawnFailed { ticket, message } => {
+                writer = Writer::new(4);
+                writer.u64(*ticket).text(message);
+            }
+            Self::Gone { ticket, cpu_micros, peak_memory_bytes } => {
+                writer = Writer::new(5);
+                writer.u64(*ticket).u64(*cpu_micros).u64(*peak_memory_bytes);
+            }
+        }
+        writer.into_message()
+    }
+
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        let message = match reader.u8()? {
+            1 => Self::Ready { python: reader.text()?, layers: reader.list(Reader::text)? },
+            2 => Self::Failed { step: reader.text()?, message: reader.text()? },
+            3 => Self::Spawned { ticket: reader.u64()?, pid: reader.u32()?.cast_signed() },
+            4 => Self::SpawnFailed { ticket: reader.u64()?, message: reader.text()? },
+            5 => Self::Gone { ticket: reader.u64()?, cpu_micros: reader.u64()?, peak_memory_bytes: reader.u64()? },
+            value => return Err(DecodeError::Unknown { what: "message from the zygote", value: value.into() }),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_wire() {
+        let spawn = Spawn { ticket: 7, uid: 60_001, commands: vec!["grep".into()], ..Spawn::default() };
+        let message = ToZygote::Spawn(Box::new(spawn));
+        assert_eq!(ToZygote::decode(&message.encode()), Ok(message));
+        for message in [
+            FromZygote::Ready { python: "3.11.7".into(), layers: vec![] },
+            FromZygote::Failed { step: "root".into(), message: "EPERM".into() },
+            FromZygote::Spawned { ticket: 1, pid: 2 },
+            FromZygote::SpawnFailed { ticket: 1, message: "EAGAIN".into() },
+            FromZygote::Gone { ticket: 1, cpu_micros: 2, peak_memory_bytes: 3 },
+        ] {
+            assert_eq!(FromZygote::decode(&message.encode()), Ok(message));
+        }
+    }
+}

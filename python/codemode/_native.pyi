@@ -1,0 +1,66 @@
+"""The native client (Rust). Bodies convert, call and convert back; every rule lives in Python or in `codemode-client`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, final
+
+class RawToolSpec(TypedDict):
+    name: str
+    description: str
+    input_schema: bytes | None  # JSON Schema as UTF-8 JSON
+    output_schema: bytes | None
+    is_async: bool
+    has_context: bool
+
+class RawRequest(TypedDict, total=False):
+    code: bytes  # UTF-8, or whatever the caller handed in: the executor validates
+    tools: Sequence[RawToolSpec]
+    context: bytes  # tagged JSON
+    config: bytes  # tagged JSON
+    correlation_id: str
+    code_timeout: float | None  # seconds
+    tool_timeout: float | None
+    total_timeout: float | None
+
+# Called in a native worker thread that runs no event loop: (execution_id, call_id, tool name, tagged JSON arguments).
+# True + tagged JSON of the value, or False + JSON {"type", "message", "valid_parameters", "suggestions"}.
+Dispatch = Callable[[str, int, str, bytes], tuple[bool, bytes]]
+# 1 = stdout, 2 = stderr.
+OnOutput = Callable[[int, bytes], None]
+
+# The answer of one execution; keys are those of `codemode.v1.Finished`, see `codemode._client.result_from_raw`.
+RawResult = dict[str, Any]
+
+@final
+class NativeExecution:
+    execution_id: str
+    def cancel(self) -> None: ...
+
+@final
+class NativeClient:
+    @staticmethod
+    def connect(url: str, options: Mapping[str, Any]) -> NativeClient:
+        """Does not dial yet. `options`: api_key, timeout (seconds), tls_enabled, tls_cert_path, policy (JSON text or None)."""
+    @staticmethod
+    def embedded(options: Mapping[str, Any]) -> NativeClient:
+        """Starts nothing yet. `options`: executable, interpreter, policy (JSON text), policy_path, base_dir, timeout."""
+    def execute(self, request: RawRequest, dispatch: Dispatch, on_output: OnOutput | None = None) -> RawResult:
+        """Blocks with the GIL released; Ctrl-C cancels the execution and raises KeyboardInterrupt."""
+    def submit(
+        self,
+        request: RawRequest,
+        dispatch: Dispatch,
+        on_done: Callable[[RawResult | None, BaseException | None], None],
+        on_output: OnOutput | None = None,
+    ) -> NativeExecution:
+        """Returns at once; `on_done` is called once, from a native thread."""
+    def info(self) -> dict[str, Any]:
+        """Connects if need be. {version, tier, layers, substitutes, limits, policy, embedded}."""
+    def health(self) -> bool: ...
+    def close(self) -> None: ...
+    def after_fork_in_child(self) -> None:
+        """Forgets runtime and connection without closing the parent's; the next call dials again."""
+
+class NativeError(Exception):
+    """args = (code, message, retryable, execution_id | None, exception class name); `codemode._errors` maps it to the public exceptions."""
+
+def version() -> str: ...
