@@ -1,7 +1,7 @@
-"""The native client (Rust). Bodies convert, call and convert back; every rule lives in Python or in `codemode-client`."""
+"""The native client (Rust). Bodies convert, call and convert back; rules live in Python or in `codemode-client`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, final
+from typing import Any, Protocol, TypedDict, final
 
 class RawToolSpec(TypedDict):
     name: str
@@ -16,18 +16,25 @@ class RawRequest(TypedDict, total=False):
     tools: Sequence[RawToolSpec]
     context: bytes  # tagged JSON
     config: bytes  # tagged JSON
-    correlation_id: str
+    correlation_id: str  # absent: the executor makes one
+    max_code_length: int  # characters; lowers the executor's limit. Absent: the executor's own
     code_timeout: float | None  # seconds
     tool_timeout: float | None
     total_timeout: float | None
 
-# Called in a native worker thread that runs no event loop: (execution_id, call_id, tool name, tagged JSON arguments).
-# True + tagged JSON of the value, or False + JSON {"type", "message", "valid_parameters", "suggestions"}.
-Dispatch = Callable[[str, int, str, bytes], tuple[bool, bytes]]
+class Dispatch(Protocol):
+    def __call__(self, execution_id: str, call_id: int, name: str, arguments: bytes, /) -> tuple[bool, bytes]:
+        """Called in a native worker thread that runs no event loop; never raises. `arguments` are tagged JSON.
+
+        True + tagged JSON of the value, or False + JSON {"type", "message", "valid_parameters", "suggestions"}.
+        """
+    def abandon(self, call_id: int, /) -> None:
+        """On `ToolCallAbandoned`, from any thread: the running call is cancelled if it can be. Returns at once."""
+
 # 1 = stdout, 2 = stderr.
 OnOutput = Callable[[int, bytes], None]
 
-# The answer of one execution; keys are those of `codemode.v1.Finished`, see `codemode._client.result_from_raw`.
+# The answer of one execution; keys are those of `codemode.v1.Finished`, see `codemode._result.result_from_raw`.
 RawResult = dict[str, Any]
 
 @final
@@ -39,10 +46,16 @@ class NativeExecution:
 class NativeClient:
     @staticmethod
     def connect(url: str, options: Mapping[str, Any]) -> NativeClient:
-        """Does not dial yet. `options`: api_key, timeout (seconds), tls_enabled, tls_cert_path, policy (JSON text or None)."""
+        """Does not dial yet. An option that is not set is absent, one that is not known raises NativeError.
+
+        `options`: api_key, timeout (seconds), tls_enabled, tls_cert_path, tls_client_cert_path, tls_client_key_path,
+        policy (JSON text).
+        """
     @staticmethod
     def embedded(options: Mapping[str, Any]) -> NativeClient:
-        """Starts nothing yet. `options`: executable, interpreter, policy (JSON text), policy_path, base_dir, timeout."""
+        """Starts nothing yet. `options`: executable, interpreter, timeout, and policy (JSON text) with base_dir, or
+        policy_path (absolute).
+        """
     def execute(self, request: RawRequest, dispatch: Dispatch, on_output: OnOutput | None = None) -> RawResult:
         """Blocks with the GIL released; Ctrl-C cancels the execution and raises KeyboardInterrupt."""
     def submit(
@@ -61,6 +74,10 @@ class NativeClient:
         """Forgets runtime and connection without closing the parent's; the next call dials again."""
 
 class NativeError(Exception):
-    """args = (code, message, retryable, execution_id | None, exception class name); `codemode._errors` maps it to the public exceptions."""
+    """args = (code, message, retryable, execution_id | None, exception class name).
+
+    `codemode._errors.from_native` maps it to the public exceptions. `retryable` only if nothing can have run. A
+    refusal of the code itself has the code `invalid_code` or `code_too_long`.
+    """
 
 def version() -> str: ...

@@ -1,14 +1,32 @@
 //! Runs executions: pool, admission, deadlines, tool broker, output caps, artifacts.
 #![forbid(unsafe_code)]
 
+mod admission;
+mod cgroup;
+mod engine;
+mod error;
+mod escape;
+mod execution;
+mod pool;
+mod readiness;
+mod request;
+mod sandbox;
+mod shape;
+mod slots;
+mod socket;
+mod start;
+mod zygote;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use codemode_types::{
-    CorrelationId, ExecutionId, ExecutionReport, Isolation, LimitOverrides, OutputStream, Policy, Rejection,
-    ToolFailure, ToolSpec,
+    CorrelationId, ExecutionId, ExecutionReport, Isolation, LimitOverrides, OutputStream, Policy, ToolFailure, ToolSpec,
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{engine::Engine, error::StartError, sandbox::SpawnError};
 
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -19,12 +37,6 @@ pub struct EngineConfig {
     pub guest_library: PathBuf,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("{0}")]
-    Placeholder(String),
-}
-
 #[derive(Clone, Debug)]
 pub struct EngineInfo {
     pub isolation: Isolation,
@@ -33,10 +45,6 @@ pub struct EngineInfo {
     /// The guest interpreter's version, such as `3.11.7`.
     pub python: String,
 }
-
-/// Cheap to clone; all clones are the same engine.
-#[derive(Clone, Debug)]
-pub struct Engine {}
 
 #[derive(Clone, Debug)]
 pub struct ExecutionRequest {
@@ -69,30 +77,6 @@ pub struct Execution {
     pub warnings: Vec<String>,
     /// Bounded: a reader that stops reading stops the code's output, not the deadlines.
     pub events: mpsc::Receiver<ExecutionEvent>,
-}
-
-impl Engine {
-    pub async fn start(_config: EngineConfig) -> Result<Self, StartError> {
-        Err(StartError::Placeholder("not written yet".into()))
-    }
-
-    pub fn info(&self) -> EngineInfo {
-        loop {}
-    }
-
-    /// Checks and admits the request, or refuses it before anything runs. Must be called inside a tokio runtime.
-    pub fn execute(&self, _request: ExecutionRequest) -> Result<Execution, Rejection> {
-        loop {}
-    }
-
-    /// Refuses new executions, waits for live ones until `patience` is over, kills the rest, ends the zygote.
-    pub async fn drain(&self, _patience: Duration) {}
-}
-
-impl Execution {
-    /// Answers a tool call. Answers to calls that are over are dropped.
-    pub fn answer(&self, _call_id: u64, _answer: Result<Vec<u8>, ToolFailure>) {}
-
-    /// Ends the execution with outcome `cancelled`; `Finished` still comes.
-    pub fn cancel(&self) {}
+    answers: mpsc::UnboundedSender<(u64, Result<Vec<u8>, ToolFailure>)>,
+    cancel: CancellationToken,
 }

@@ -1,1 +1,33 @@
 //! The codemode.v1 contract as Rust: checked-in generated code and fallible conversions.
+//!
+//! Wire types stop here: the server and the client speak `codemode_types`. From a domain value to the wire never
+//! fails; from the wire, nothing a peer sent is believed before it is checked. `cargo run -p codemode-proto --example
+//! generate` writes the generated code anew.
+#![forbid(unsafe_code)]
+
+#[allow(clippy::all, clippy::pedantic, missing_debug_implementations, unreachable_pub, rustdoc::all)]
+pub mod v1 {
+    include!("generated/codemode.v1.rs");
+}
+
+mod error;
+mod info;
+mod isolation;
+mod limits;
+mod message;
+mod output;
+mod rejection;
+mod report;
+mod tool;
+mod usage;
+
+pub use error::DecodeError;
+pub use info::ExecutorInfo;
+pub use limits::{request_bytes, response_bytes};
+pub use tool::{tool_answer, tool_result};
+
+/// An encoded `FileDescriptorSet` of the contract, for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/codemode.v1.bin");
+
+/// Output bytes under way before the first `Credit` where `Start.output_credit` is 0.
+pub const DEFAULT_OUTPUT_CREDIT: u64 = 1 << 20;

@@ -1,1 +1,17 @@
 //! Kernel-enforced sandboxes.
+//!
+//! Read it in this order: [`probe`] finds what the kernel offers, [`plan`] turns a policy into an explicit list of
+//! what a sandbox will contain (pure), [`apply`] builds it, step by step, in the zygote and in each sandbox's own
+//! processes. [`cgroup`], [`watch`] and [`outputs`] are the daemon's side. Only [`sys`] may be unsafe. No tokio.
+#![deny(unsafe_code)]
+
+pub mod apply;
+pub mod cgroup;
+pub mod launch;
+pub mod outputs;
+pub mod packet;
+pub mod plan;
+pub mod probe;
+#[allow(unsafe_code)]
+pub mod sys;
+pub mod watch;

@@ -1,1 +1,21 @@
 //! The executor's face: configuration, authentication, gRPC, HTTP, health.
+//!
+//! `config` says what to serve and where, `listen` binds it, `start` serves an engine on the bound listeners and `run`
+//! waits for a signal and drains.
+#![forbid(unsafe_code)]
+
+mod auth;
+pub mod config;
+mod executions;
+mod grpc;
+mod http;
+mod listen;
+mod refusal;
+mod run;
+mod serve;
+
+pub use auth::ApiKeys;
+pub use http::report_json;
+pub use listen::{ListenError, Listener, bind};
+pub use run::{Ending, SignalError, run};
+pub use serve::{Running, start};

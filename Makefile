@@ -1,0 +1,76 @@
+# `make` lists what there is. Everything is built by tools/build.py; this file only names the ways to call it.
+
+PYTHON ?= python3
+CARGO  ?= cargo
+VENV   := .venv/bin
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION    := 0.20.2
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help python venv build demo test test-rust test-python test-rootless wheel bench \
+        lint lint-rust lint-python lint-deny lint-advisories fmt clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=/path/to/python3.12 make ... chooses the interpreter (3.10 or newer; now: $(PYTHON))"
+
+# Kept in plain shell and plain Python: it has to speak where the interpreter is missing or too old to read the rest.
+python:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "codemode: no Python: '$(PYTHON)' not found; install Python 3.10 or newer, or set PYTHON=" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "codemode: Python 3.10 or newer is needed; '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1); set PYTHON=" >&2; exit 1; }
+
+venv: python ## Create .venv with the pinned developer tools
+	@"$(PYTHON)" tools/build.py venv
+
+build: python ## Build everything (dev profile) and install the wheel into .venv
+	@"$(PYTHON)" tools/build.py dev
+
+demo: build ## Run three real jobs with the embedded executor
+	@PYTHONPATH=examples $(VENV)/python -m demo
+
+test: test-rust test-python test-rootless ## Run every test
+
+test-rust: python
+	@$(CARGO) nextest --version >/dev/null 2>&1 || { echo "codemode: installing cargo-nextest $(NEXTEST_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(NEXTEST_VERSION) cargo-nextest; }
+	$(CARGO) nextest run --workspace --locked
+
+test-python: build
+	$(VENV)/python -m pytest
+
+test-rootless: build ## The end-to-end tests again, as an ordinary user with the system's Python (only as root)
+	$(VENV)/python tools/rootless.py
+
+wheel: python ## Build the release wheel into dist/
+	@"$(PYTHON)" tools/build.py release
+
+bench: wheel ## Measure, print the table and write BENCHMARKS.md
+	$(VENV)/python benches/bench.py
+
+lint: lint-rust lint-python ## Formatting, clippy, ruff, mypy, generated code
+
+lint-rust:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+lint-python: venv
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+lint-deny: ## Licences, bans and sources of the dependencies (installs cargo-deny on first use)
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "codemode: installing cargo-deny $(DENY_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(DENY_VERSION) cargo-deny; }
+	$(CARGO) deny --locked check bans licenses sources
+
+lint-advisories: ## Known vulnerabilities of the dependencies (needs network access to the advisory database)
+	$(CARGO) deny --locked check advisories
+
+fmt: venv ## Format Rust and Python
+	$(CARGO) fmt --all
+	$(VENV)/ruff check --fix --select I
+	$(VENV)/ruff format
+
+clean: ## Remove everything that was built
+	rm -rf target .venv .bench-venv dist outputs python/codemode/_bin python/codemode/_guest

@@ -1,0 +1,170 @@
+//! The command line, and the help a person learns it from.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use codemode_server::config::{ListenAddress, LogLevel};
+
+use crate::exit;
+
+/// Run LLM-written Python in a fresh, kernel-enforced sandbox
+///
+/// Each execution gets a sandbox of its own: real CPython, only the commands you list, only the folders you mount, no
+/// network unless you open it. What it may do is one YAML file; without a file it may compute and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "codemode", version, max_term_width = 100, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve executions to clients over gRPC and HTTP
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Run one piece of Python in a sandbox and print what comes of it
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show which layers of isolation this machine has, and why each matters
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+}
+
+/// Serve executions to clients over gRPC and HTTP
+///
+/// Without an API key it listens only where nobody but this machine gets in: on loopback or on a Unix socket. Each
+/// setting is looked for on the command line, then in the environment, then in the file. Ctrl-C or SIGTERM stops
+/// taking work and gives what runs 30 seconds; a second one ends at once.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// The configuration and policy, in YAML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address or name to listen on [default: 127.0.0.1]
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) host: Option<String>,
+    /// Port to listen on; 0 takes a free one [default: 8001]
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) port: Option<u16>,
+    /// Where to listen, in one word: HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<ListenAddress>,
+    /// error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Serve the parent process only, as it says on standard input
+    #[arg(long, hide = true, exclusive = true)]
+    pub(crate) embedded: bool,
+}
+
+/// Run one piece of Python in a sandbox and print what comes of it
+///
+/// The code's output appears as it comes, each stream on its own. At the end follows its result on standard output: the
+/// variable `result`, else the value of the last expression. Text is printed as it is, anything else as JSON, None not
+/// at all.
+///
+/// The code sees /workspace (read-only), /sandbox (its own, gone afterwards) and /outputs.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The Python file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Folder that the code sees as /workspace, read-only
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Folder that receives what the code leaves in /outputs
+    #[arg(long, value_name = "DIR")]
+    pub(crate) outputs: Option<PathBuf>,
+    /// Command that the code may start; repeat it, or separate with commas
+    #[arg(long, value_name = "CMD", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// Seconds that the code may take
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// Print one JSON document with everything instead
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The policy, in YAML; the options above win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Run on this executor instead of one of its own; its key comes from CODEMODE_EXECUTOR_API_KEY
+    #[arg(long, value_name = "URL", env = "CODEMODE_EXECUTOR_URL", hide_env_values = true)]
+    pub(crate) url: Option<String>,
+}
+
+/// Show which layers of isolation this machine has, and why each matters
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// Print one JSON document instead
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// The command, or how to exit after help or an error was printed.
+pub(crate) fn parse() -> Result<Command, ExitCode> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| {
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+    })
+}
+
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
+    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| "must be a number of seconds above 0".into())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echo '2 + 2' | codemode run -              run one expression in a sandbox of its own
+  codemode run job.py --workspace . --allow grep,wc
+  codemode serve --config codemode.yaml      serve the applications of this machine
+  codemode doctor                            see what holds the sandbox on this machine
+
+Exit codes: the code's own for `run`, 124 after a timeout, 64 for bad usage or configuration,
+69 where the executor cannot be reached or does not start.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  codemode serve                                     this machine only, on 127.0.0.1:8001
+  codemode serve --config codemode.yaml --listen unix:/run/codemode.sock
+  CODEMODE_API_KEY_FILE=/run/secrets/key codemode serve --host 0.0.0.0
+
+Environment:
+  CODEMODE_API_KEY, CODEMODE_API_KEY_FILE            key that callers must send, or a file that holds it
+  CODEMODE_HOST, CODEMODE_PORT                       where to listen
+  CODEMODE_MAX_EXEC_TIME                             seconds of code_timeout, the most a client can ask for
+  CODEMODE_MEMORY_LIMIT                              memory of one execution, such as 512m
+  CODEMODE_LOG_LEVEL, CODEMODE_LOG                   level, or a filter such as codemode_server=debug
+
+Probes need no key: GET /healthz, GET /readyz, and the standard gRPC health service.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  echo '2 + 2' | codemode run -
+  codemode run report.py --workspace ./logs --outputs ./out --allow grep --allow wc
+  codemode run job.py --timeout 5 --json | jq .result
+  CODEMODE_EXECUTOR_URL=http://127.0.0.1:8001 codemode run job.py
+
+Exit codes: the code's own; 124 after a timeout, 137 over the memory limit; 64 for bad usage, also
+code that is refused before it runs; 69 where the executor cannot be reached or does not start.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Exit codes: 0 where a tier of isolation can be had, 69 where `codemode serve` would refuse to start.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Example:
+  codemode completions bash > ~/.local/share/bash-completion/completions/codemode";

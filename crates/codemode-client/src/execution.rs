@@ -1,0 +1,188 @@
+use std::{sync::Arc, time::Duration};
+
+use codemode_proto::{
+    DEFAULT_OUTPUT_CREDIT, tool_result,
+    v1::{self, server_message::Message},
+};
+use codemode_types::{ExecutionId, OutputStream, Rejection, ToolFailure};
+use tokio::{task::JoinError, time::Instant};
+use tokio_util::{sync::CancellationToken, task::JoinMap};
+
+use crate::{
+    ClientError, ExecutionOutcome, META_TOOLS, OutputSink, Request, ToolCall, ToolHost,
+    link::{Link, Route},
+    status::LinkFailure,
+    tools,
+};
+
+/// How long a cancelled execution's report may take; the executor kills first and tells then.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+/// Credit is given back in portions, not per frame.
+const CREDIT_PORTION: u64 = DEFAULT_OUTPUT_CREDIT / 4;
+
+type Answer = Result<Vec<u8>, ToolFailure>;
+
+/// Runs one execution over an open link. Dropping the future cancels the execution and its tool calls.
+pub(crate) async fn run<S: OutputSink>(
+    link: &Arc<Link>,
+    id: ExecutionId,
+    request: Request,
+    host: Arc<dyn ToolHost>,
+    sink: S,
+) -> Result<ExecutionOutcome, ClientError> {
+    let route = match link.route(&id) {
+        Ok(Some(route)) => route,
+        Ok(None) => return Err(ClientError::config(format!("execution id {id} is in use"))),
+        // Found broken before anything was sent.
+        Err(failure) => return Err(failure.at_connect(&link.peer)),
+    };
+    let cancel = request.cancel.clone();
+    let specs = host.specs();
+    let names = specs.iter().map(|spec| spec.name.clone()).collect();
+    route.send(start(request, specs));
+    Execution { link, id, route, host, names, calls: JoinMap::new(), sink, output: Output::default() }.drive(cancel).await
+}
+
+fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {
+    let start = v1::Start {
+        code: request.code,
+        tools: specs.into_iter().map(Into::into).collect(),
+        context: request.context,
+        config: request.config,
+        correlation_id: request.correlation_id.map(|id| id.to_string()).unwrap_or_default(),
+        output_credit: DEFAULT_OUTPUT_CREDIT,
+        ..v1::Start::default()
+    };
+    start.with_overrides(&request.overrides)
+}
+
+struct Execution<'a, S> {
+    link: &'a Link,
+    id: ExecutionId,
+    route: Route,
+    host: Arc<dyn ToolHost>,
+    names: Vec<String>,
+    /// A task per call: the others go on while one blocks, and a panic stays in its own.
+    calls: JoinMap<u64, Answer>,
+    sink: S,
+    output: Output,
+}
+
+#[derive(Default)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    owed: u64,
+    warnings: Vec<String>,
+}
+
+impl<S: OutputSink> Execution<'_, S> {
+    async fn drive(mut self, cancel: CancellationToken) -> Result<ExecutionOutcome, ClientError> {
+        let mut cancelled_at = None;
+        loop {
+            tokio::select! {
+                biased;
+                message = self.route.receive() => {
+                    let message = message.map_err(|failure| failure.during(&self.link.peer, &self.id))?;
+                    if let Some(done) = self.take(message).await? {
+                        return self.finish(done);
+                    }
+                }
+                Some((call, answer)) = self.calls.join_next(), if !self.calls.is_empty() => self.answer(call, answer),
+                () = cancel.cancelled(), if cancelled_at.is_none() => {
+                    self.route.send(v1::Cancel {});
+                    cancelled_at = Some(Instant::now());
+                }
+                () = patience(cancelled_at), if cancelled_at.is_some() => {
+                    return Err(LinkFailure::Silent.during(&self.link.peer, &self.id));
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, message: Message) -> Result<Option<v1::Finished>, ClientError> {
+        match message {
+            Message::Finished(finished) => return Ok(Some(finished)),
+            Message::Rejected(rejected) => return Err(self.refused(rejected)),
+            Message::Accepted(accepted) => self.output.warnings = accepted.warnings,
+            Message::Output(output) => self.emit(output).await?,
+            Message::ToolCall(call) => self.call(call),
+            Message::ToolCallAbandoned(call) => {
+                self.calls.abort(&call.call_id);
+            }
+            Message::Welcome(_) => return Err(self.confused("a second welcome")),
+        }
+        Ok(None)
+    }
+
+    async fn emit(&mut self, output: v1::Output) -> Result<(), ClientError> {
+        let (stream, data) = output.into_parts().map_err(|error| self.confused(error))?;
+        let length = data.len() as u64;
+        match stream {
+            OutputStream::Stdout => self.output.stdout.extend_from_slice(&data),
+            OutputStream::Stderr => self.output.stderr.extend_from_slice(&data),
+        }
+        self.sink.write(stream, data).await;
+        self.output.owed += length;
+        if self.output.owed >= CREDIT_PORTION {
+            self.route.send(v1::Credit { bytes: std::mem::take(&mut self.output.owed) });
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: v1::ToolCall) {
+        // The executor filters as well; this side does not rely on it.
+        if !META_TOOLS.contains(&call.name.as_str()) && !self.names.contains(&call.name) {
+            let known: Vec<_> = self.names.iter().map(String::as_str).collect();
+            let refusal = tools::unknown(&call.name, &known);
+            return self.route.send(tool_result(call.call_id, Err(refusal)));
+        }
+        let timeout = call.timeout();
+        let call_id = call.call_id;
+        let (name, arguments) = (call.name, call.arguments);
+        let call = ToolCall { execution_id: self.id.clone(), call_id, name, arguments, timeout };
+        self.calls.spawn(call_id, self.host.call(call));
+    }
+
+    fn answer(&self, call_id: u64, answer: Result<Answer, JoinError>) {
+        match answer {
+            Ok(answer) => self.route.send(tool_result(call_id, answer)),
+            Err(error) if error.is_panic() => {
+                let failure = ToolFailure::new("Panic", "the tool panicked; the application's log has the reason");
+                self.route.send(tool_result(call_id, Err(failure)));
+            }
+            // Abandoned: nobody waits.
+            Err(_) => {}
+        }
+    }
+
+    fn finish(self, finished: v1::Finished) -> Result<ExecutionOutcome, ClientError> {
+        let mut report = finished.into_report(self.id.clone()).map_err(|error| self.confused(error))?;
+        let Output { stdout, stderr, warnings, .. } = self.output;
+        let clamped: Vec<_> = warnings.into_iter().filter(|warning| !report.warnings.contains(warning)).collect();
+        report.warnings.extend(clamped);
+        Ok(ExecutionOutcome { report, stdout, stderr })
+    }
+
+    fn refused(&self, rejected: v1::Rejected) -> ClientError {
+        match Rejection::try_from(rejected) {
+            Ok(rejection) => {
+                if rejection.code == codemode_types::ErrorCode::Draining {
+                    self.link.retire();
+                }
+                ClientError::refused(rejection, self.id.clone())
+            }
+            Err(error) => self.confused(error),
+        }
+    }
+
+    fn confused(&self, detail: impl ToString) -> ClientError {
+        LinkFailure::Protocol(detail.to_string()).during(&self.link.peer, &self.id)
+    }
+}
+
+async fn patience(since: Option<Instant>) {
+    if let Some(since) = since {
+        tokio::time::sleep_until(since + CANCEL_PATIENCE).await;
+    }
+}

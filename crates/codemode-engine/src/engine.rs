@@ -1,0 +1,124 @@
+//! The engine: one policy, one zygote, one pool, many executions.
+
+use std::{sync::Arc, time::Duration};
+
+use codemode_types::{Isolation, Limits, Policy, Rejection, ToolFailure};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
+    admission::Admission,
+    execution::{Controls, Job, Wanted, execute},
+    pool::Pool,
+    request, start,
+};
+
+/// Events that wait for a host, at most. One output event is at most 64 KiB.
+const EVENTS: usize = 16;
+/// For executions that were told to stop: they are killed at once, and reaped.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Cheap to clone; all clones are the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) isolation: Isolation,
+    pub(crate) python: String,
+    pub(crate) places: u32,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) running: TaskTracker,
+    /// Ends every execution.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Engine {
+    /// Probes, builds, launches, parks the first sandbox and tries it out; fails closed at the first thing amiss.
+    pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
+        let engine = Self { shared: Arc::new(start::shared(config).await?) };
+        match start::self_check(&engine).await {
+            Ok(()) => Ok(engine),
+            Err(error) => {
+                engine.drain(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub fn info(&self) -> EngineInfo {
+        EngineInfo {
+            isolation: self.shared.isolation.clone(),
+            policy: Arc::clone(&self.shared.policy),
+            max_concurrent_executions: self.shared.places,
+            python: self.shared.python.clone(),
+        }
+    }
+
+    /// Checks and admits the request, or refuses it before anything runs. Must be called inside a tokio runtime.
+    pub fn execute(&self, request: ExecutionRequest) -> Result<Execution, Rejection> {
+        let arrived = Instant::now();
+        let (limits, warnings) = request.policy.limits.overridden(&request.overrides);
+        request::tools(&request.tools)?;
+        let code = request::code(request.code, &limits)?;
+        let entry = self.shared.admission.enter()?;
+        let job = Job {
+            id: request.id,
+            correlation_id: request.correlation_id,
+            code,
+            tools: request.tools,
+            context: request.context,
+            config: request.config,
+            policy: request.policy,
+            limits,
+            ceiling: Arc::clone(&self.shared.limits),
+            warnings: warnings.clone(),
+            arrived,
+        };
+        let (sender, events) = mpsc::channel(EVENTS);
+        let (answers, answers_receiver) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let stop = self.shared.stop.clone();
+        let controls = Controls { answers: answers_receiver, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
+        self.shared.running.spawn(execute(Arc::clone(&self.shared), job, entry, controls));
+        Ok(Execution { warnings, events, answers, cancel })
+    }
+
+    /// Refuses new executions, waits for live ones until `patience` is over, kills the rest, ends the zygote.
+    pub async fn drain(&self, patience: Duration) {
+        let shared = &self.shared;
+        shared.admission.drain();
+        shared.running.close();
+        if timeout(patience, shared.running.wait()).await.is_err() {
+            tracing::warn!(executions = shared.running.len(), "the patience for a drain is over; killing the rest");
+            shared.stop.cancel();
+            if timeout(STOP_PATIENCE, shared.running.wait()).await.is_err() {
+                tracing::error!(executions = shared.running.len(), "executions do not end, or nobody reads their end");
+            }
+        }
+        shared.pool.close();
+        shared.pool.spawner().stop().await;
+    }
+}
+
+impl Execution {
+    /// Answers a tool call. Answers to calls that are over are dropped.
+    pub fn answer(&self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) {
+        // Fails only where the execution is over.
+        let _ = self.answers.send((call_id, answer));
+    }
+
+    /// Ends the execution with outcome `cancelled`; `Finished` still comes.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}

@@ -1,0 +1,211 @@
+//! Which tool calls are served: exact names, bounded counts, sizes and times. Pure: what it decides, the run does.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use codemode_types::{Limits, ToolCallRecord, ToolCallStatus, ToolFailure, ToolSpec, Violation, ViolationSource, nearest};
+use tokio::time::Instant;
+
+use crate::escape::{escaped, shortened};
+
+/// Answered by the client without a registration.
+const META_TOOLS: [&str; 3] = ["__list__", "__schema__", "__search__"];
+/// Frames are not read while this many calls are pending, so a thousand threads wait instead of failing.
+pub(crate) const MOST_PENDING: usize = 256;
+const RECORDED_ARGUMENT_BYTES: usize = 4 << 10;
+/// Searching a near name costs time that the code does not pay for.
+const SUGGESTIONS: u32 = 32;
+
+#[derive(Debug)]
+pub(crate) struct Broker {
+    names: HashSet<String>,
+    most_calls: u64,
+    value_bytes: u64,
+    timeout: Duration,
+    calls: u64,
+    suggested: u32,
+    live: HashMap<u64, LiveCall>,
+    records: Vec<ToolCallRecord>,
+}
+
+#[derive(Debug)]
+struct LiveCall {
+    since: Instant,
+    /// Its place in `records`.
+    record: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Ask the host.
+    Serve,
+    /// Answer at once.
+    Refuse { failure: ToolFailure, violation: Option<Violation> },
+    /// The guest breaks the protocol.
+    Nonsense(String),
+}
+
+impl Broker {
+    pub(crate) fn new(tools: &[ToolSpec], limits: &Limits) -> Self {
+        let offered = tools.iter().map(|tool| tool.name.clone());
+        Self {
+            names: offered.chain(META_TOOLS.map(str::to_owned)).collect(),
+            most_calls: limits.max_tool_calls,
+            value_bytes: limits.value_bytes.bytes(),
+            timeout: limits.tool_timeout,
+            calls: 0,
+            suggested: 0,
+            live: HashMap::new(),
+            records: Vec::new(),
+        }
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.live.len()
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn call(&mut self, call_id: u64, name: &str, arguments: &[u8]) -> Decision {
+        if self.live.contains_key(&call_id) {
+            return Decision::Nonsense(format!("tool call {call_id} was made while it was pending"));
+        }
+        self.calls = self.calls.saturating_add(1);
+        if self.calls > self.most_calls {
+            return self.too_many();
+        }
+        if !self.names.contains(name) {
+            let (failure, violation) = self.unknown(name);
+            self.record(name, arguments, &failure.message);
+            return Decision::Refuse { failure, violation: Some(violation) };
+        }
+        if arguments.len() as u64 > self.value_bytes {
+            let failure = self.too_large("ToolArgumentsTooLarge", "the arguments are", arguments.len());
+            self.record(name, arguments, &failure.message);
+            return Decision::Refuse { failure, violation: None };
+        }
+        let record = self.record(name, arguments, "");
+        self.live.insert(call_id, LiveCall { since: Instant::now(), record });
+        Decision::Serve
+    }
+
+    /// What the guest is to be told; `None`: that call is over, or never was.
+    pub(crate) fn answer(
+        &mut self,
+        call_id: u64,
+        answer: Result<Vec<u8>, ToolFailure>,
+    ) -> Option<Result<Vec<u8>, ToolFailure>> {
+        let call = self.live.remove(&call_id)?;
+        let answer = answer.and_then(|value| match value.len() as u64 > self.value_bytes {
+            true => Err(self.too_large("ToolResultTooLarge", "the result is", value.len())),
+            false => Ok(value),
+        });
+        match &answer {
+            Ok(_) => self.close(&call, ToolCallStatus::Ok, ""),
+            Err(failure) => self.close(&call, ToolCallStatus::Error, &failure.message),
+        }
+        Some(answer)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.live.values().map(|call| call.since + self.timeout).min()
+    }
+
+    /// The calls whose time is up, and what the guest is to be told of each.
+    pub(crate) fn expire(&mut self) -> Vec<(u64, ToolFailure)> {
+        let now = Instant::now();
+        let mut late: Vec<u64> = self
+            .live
+            .iter()
+            .filter(|(_, call)| call.since + self.timeout <= now)
+            .map(|(call_id, _)| *call_id)
+            .collect();
+        late.sort_unstable();
+        late.into_iter().filter_map(|call_id| Some((call_id, self.give_up(call_id)?))).collect()
+    }
+
+    fn give_up(&mut self, call_id: u64) -> Option<ToolFailure> {
+        let call = self.live.remove(&call_id)?;
+        let name = self.records.get(call.record).map(|record| record.name.clone()).unwrap_or_default();
+        let message = format!(
+            "tool_timeout: `{name}` did not answer within {} s (limits.tool_timeout)",
+            self.timeout.as_secs_f64()
+        );
+        self.close(&call, ToolCallStatus::Timeout, &message);
+        Some(ToolFailure::new("ToolTimeout", message))
+    }
+
+    /// Ends every pending call; gives their ids.
+    pub(crate) fn abandon(&mut self) -> Vec<u64> {
+        let live = std::mem::take(&mut self.live);
+        for call in live.values() {
+            self.close(call, ToolCallStatus::Abandoned, "the execution ended before the tool answered");
+        }
+        let mut ids: Vec<u64> = live.into_keys().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(crate) fn into_records(self) -> Vec<ToolCallRecord> {
+        self.records
+    }
+
+    fn record(&mut self, name: &str, arguments: &[u8], error: &str) -> usize {
+        self.records.push(ToolCallRecord {
+            name: shortened(name, 200),
+            arguments: arguments[..arguments.len().min(RECORDED_ARGUMENT_BYTES)].to_vec(),
+            status: ToolCallStatus::Error,
+            duration: Duration::ZERO,
+            error: error.to_owned(),
+        });
+        self.records.len() - 1
+    }
+
+    fn close(&mut self, call: &LiveCall, status: ToolCallStatus, error: &str) {
+        if let Some(record) = self.records.get_mut(call.record) {
+            record.status = status;
+            record.duration = call.since.elapsed();
+            record.error = shortened(error, 1000);
+        }
+    }
+
+    fn unknown(&mut self, name: &str) -> (ToolFailure, Violation) {
+        let name = escaped(&shortened(name, 200));
+        self.suggested = self.suggested.saturating_add(1);
+        let near = match self.suggested <= SUGGESTIONS {
+            true => nearest(&name, self.names.iter().map(String::as_str)).map(str::to_owned),
+            false => None,
+        };
+        let failure = ToolFailure {
+            suggestions: near.into_iter().collect(),
+            ..ToolFailure::new("ToolNotFound", format!("unauthorized_tool: {name}"))
+        };
+        (failure, violation("unauthorized_tool", name))
+    }
+
+    /// Not recorded one by one: the list would grow as long as the code likes.
+    fn too_many(&self) -> Decision {
+        let message = format!("more than {} tool calls (limits.max_tool_calls)", self.most_calls);
+        // Said once; the code may go on trying.
+        let first = self.calls == self.most_calls.saturating_add(1);
+        let violation = first.then(|| violation("tool_call_limit", message.clone()));
+        Decision::Refuse { failure: ToolFailure::new("ToolCallLimitExceeded", message), violation }
+    }
+
+    fn too_large(&self, kind: &str, what: &str, bytes: usize) -> ToolFailure {
+        let most = self.value_bytes;
+        ToolFailure::new(kind, format!("{what} {bytes} bytes long; at most {most} are allowed (limits.value_bytes)"))
+    }
+}
+
+fn violation(kind: &str, detail: String) -> Violation {
+    Violation { kind: kind.into(), detail, source: ViolationSource::Supervisor }
+}
+
+#[cfg(test)]
+#[path = "broker_tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+use codemode_types::ByteSize;
+use tokio::time::advance;
+
+use super::*;
+
+fn broker(limits: &Limits) -> Broker {
+    let tool = ToolSpec {
+        name: "weather".into(),
+        description: String::new(),
+        input_schema: None,
+        output_schema: None,
+        is_async: false,
+        has_context: false,
+    };
+    Broker::new(&[tool], limits)
+}
+
+fn refusal(decision: Decision) -> (String, String, Vec<String>, bool) {
+    match decision {
+        Decision::Refuse { failure, violation } => {
+            (failure.kind, failure.message, failure.suggestions, violation.is_some())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn statuses(broker: Broker) -> Vec<(ToolCallStatus, Duration)> {
+    broker.into_records().into_iter().map(|record| (record.status, record.duration)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_match_exactly_and_meta_tools_exist() {
+    let mut broker = broker(&Limits::default());
+    for (call_id, name) in ["weather", "__list__", "__schema__", "__search__"].into_iter().enumerate() {
+        assert!(matches!(broker.call(call_id as u64, name, b"{}"), Decision::Serve), "{name}");
+    }
+    for name in ["Weather", "weather ", "weather\0", "", "__LIST__"] {
+        let (kind, ..) = refusal(broker.call(9, name, b"{}"));
+        assert_eq!(kind, "ToolNotFound", "{name}");
+    }
+    let (_, message, suggestions, violated) = refusal(broker.call(9, "wether", b"{}"));
+    assert_eq!((message.as_str(), violated), ("unauthorized_tool: wether", true));
+    assert_eq!(suggestions, ["weather"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_calls_is_bounded_and_said_once() {
+    let mut broker = broker(&Limits { max_tool_calls: 1, ..Limits::default() });
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Serve));
+    let (kind, _, _, violated) = refusal(broker.call(2, "weather", b"{}"));
+    assert_eq!((kind.as_str(), violated), ("ToolCallLimitExceeded", true));
+    assert!(!refusal(broker.call(3, "weather", b"{}")).3);
+    assert_eq!(broker.into_records().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_are_bounded_both_ways() {
+    let mut broker = broker(&Limits { value_bytes: ByteSize(4096), ..Limits::default() });
+    assert_eq!(refusal(broker.call(1, "weather", &[b' '; 4097])).0, "ToolArgumentsTooLarge");
+    assert!(matches!(broker.call(1, "weather", &[b' '; 4096]), Decision::Serve));
+    let answer = broker.answer(1, Ok(vec![0; 4097])).unwrap();
+    assert_eq!(answer.unwrap_err().kind, "ToolResultTooLarge");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_pending_cannot_be_called_again() {
+    let mut broker = broker(&Limits::default());
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Serve));
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Nonsense(_)));
+    assert!(broker.answer(1, Ok(vec![])).is_some());
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Serve));
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_answers_and_answers_to_nothing_are_dropped() {
+    let mut broker = broker(&Limits { tool_timeout: Duration::from_secs(2), ..Limits::default() });
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Serve));
+    assert_eq!(broker.deadline(), Some(Instant::now() + Duration::from_secs(2)));
+    advance(Duration::from_secs(2)).await;
+    let late = broker.expire();
+    assert_eq!(late.len(), 1);
+    assert_eq!(late[0].1.message, "tool_timeout: `weather` did not answer within 2 s (limits.tool_timeout)");
+    assert!(broker.answer(1, Ok(vec![])).is_none());
+    assert!(broker.answer(7, Ok(vec![])).is_none());
+    assert_eq!(statuses(broker), [(ToolCallStatus::Timeout, Duration::from_secs(2))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pending_at_the_end_is_abandoned() {
+    let mut broker = broker(&Limits::default());
+    for call_id in [3, 1, 2] {
+        assert!(matches!(broker.call(call_id, "weather", b"{}"), Decision::Serve));
+    }
+    advance(Duration::from_secs(1)).await;
+    assert!(broker.answer(2, Err(ToolFailure::new("ValueError", "no"))).is_some());
+    assert_eq!(broker.abandon(), [1, 3]);
+    let second = Duration::from_secs(1);
+    let (abandoned, failed) = ((ToolCallStatus::Abandoned, second), (ToolCallStatus::Error, second));
+    assert_eq!(statuses(broker), [abandoned, abandoned, failed]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn recorded_arguments_are_cut() {
+    let mut broker = broker(&Limits::default());
+    broker.call(1, "weather", &[b'x'; 10_000]);
+    assert_eq!(broker.into_records()[0].arguments.len(), 4096);
+}

@@ -1,0 +1,169 @@
+//! Our end of the socket to the code's process, which is hostile. Plain reads: descriptors sent along are dropped by
+//! the kernel.
+
+use std::{collections::VecDeque, io};
+
+use codemode_types::Limits;
+use codemode_wire::{
+    FrameDecoder,
+    guest::{FRAME_OVERHEAD_BYTES, FromGuest, ToGuest},
+};
+use tokio::net::UnixStream;
+
+use crate::escape::escaped;
+
+/// Bytes that may wait for a guest that does not read, beyond one value.
+const UNREAD_BYTES: usize = 64 << 20;
+
+#[derive(Debug)]
+pub(crate) struct GuestChannel {
+    stream: UnixStream,
+    decoder: FrameDecoder,
+    outgoing: VecDeque<Vec<u8>>,
+    /// Of the first outgoing message.
+    written: usize,
+    unread: usize,
+    unread_limit: usize,
+    open: bool,
+}
+
+impl GuestChannel {
+    pub(crate) fn new(stream: UnixStream, limits: &Limits) -> Self {
+        let value = usize::try_from(limits.value_bytes.max(limits.result_bytes).bytes()).unwrap_or(usize::MAX);
+        Self {
+            stream,
+            decoder: FrameDecoder::new(value.saturating_add(FRAME_OVERHEAD_BYTES)),
+            outgoing: VecDeque::new(),
+            written: 0,
+            unread: 0,
+            unread_limit: value.saturating_mul(2).max(UNREAD_BYTES),
+            open: true,
+        }
+    }
+
+    /// Resolves when there is something to read. `wanted`: whether anybody could act on it.
+    pub(crate) async fn readable(&self, wanted: bool) {
+        if !self.open || !wanted || self.stream.readable().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when something that waits can be written.
+    pub(crate) async fn writable(&self) {
+        if !self.open || self.outgoing.is_empty() || self.stream.writable().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Reads once, after `readable`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) {
+        let read = self.stream.try_read(buffer);
+        self.accept(read, buffer);
+    }
+
+    /// Reads what has arrived, past what the event loop knows; false: nothing more.
+    pub(crate) fn read_now(&mut self, buffer: &mut [u8]) -> bool {
+        let read = rustix::io::read(&self.stream, &mut *buffer).map_err(io::Error::from);
+        let more = read.as_ref().is_ok_and(|length| *length > 0);
+        self.accept(read, buffer);
+        more
+    }
+
+    fn accept(&mut self, read: io::Result<usize>, buffer: &[u8]) {
+        match read {
+            Ok(0) => self.open = false,
+            Ok(length) => self.decoder.push(&buffer[..length]),
+            Err(error) => {
+                self.open = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            }
+        }
+    }
+
+    /// The next message that arrived whole, or what is wrong with it.
+    pub(crate) fn next(&mut self) -> Result<Option<FromGuest>, String> {
+        match self.decoder.next_frame() {
+            Ok(Some(body)) => FromGuest::decode(body).map(Some).map_err(|error| escaped(&error.to_string())),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether `bytes` more may wait without the daemon's memory growing past its bound.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        self.unread.saturating_add(bytes) <= self.unread_limit
+    }
+
+    pub(crate) fn send(&mut self, message: &ToGuest) {
+        let message = message.encode();
+        self.unread += message.len();
+        self.outgoing.push_back(message);
+        self.write();
+    }
+
+    /// Writes what the socket takes.
+    pub(crate) fn write(&mut self) {
+        while let Some(message) = self.outgoing.front() {
+            match self.stream.try_write(&message[self.written..]) {
+                Ok(count) => {
+                    self.written += count;
+                    self.unread -= count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Nobody reads there any more; how it ended comes through the cell's channel.
+                Err(_) => return self.give_up(),
+            }
+            if self.written == message.len() {
+                self.outgoing.pop_front();
+                self.written = 0;
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.outgoing.clear();
+        self.written = 0;
+        self.unread = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn arrived(bytes: &[u8]) -> Result<Option<FromGuest>, String> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut channel = GuestChannel::new(ours, &Limits::default());
+        theirs.writable().await.unwrap();
+        assert_eq!(theirs.try_write(bytes).unwrap(), bytes.len());
+        while channel.read_now(&mut [0; 16]) {}
+        channel.next()
+    }
+
+    #[tokio::test]
+    async fn malformed_and_oversized_frames_are_errors() {
+        assert_eq!(arrived(&[1, 0, 0, 0, 99]).await, Err("unknown message from the guest 99".into()));
+        let long = arrived(&[0xff; 4]).await.unwrap_err();
+        assert!(long.contains("at most 17825792 are allowed"), "{long}");
+        assert_eq!(arrived(&[9, 0, 0, 0, 1]).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn messages_pass_both_ways() {
+        let violation = FromGuest::Violation { kind: "k".into(), detail: "d".into() };
+        assert_eq!(arrived(&violation.encode()).await, Ok(Some(violation)));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_does_not_read_fills_a_bounded_queue() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut channel = GuestChannel::new(ours, &Limits::default());
+        let answer = ToGuest::ToolAnswer { call_id: 1, answer: Ok(vec![0; 8 << 20]) };
+        let mut sent = 0;
+        while channel.has_room_for(8 << 20) {
+            channel.send(&answer);
+            sent += 1;
+        }
+        assert_eq!(sent, 8);
+    }
+}

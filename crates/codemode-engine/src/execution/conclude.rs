@@ -1,0 +1,162 @@
+//! After the end: kill everything, wait until nothing is left, take what was left behind, and say how it was.
+
+use std::time::Duration;
+
+use codemode_types::{ExecutionReport, Isolation, ToolCallRecord, Usage, Violation};
+use codemode_wire::guest::FromGuest;
+
+use super::{
+    Job,
+    artifacts::{self, Artifacts},
+    end::{Bounds, End, Evidence, Verdict, judge},
+    host::Host,
+    run::Run,
+};
+use crate::{ExecutionEvent, cgroup::SharedCgroup};
+
+/// Killed processes are gone in milliseconds, unless the kernel itself hangs.
+const GONE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is left to do: tell the host.
+pub(super) struct Conclusion {
+    pub(super) report: Box<ExecutionReport>,
+    pub(super) host: Host,
+}
+
+/// What the supervisor saw and counted.
+#[derive(Default)]
+struct Account {
+    usage: Usage,
+    tool_calls: Vec<ToolCallRecord>,
+    violations: Vec<Violation>,
+    warnings: Vec<String>,
+    artifacts: Artifacts,
+    truncated: [bool; 2],
+}
+
+impl Run {
+    pub(super) async fn conclude(mut self, end: End, job: &Job, isolation: &Isolation) -> Conclusion {
+        self.life.kill();
+        let wall = self.clock.wall();
+        let guest = self.clock.code_time();
+        for call_id in self.broker.abandon() {
+            self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id });
+        }
+        self.await_gone(job).await;
+        let end = self.last_word(end, job);
+        self.remaining_output();
+        let (evidence, peak_memory_bytes) = self.evidence();
+        let verdict = judge(end, evidence, Bounds { limits: &job.limits, ceiling: &job.ceiling });
+        self.limits_met(evidence);
+        let outputs = job.policy.filesystem.outputs.mount.clone();
+        let artifacts = artifacts::gather(self.outputs.take(), outputs).await;
+        let (violations, warning) = self.violations.into_parts();
+        let account = Account {
+            usage: Usage { wall, guest, tool: wall.saturating_sub(guest), cpu: evidence.cpu, peak_memory_bytes },
+            tool_calls: self.broker.into_records(),
+            violations,
+            warnings: warning.into_iter().collect(),
+            artifacts,
+            truncated: [self.stdout.is_truncated(), self.stderr.is_truncated()],
+        };
+        let isolation = Isolation { layers: self.layers, ..isolation.clone() };
+        Conclusion { report: report(job, verdict, account, isolation), host: self.host }
+    }
+
+    async fn await_gone(&mut self, job: &Job) {
+        if self.gone.is_some() || self.zygote_lost {
+            return;
+        }
+        match tokio::time::timeout(GONE_PATIENCE, self.life.gone()).await {
+            Ok(gone) => self.gone = gone,
+            // Its user id and control group stay taken until it is.
+            Err(_) => tracing::error!(execution = %job.id, pid = self.life.pid, "a killed sandbox is not gone"),
+        }
+    }
+
+    /// A process that ended by itself may have finished first, and its last frames may have come last. A log line for
+    /// a guest that breaks the protocol.
+    fn last_word(&mut self, end: End, job: &Job) -> End {
+        match &end {
+            End::Exited(_) | End::Vanished => {}
+            End::Protocol(reason) => {
+                tracing::warn!(execution = %job.id, %reason, "a sandbox broke the protocol and was killed");
+                return end;
+            }
+            _ => return end,
+        }
+        loop {
+            match self.guest.next() {
+                Ok(Some(FromGuest::Finish(finish))) => return End::Finished(finish),
+                Ok(Some(FromGuest::Violation { kind, detail })) => self.violations.from_guest(&kind, &detail),
+                // Nobody is left to be answered.
+                Ok(Some(FromGuest::ToolCall { .. })) => {}
+                Ok(None) if self.guest.read_now(&mut self.buffer) => {}
+                Ok(None) | Err(_) => return end,
+            }
+        }
+    }
+
+    fn remaining_output(&mut self) {
+        for output in [&mut self.stdout, &mut self.stderr] {
+            for data in output.rest(&mut self.buffer) {
+                self.host.tell(ExecutionEvent::Output { stream: output.stream, data });
+            }
+        }
+    }
+
+    /// The kernel's account, and the most memory that was in use.
+    fn evidence(&self) -> (Evidence, u64) {
+        let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
+        let used = group.and_then(|group| group.cpu_time()).map(|cpu| cpu.saturating_sub(self.cpu_before));
+        let cpu = used.or(self.gone.map(|gone| gone.cpu)).unwrap_or_default();
+        let seen = self.watch.peak_memory().max(self.gone.map_or(0, |gone| gone.peak_memory_bytes));
+        let peak = group.and_then(|group| group.peak_memory()).unwrap_or(seen);
+        (Evidence { out_of_memory: group.is_some_and(|group| group.oom_killed()), cpu }, peak)
+    }
+
+    /// Limits that the code met as ordinary errors, whether it survived them or not.
+    fn limits_met(&mut self, evidence: Evidence) {
+        if evidence.out_of_memory {
+            let detail = "the kernel killed a process of this execution for want of memory (limits.memory_limit)";
+            self.violations.from_supervisor("memory_limit", detail.into());
+        }
+        if self.cgroup.as_ref().and_then(SharedCgroup::get).is_some_and(|group| group.pids_limit_hit()) {
+            let detail = "a process or thread could not be started: there are as many as there may be (limits.processes)";
+            self.violations.from_supervisor("process_limit", detail.into());
+        }
+    }
+}
+
+impl Conclusion {
+    pub(super) fn without_sandbox(end: End, job: &Job, host: Host, isolation: &Isolation) -> Self {
+        let bounds = Bounds { limits: &job.limits, ceiling: &job.ceiling };
+        let verdict = judge(end, Evidence::default(), bounds);
+        let isolation = Isolation { layers: Vec::new(), ..isolation.clone() };
+        Self { report: report(job, verdict, Account::default(), isolation), host }
+    }
+}
+
+fn report(job: &Job, verdict: Verdict, account: Account, isolation: Isolation) -> Box<ExecutionReport> {
+    let Verdict { outcome, exit_code, result, failure, warnings } = verdict;
+    let Account { usage, tool_calls, violations, warnings: own, artifacts, truncated } = account;
+    let warnings = [job.warnings.clone(), warnings, own, artifacts.warnings].concat();
+    let [stdout_truncated, stderr_truncated] = truncated;
+    Box::new(ExecutionReport {
+        execution_id: job.id.clone(),
+        correlation_id: job.correlation_id.clone(),
+        outcome,
+        exit_code,
+        result,
+        failure,
+        tool_calls,
+        artifacts: artifacts.files,
+        violations,
+        usage,
+        isolation,
+        warnings,
+        stdout_truncated,
+        stderr_truncated,
+        duration: job.arrived.elapsed(),
+    })
+}

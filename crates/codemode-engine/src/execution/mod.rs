@@ -1,0 +1,109 @@
+//! One execution: a sandbox is taken, gets its code, is listened to, ends, and is accounted for.
+
+mod artifacts;
+mod broker;
+mod channel;
+mod clock;
+mod conclude;
+mod end;
+mod host;
+mod output;
+mod run;
+mod signal;
+mod violations;
+mod watch;
+
+use std::sync::Arc;
+
+use codemode_types::{CorrelationId, ExecutionId, Limits, Policy, ToolSpec};
+use codemode_wire::guest::Start;
+use tokio::time::Instant;
+
+pub(crate) use self::host::{Controls, Wanted};
+use self::{conclude::Conclusion, end::End, host::Host, run::Run};
+use crate::{
+    admission::{Entry, Place},
+    engine::Shared,
+    sandbox::Sandbox,
+    shape::Shape,
+};
+
+/// What tracebacks call the code.
+const FILENAME: &str = "<code>";
+
+/// A request that passed every check.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: ExecutionId,
+    pub(crate) correlation_id: CorrelationId,
+    pub(crate) code: String,
+    pub(crate) tools: Vec<ToolSpec>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) config: Vec<u8>,
+    pub(crate) policy: Arc<Policy>,
+    /// The policy's, lowered by the request.
+    pub(crate) limits: Limits,
+    /// The engine's own policy's: what a request can ask for at most.
+    pub(crate) ceiling: Arc<Limits>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) arrived: Instant,
+}
+
+/// From the queue to the report. Nothing of the sandbox is left when `Finished` is told.
+pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, controls: Controls) {
+    let host = Host::new(controls.wanted.events.clone());
+    let got = tokio::select! {
+        biased;
+        end = controls.wanted.called_off() => Err(end),
+        got = obtain(&shared, &job, entry) => got,
+    };
+    let conclusion = match got {
+        Ok((place, sandbox)) => {
+            let start = start(&mut job);
+            let mut run = Run::new(sandbox, &job, start, host, controls);
+            let end = run.until_end().await;
+            let conclusion = run.conclude(end, &job, &shared.isolation).await;
+            drop(place);
+            conclusion
+        }
+        Err(end) => Conclusion::without_sandbox(end, &job, host, &shared.isolation),
+    };
+    shared.pool.refill();
+    let Conclusion { report, mut host } = conclusion;
+    tracing::debug!(execution = %report.execution_id, outcome = %report.outcome, "finished");
+    host.tell(crate::ExecutionEvent::Finished(report));
+    host.flush().await;
+}
+
+async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Sandbox), End> {
+    let place = match entry {
+        Entry::Now(place) => place,
+        Entry::Later(waiting) => waiting.await.map_err(|_| End::EngineStopped)?,
+    };
+    let shape = Shape::of(&job.policy, &job.limits);
+    match shared.pool.take(&shape).await {
+        Ok(sandbox) => Ok((place, sandbox)),
+        Err(error) => {
+            tracing::error!(execution = %job.id, %error, "no sandbox for an execution");
+            Err(End::NotStarted(error.to_string()))
+        }
+    }
+}
+
+/// Takes what only the guest needs out of the job.
+fn start(job: &mut Job) -> Start {
+    Start {
+        code: std::mem::take(&mut job.code),
+        filename: FILENAME.into(),
+        tools: job.tools.clone(),
+        context: std::mem::take(&mut job.context),
+        config: std::mem::take(&mut job.config),
+        allow_direct_execution: job.policy.direct_execution(),
+        allowed_commands: match job.policy.direct_execution() {
+            true => job.policy.execution.allowed_commands.clone(),
+            false => Vec::new(),
+        },
+        result_bytes: job.limits.result_bytes.bytes(),
+        value_bytes: job.limits.value_bytes.bytes(),
+    }
+}

@@ -1,0 +1,61 @@
+//! What the code tried and may not, bounded: the code can try as often as it likes.
+
+use codemode_types::{Violation, ViolationSource};
+
+use crate::escape::shortened;
+
+const MOST: usize = 1000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Violations {
+    kept: Vec<Violation>,
+    dropped: u64,
+}
+
+impl Violations {
+    pub(crate) fn from_guest(&mut self, kind: &str, detail: &str) {
+        self.push(Violation { kind: kind.into(), detail: detail.into(), source: ViolationSource::Guest });
+    }
+
+    pub(crate) fn from_supervisor(&mut self, kind: &str, detail: String) {
+        self.push(Violation { kind: kind.into(), detail, source: ViolationSource::Supervisor });
+    }
+
+    pub(crate) fn push(&mut self, violation: Violation) {
+        // The supervisor's own are few, and a flood from the guest must not hide them.
+        if self.kept.len() >= MOST && violation.source == ViolationSource::Guest {
+            self.dropped += 1;
+            return;
+        }
+        if self.kept.len() >= 2 * MOST {
+            self.dropped += 1;
+            return;
+        }
+        let (kind, detail) = (shortened(&violation.kind, 100), shortened(&violation.detail, 1000));
+        self.kept.push(Violation { kind, detail, source: violation.source });
+    }
+
+    /// The list, and a warning if it is not whole.
+    pub(crate) fn into_parts(self) -> (Vec<Violation>, Option<String>) {
+        let warning = (self.dropped > 0).then(|| format!("{} further violations are not listed", self.dropped));
+        (self.kept, warning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_bounded_and_hides_nothing_of_the_supervisors() {
+        let mut violations = Violations::default();
+        for _ in 0..5000 {
+            violations.from_guest("unauthorized_path", "/etc/shadow");
+        }
+        violations.from_supervisor("process_limit", "…".into());
+        let (kept, warning) = violations.into_parts();
+        assert_eq!(kept.len(), MOST + 1);
+        assert_eq!(kept.last().map(|last| last.source), Some(ViolationSource::Supervisor));
+        assert_eq!(warning.as_deref(), Some("4000 further violations are not listed"));
+    }
+}

@@ -1,0 +1,237 @@
+//! One sandbox: made, confined, parked, used once, killed.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream as StdStream,
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use codemode_sandbox::{
+    cgroup::{CgroupError, Driver},
+    packet,
+};
+use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::{UnixStream, unix::pipe},
+    sync::oneshot,
+    task::JoinError,
+};
+
+use crate::{
+    cgroup::SharedCgroup,
+    escape::escaped,
+    readiness::watch,
+    shape::Shape,
+    slots::{SLOTS, UidSlots},
+    socket::PacketSocket,
+    zygote::{Gone, Held, Keeper, OrderError, Spawned, kill},
+};
+
+/// A sandbox takes milliseconds; this is for a machine on its knees and for a zygote that is being restarted.
+const SPAWN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why there is no sandbox: one variant per step.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    #[error("all {SLOTS} user ids for sandboxes are in use")]
+    NoUid,
+    #[error("no control group: {0}")]
+    Cgroup(#[source] CgroupError),
+    #[error("no channel to a new sandbox: {0}")]
+    Channel(#[source] io::Error),
+    #[error("{0}")]
+    Order(String),
+    #[error("the sandbox could not be confined at step `{step}`: {message}")]
+    Confine { step: String, message: String },
+    #[error("the sandbox ended before it was confined")]
+    Ended,
+    #[error("the sandbox and the executor do not understand each other: {0}")]
+    Words(#[source] DecodeError),
+    #[error("the sandbox was not confined within {} s", SPAWN_PATIENCE.as_secs())]
+    Late,
+    #[error("a task of the executor died: {0}")]
+    Task(#[source] JoinError),
+}
+
+impl From<OrderError> for SpawnError {
+    fn from(error: OrderError) -> Self {
+        Self::Order(escaped(&error.to_string()))
+    }
+}
+
+/// Confined and waiting for its code.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    pub(crate) life: Life,
+    pub(crate) guest: UnixStream,
+    pub(crate) stdout: pipe::Receiver,
+    pub(crate) stderr: pipe::Receiver,
+    pub(crate) cell: PacketSocket,
+    pub(crate) outputs: Option<OwnedFd>,
+    pub(crate) layers: Vec<String>,
+    pub(crate) cgroup: Option<SharedCgroup>,
+    /// Readable once the kernel killed something for want of memory.
+    pub(crate) oom: Option<AsyncFd<OwnedFd>>,
+    /// What making it cost, to be taken off the bill.
+    pub(crate) cpu_before: Duration,
+}
+
+/// The processes of a sandbox. Dropping it kills them; what they held is let go when nothing of them is left.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// Of the cell's init.
+    pub(crate) pid: i32,
+    pidfd: Arc<OwnedFd>,
+    gone: oneshot::Receiver<Gone>,
+}
+
+impl Life {
+    /// Kills every process in it.
+    pub(crate) fn kill(&self) {
+        kill(&self.pidfd);
+    }
+
+    /// Resolves when nothing is left; `None`: the zygote ended first. Not to be called again then. Cancel safe.
+    pub(crate) async fn gone(&mut self) -> Option<Gone> {
+        (&mut self.gone).await.ok()
+    }
+
+    /// Whether a parked one is still there to be used.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.gone.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Makes sandboxes.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    pub(crate) keeper: Keeper,
+    /// `None`: the declared substitutes stand in.
+    pub(crate) driver: Option<Arc<Driver>>,
+    pub(crate) slots: Arc<UidSlots>,
+    pub(crate) made: AtomicU64,
+}
+
+/// Our ends and the sandbox's ends of its channels.
+struct Ends {
+    guest: UnixStream,
+    stdout: pipe::Receiver,
+    stderr: pipe::Receiver,
+    cell: PacketSocket,
+    theirs: [OwnedFd; 4],
+}
+
+impl Spawner {
+    /// Ends the zygote, every sandbox with it, and removes what the control groups left.
+    pub(crate) async fn stop(&self) {
+        self.keeper.stop().await;
+        if let Some(driver) = self.driver.clone() {
+            let _ = tokio::task::spawn_blocking(move || driver.remove_all()).await;
+        }
+    }
+
+    pub(crate) async fn spawn(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
+        tokio::time::timeout(SPAWN_PATIENCE, self.confined(shape)).await.map_err(|_| SpawnError::Late)?
+    }
+
+    async fn confined(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
+        let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
+        let cgroup = self.cgroup(shape).await?;
+        let ends = Ends::new().map_err(SpawnError::Channel)?;
+        let order = shape.order(slot.uid(), cgroup.is_none());
+        let held = Held { slot, cgroup: cgroup.clone() };
+        let group = cgroup.as_ref().and_then(SharedCgroup::get);
+        let descriptors: Vec<BorrowedFd<'_>> =
+            ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
+        let Spawned { pid, pidfd, gone } = self.keeper.zygote().await?.spawn(order, held, &descriptors).await?;
+        drop(descriptors);
+        let Ends { guest, stdout, stderr, cell, theirs } = ends;
+        // Ours closed, the channels end when the sandbox does.
+        drop(theirs);
+        let oom = group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
+        let mut sandbox = Sandbox {
+            life: Life { pid, pidfd, gone },
+            guest,
+            stdout,
+            stderr,
+            cell,
+            outputs: None,
+            layers: Vec::new(),
+            cgroup: cgroup.clone(),
+            oom,
+            cpu_before: Duration::ZERO,
+        };
+        sandbox.await_confinement().await?;
+        Ok(sandbox)
+    }
+
+    async fn cgroup(&self, shape: &Shape) -> Result<Option<SharedCgroup>, SpawnError> {
+        let Some(driver) = self.driver.clone() else { return Ok(None) };
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let name = format!("codemode-{}-{number}", std::process::id());
+        let limits = shape.cgroup_limits();
+        let created = tokio::task::spawn_blocking(move || driver.create(&name, &limits)).await;
+        let cgroup = created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup)?;
+        Ok(Some(SharedCgroup::new(cgroup)))
+    }
+}
+
+fn watch_event(event: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
+    watch(event.try_clone_to_owned()?, Interest::READABLE)
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (guest, their_guest) = StdStream::pair()?;
+        guest.set_nonblocking(true)?;
+        let (stdout, their_stdout) = io::pipe()?;
+        let (stderr, their_stderr) = io::pipe()?;
+        let (cell, their_cell) = packet::pair()?;
+        Ok(Self {
+            guest: UnixStream::from_std(guest)?,
+            stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
+            stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
+            cell: PacketSocket::new(cell)?,
+            theirs: [their_guest.into(), their_stdout.into(), their_stderr.into(), their_cell],
+        })
+    }
+}
+
+impl Sandbox {
+    async fn await_confinement(&mut self) -> Result<(), SpawnError> {
+        let mut buffer = vec![0; PACKET_BYTES];
+        loop {
+            let (length, mut descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
+            if length == 0 {
+                return Err(SpawnError::Ended);
+            }
+            match FromCell::decode(&buffer[..length]).map_err(SpawnError::Words)? {
+                FromCell::Outputs => self.outputs = descriptors.pop(),
+                FromCell::Confined { layers } => {
+                    self.layers = layers;
+                    let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
+                    self.cpu_before = group.and_then(|group| group.cpu_time()).unwrap_or_default();
+                    return Ok(());
+                }
+                FromCell::Failed { step, message } => {
+                    return Err(SpawnError::Confine { step: escaped(&step), message: escaped(&message) });
+                }
+                FromCell::Exited { .. } => return Err(SpawnError::Ended),
+            }
+        }
+    }
+}

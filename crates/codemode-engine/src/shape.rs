@@ -1,0 +1,123 @@
+//! What is fixed when a sandbox is made; everything else of a policy is enforced while it runs.
+
+use codemode_sandbox::cgroup::CgroupLimits;
+use codemode_types::{Limits, Policy};
+use codemode_wire::zygote::Spawn;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shape {
+    commands: Vec<String>,
+    sandbox_bytes: u64,
+    outputs_bytes: u64,
+    tmp_bytes: u64,
+    memory_bytes: u64,
+    cpus: f64,
+    processes: u64,
+    open_files: u64,
+    file_size: u64,
+    allow_jit: bool,
+    cpu_seconds: u64,
+}
+
+impl Shape {
+    /// `limits` are the policy's own or lowered by the request.
+    pub(crate) fn of(policy: &Policy, limits: &Limits) -> Self {
+        let memory = limits.memory_limit;
+        let commands = match policy.direct_execution() {
+            true => policy.execution.allowed_commands.clone(),
+            false => Vec::new(),
+        };
+        Self {
+            commands,
+            sandbox_bytes: policy.sandbox_size().bytes(),
+            // Files on tmpfs count against memory.
+            outputs_bytes: policy.filesystem.outputs.max_size.min(memory).bytes(),
+            tmp_bytes: policy.filesystem.tmp.max_size.min(memory).bytes(),
+            memory_bytes: memory.bytes(),
+            cpus: limits.cpus,
+            processes: limits.processes,
+            open_files: limits.open_files,
+            file_size: limits.file_size.bytes(),
+            allow_jit: policy.isolation.allow_jit,
+            cpu_seconds: limits.cpu_time().as_secs_f64().ceil() as u64 + 1,
+        }
+    }
+
+    /// Whether a sandbox of this shape is what `asked` wants. RLIMIT_CPU alone may be higher: the engine's own watch
+    /// holds the execution to its CPU time, the rlimit stands behind it, and a shorter timeout is an everyday wish.
+    pub(crate) fn serves(&self, asked: &Self) -> bool {
+        let same = Self { cpu_seconds: asked.cpu_seconds, ..self.clone() };
+        same == *asked && self.cpu_seconds >= asked.cpu_seconds
+    }
+
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    pub(crate) fn cgroup_limits(&self) -> CgroupLimits {
+        CgroupLimits { memory_bytes: self.memory_bytes, processes: self.processes, cpus: self.cpus }
+    }
+
+    /// `address_space`: whether RLIMIT_AS has to stand in for a memory cgroup.
+    pub(crate) fn order(&self, uid: u32, address_space: bool) -> Spawn {
+        Spawn {
+            ticket: 0,
+            uid,
+            sandbox_bytes: self.sandbox_bytes,
+            outputs_bytes: self.outputs_bytes,
+            tmp_bytes: self.tmp_bytes,
+            processes: self.processes,
+            open_files: self.open_files,
+            file_size: self.file_size,
+            cpu_seconds: self.cpu_seconds,
+            address_space: if address_space { self.address_space() } else { 0 },
+            allow_jit: self.allow_jit,
+            commands: self.commands.clone(),
+        }
+    }
+
+    /// Wide of the memory limit, because reserved is not used: the watch over the tree's memory decides, this bounds
+    /// what one process can take between two looks.
+    fn address_space(&self) -> u64 {
+        self.memory_bytes.saturating_mul(2).saturating_add(1 << 30)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use codemode_types::{ByteSize, LimitOverrides};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_shorter_timeout_fits_a_parked_sandbox_and_less_memory_does_not() {
+        let policy = Policy::default();
+        let own = Shape::of(&policy, &policy.limits);
+        let asked = LimitOverrides { code_timeout: Some(Duration::from_secs(1)), ..LimitOverrides::default() };
+        let (limits, _) = policy.limits.overridden(&asked);
+        assert!(own.serves(&Shape::of(&policy, &limits)));
+        let narrowed = policy.narrowed(&json!({"limits": {"memory_limit": "64m"}})).unwrap();
+        assert!(!own.serves(&Shape::of(&narrowed, &narrowed.limits)));
+    }
+
+    #[test]
+    fn no_tmpfs_is_larger_than_memory() {
+        let mut policy = Policy::default();
+        policy.limits.memory_limit = ByteSize::mib(64);
+        let order = Shape::of(&policy, &policy.limits).order(1, false);
+        assert_eq!([order.sandbox_bytes, order.outputs_bytes, order.tmp_bytes], [64 << 20; 3]);
+        assert_eq!(order.address_space, 0);
+    }
+
+    #[test]
+    fn commands_are_empty_without_direct_execution() {
+        let mut policy = Policy::default();
+        policy.execution.allowed_commands = vec!["grep".into()];
+        assert_eq!(Shape::of(&policy, &policy.limits).order(1, true).commands, ["grep"]);
+        policy.execution.allow_direct_execution = Some(false);
+        assert!(Shape::of(&policy, &policy.limits).order(1, true).commands.is_empty());
+    }
+}

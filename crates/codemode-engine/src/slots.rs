@@ -1,0 +1,74 @@
+//! User ids of live sandboxes: unique on the machine while the sandbox lives.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Also the most sandboxes, parked and running, that one engine can hold.
+pub(crate) const SLOTS: u16 = 256;
+const FIRST_UID: u32 = 2_000_000_000;
+/// The kernel's largest pid_max.
+const PIDS: u32 = 4_194_304;
+
+#[derive(Debug)]
+pub(crate) struct UidSlots {
+    base: u32,
+    /// Oldest first, so that an id rests as long as it can.
+    free: Mutex<VecDeque<u16>>,
+}
+
+/// One id, taken until dropped. It belongs to the zygote's ticket: it is free when nothing of its sandbox is left.
+#[derive(Debug)]
+pub(crate) struct UidSlot {
+    slots: Arc<UidSlots>,
+    number: u16,
+}
+
+impl UidSlots {
+    pub(crate) fn new(daemon_pid: u32) -> Arc<Self> {
+        let base = FIRST_UID + (daemon_pid % PIDS) * u32::from(SLOTS);
+        Arc::new(Self { base, free: Mutex::new((0..SLOTS).collect()) })
+    }
+
+    pub(crate) fn take(self: &Arc<Self>) -> Option<UidSlot> {
+        let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+        Some(UidSlot { slots: Arc::clone(self), number })
+    }
+}
+
+impl UidSlot {
+    pub(crate) fn uid(&self) -> u32 {
+        self.slots.base + u32::from(self.number)
+    }
+}
+
+impl Drop for UidSlot {
+    fn drop(&mut self) {
+        self.slots.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_while_held_and_come_back_oldest_first() {
+        let slots = UidSlots::new(7);
+        let held: Vec<_> = std::iter::from_fn(|| slots.take()).collect();
+        let uids: HashSet<_> = held.iter().map(UidSlot::uid).collect();
+        assert_eq!(uids.len(), usize::from(SLOTS));
+        assert!(slots.take().is_none());
+        drop(held);
+        assert_eq!(slots.take().map(|slot| slot.uid()), Some(FIRST_UID + 7 * 256));
+    }
+
+    #[test]
+    fn two_daemons_never_share_an_id_and_none_overflows() {
+        assert_eq!(UidSlots::new(1).base + 255, UidSlots::new(2).base - 1);
+        assert!(u64::from(UidSlots::new(PIDS - 1).base) + 255 < u64::from(u32::MAX));
+    }
+}

@@ -1,0 +1,143 @@
+//! Keeps one zygote alive: starts it, and another one when it dies.
+
+use std::{
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::Child,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use codemode_sandbox::{launch, plan::SandboxPlan};
+use codemode_wire::zygote::{FromZygote, PACKET_BYTES};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{OrderError, Zygote, process::ZygoteProcess};
+use crate::{StartError, escape::escaped, socket::PacketSocket};
+
+/// Preloading modules such as pandas takes seconds on a cold disk.
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+const END_PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How to start a zygote.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) interpreter: PathBuf,
+    pub(crate) guest_library: PathBuf,
+    pub(crate) plan: SandboxPlan,
+}
+
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    current: watch::Receiver<Option<Arc<Zygote>>>,
+    stop: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Running {
+    zygote: Arc<Zygote>,
+    process: ZygoteProcess,
+}
+
+impl Keeper {
+    pub(crate) async fn start(launch: Launch) -> Result<Self, StartError> {
+        let launch = Arc::new(launch);
+        let running = start(&launch).await?;
+        let (sender, current) = watch::channel(Some(Arc::clone(&running.zygote)));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(keep(launch, running, sender, stop.clone()));
+        Ok(Self { current, stop, task: Mutex::new(Some(task)) })
+    }
+
+    /// The live zygote; waits while one is being started.
+    pub(crate) async fn zygote(&self) -> Result<Arc<Zygote>, OrderError> {
+        let mut current = self.current.clone();
+        let zygote = current.wait_for(Option::is_some).await.map_err(|_| OrderError::Lost)?;
+        zygote.clone().ok_or(OrderError::Lost)
+    }
+
+    /// Ends the zygote and with it every cell.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn keep(
+    launch: Arc<Launch>,
+    mut running: Running,
+    current: watch::Sender<Option<Arc<Zygote>>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = running.process.ended() => tracing::error!("the zygote ended; starting another"),
+            () = running.zygote.lost.cancelled() => tracing::error!("the zygote hung up; starting another"),
+        }
+        current.send_replace(None);
+        drop(running);
+        running = tokio::select! {
+            () = stop.cancelled() => return,
+            running = restart(&launch) => running,
+        };
+        current.send_replace(Some(Arc::clone(&running.zygote)));
+    }
+    drop(current);
+    running.zygote.dismiss();
+    running.process.end(END_PATIENCE).await;
+}
+
+async fn restart(launch: &Arc<Launch>) -> Running {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(pause).await;
+        match start(launch).await {
+            Ok(running) => return running,
+            Err(error) => tracing::error!(%error, pause = ?pause, "the zygote does not start; trying again"),
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
+    let task = Arc::clone(launch);
+    let started = tokio::task::spawn_blocking(move || {
+        launch::launch_zygote(&task.interpreter, &task.guest_library, &task.plan)
+    });
+    let (child, socket): (Child, OwnedFd) = started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
+    let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;
+    let socket = PacketSocket::new(socket).map_err(StartError::Watch)?;
+    let python = tokio::time::timeout(READY_PATIENCE, ready(&socket))
+        .await
+        .map_err(|_| StartError::ZygoteSilent(READY_PATIENCE))??;
+    Ok(Running { zygote: Zygote::attend(socket, python), process })
+}
+
+/// Waits for the zygote's first word; gives the interpreter's version.
+async fn ready(socket: &PacketSocket) -> Result<String, StartError> {
+    let mut buffer = vec![0; PACKET_BYTES];
+    let (length, _) = socket.receive(&mut buffer).await.map_err(StartError::Watch)?;
+    if length == 0 {
+        return Err(StartError::ZygoteEnded);
+    }
+    match FromZygote::decode(&buffer[..length]).map_err(StartError::ZygoteWords)? {
+        FromZygote::Ready { python, .. } => Ok(escaped(&python)),
+        FromZygote::Failed { step, message } => {
+            Err(StartError::ZygoteFailed { step: escaped(&step), message: escaped(&message) })
+        }
+        _ => Err(StartError::ZygoteEnded),
+    }
+}

@@ -1,0 +1,132 @@
+//! The live end of a zygote: orders go out, what became of each comes back by ticket.
+
+mod keeper;
+mod process;
+mod tickets;
+
+use std::{
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use codemode_wire::{
+    DecodeError,
+    zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote},
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{
+    keeper::{Keeper, Launch},
+    tickets::{Held, kill},
+};
+use self::tickets::{Ticket, Tickets};
+use crate::{escape::escaped, socket::PacketSocket};
+
+/// The cell's init was reaped; nothing of it is left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) cpu: Duration,
+    pub(crate) peak_memory_bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: Arc<OwnedFd>,
+    /// An error: the zygote ended first, and every cell with it.
+    pub(crate) gone: oneshot::Receiver<Gone>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OrderError {
+    #[error("the zygote ended")]
+    Lost,
+    #[error("the order did not reach the zygote: {0}")]
+    Send(#[source] io::Error),
+    #[error("the zygote could not fork: {0}")]
+    Refused(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Zygote {
+    socket: PacketSocket,
+    tickets: Tickets,
+    lost: CancellationToken,
+    /// The interpreter's version.
+    pub(crate) python: String,
+}
+
+impl Zygote {
+    /// Starts reading what a zygote that said `Ready` says next.
+    fn attend(socket: PacketSocket, python: String) -> Arc<Self> {
+        let zygote =
+            Arc::new(Self { socket, tickets: Tickets::default(), lost: CancellationToken::new(), python });
+        tokio::spawn(Arc::clone(&zygote).dispatch());
+        zygote
+    }
+
+    /// `held` is let go when nothing of the cell is left. `descriptors` as [`Spawn`] documents them.
+    pub(crate) async fn spawn(
+        &self,
+        mut order: Spawn,
+        held: Held,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Spawned, OrderError> {
+        let (spawned_sender, spawned) = oneshot::channel();
+        let (gone_sender, gone) = oneshot::channel();
+        let ticket = Ticket::new(spawned_sender, gone_sender, held);
+        order.ticket = self.tickets.open(ticket).ok_or(OrderError::Lost)?;
+        let number = order.ticket;
+        let message = ToZygote::Spawn(Box::new(order)).encode();
+        if let Err(error) = self.socket.send(&message, descriptors).await {
+            self.tickets.close(number);
+            return Err(OrderError::Send(error));
+        }
+        let (pid, pidfd) = spawned.await.map_err(|_| OrderError::Lost)?.map_err(OrderError::Refused)?;
+        Ok(Spawned { pid, pidfd, gone })
+    }
+
+    /// Tells the zygote to end: it kills its cells and exits.
+    fn dismiss(&self) {
+        self.socket.close_sending();
+    }
+
+    async fn dispatch(self: Arc<Self>) {
+        let mut buffer = vec![0; PACKET_BYTES];
+        loop {
+            match self.socket.receive(&mut buffer).await {
+                Ok((0, _)) => break,
+                Ok((length, descriptors)) => {
+                    if let Err(error) = self.take(&buffer[..length], descriptors) {
+                        tracing::error!(%error, "the zygote says what this executor does not understand");
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the zygote cannot be heard");
+                    break;
+                }
+            }
+        }
+        self.tickets.lose();
+        self.lost.cancel();
+    }
+
+    fn take(&self, packet: &[u8], mut descriptors: Vec<OwnedFd>) -> Result<(), DecodeError> {
+        match FromZygote::decode(packet)? {
+            FromZygote::Spawned { ticket, pid } => self.tickets.spawned(ticket, pid, descriptors.pop()),
+            FromZygote::SpawnFailed { ticket, message } => self.tickets.refused(ticket, message),
+            FromZygote::Gone { ticket, cpu_micros, peak_memory_bytes } => {
+                self.tickets.gone(ticket, Gone { cpu: Duration::from_micros(cpu_micros), peak_memory_bytes });
+            }
+            FromZygote::Failed { step, message } => {
+                tracing::error!(step = %escaped(&step), message = %escaped(&message), "the zygote failed");
+            }
+            FromZygote::Ready { .. } => tracing::warn!("the zygote said it is ready for a second time"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Which cells a zygote owes an answer for, and what each cell holds until nothing of it is left.
+
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::{io::Interest, sync::oneshot};
+
+use super::Gone;
+use crate::{cgroup::SharedCgroup, readiness::watch, slots::UidSlot};
+
+/// How long cells of a lost zygote may take to die before their ids and groups are let go all the same.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is free for the next cell only when nothing of this one is left.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) slot: UidSlot,
+    pub(crate) cgroup: Option<SharedCgroup>,
+}
+
+type SpawnedSender = oneshot::Sender<Result<(i32, Arc<OwnedFd>), String>>;
+
+#[derive(Debug)]
+pub(super) struct Ticket {
+    spawned: Option<SpawnedSender>,
+    gone: oneshot::Sender<Gone>,
+    pidfd: Option<Arc<OwnedFd>>,
+    held: Held,
+}
+
+impl Ticket {
+    pub(super) fn new(spawned: SpawnedSender, gone: oneshot::Sender<Gone>, held: Held) -> Self {
+        Self { spawned: Some(spawned), gone, pidfd: None, held }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tickets(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    last: u64,
+    lost: bool,
+    tickets: HashMap<u64, Ticket>,
+}
+
+impl Tickets {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: the zygote is lost.
+    pub(super) fn open(&self, ticket: Ticket) -> Option<u64> {
+        let mut open = self.lock();
+        if open.lost {
+            return None;
+        }
+        open.last += 1;
+        let number = open.last;
+        open.tickets.insert(number, ticket);
+        Some(number)
+    }
+
+    pub(super) fn close(&self, number: u64) -> Option<Ticket> {
+        self.lock().tickets.remove(&number)
+    }
+
+    pub(super) fn spawned(&self, number: u64, pid: i32, pidfd: Option<OwnedFd>) {
+        let Some(pidfd) = pidfd.map(Arc::new) else {
+            return self.refused(number, "it sent no descriptor of the new process".into());
+        };
+        let mut open = self.lock();
+        let wanted = open.tickets.get_mut(&number).is_some_and(|ticket| {
+            ticket.pidfd = Some(Arc::clone(&pidfd));
+            ticket.spawned.take().is_some_and(|sender| sender.send(Ok((pid, Arc::clone(&pidfd)))).is_ok())
+        });
+        if !wanted {
+            kill(&pidfd);
+        }
+    }
+
+    pub(super) fn refused(&self, number: u64, message: String) {
+        if let Some(sender) = self.close(number).and_then(|ticket| ticket.spawned) {
+            // Nobody waits any more: fine.
+            let _ = sender.send(Err(message));
+        }
+    }
+
+    pub(super) fn gone(&self, number: u64, gone: Gone) {
+        if let Some(ticket) = self.close(number) {
+            drop(ticket.held);
+            let _ = ticket.gone.send(gone);
+        }
+    }
+
+    /// The zygote ended: its cells die with it. Ids and groups stay taken until they are dead.
+    pub(super) fn lose(&self) {
+        let tickets = {
+            let mut open = self.lock();
+            open.lost = true;
+            std::mem::take(&mut open.tickets)
+        };
+        for ticket in tickets.into_values() {
+            let Ticket { pidfd, held, .. } = ticket;
+            let Some(pidfd) = pidfd else { continue };
+            kill(&pidfd);
+            tokio::spawn(async move {
+                if tokio::time::timeout(ORPHAN_PATIENCE, ended(&pidfd)).await.is_err() {
+                    tracing::error!(uid = held.slot.uid(), "a cell outlives its zygote");
+                }
+                drop(held);
+            });
+        }
+    }
+}
+
+pub(crate) fn kill(pidfd: &OwnedFd) {
+    // Fails only where the process is gone already.
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+}
+
+async fn ended(pidfd: &OwnedFd) {
+    if let Ok(watched) = pidfd.try_clone().and_then(|pidfd| watch(pidfd, Interest::READABLE)) {
+        let _ = watched.readable().await;
+    }
+}

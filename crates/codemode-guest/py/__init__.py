@@ -1,0 +1,25 @@
+"""The Python half of the guest: what runs around user code inside a sandbox.
+
+The native half puts these files into `sys.modules` as the package `_codemode`, together with the value codec that
+both ends share. `MODULES` is the whole list in an order that satisfies every import: (module, file it comes from).
+It calls `runner.warm()` once in the zygote and `runner.main(bridge)` in each confined child.
+
+Nothing here is a wall. Code in the sandbox can change any of it; what it must not do, the kernel refuses.
+"""
+
+MODULES = (
+    ("_codemode._values_read", "python/codemode/_values_read.py"),
+    ("_codemode._values_frames", "python/codemode/_values_frames.py"),
+    ("_codemode.values", "python/codemode/_values.py"),
+    ("_codemode.channel", "channel.py"),
+    ("_codemode.calls", "calls.py"),
+    ("_codemode.tools", "tools.py"),
+    ("_codemode.awaiting", "awaiting.py"),
+    ("_codemode.compiling", "compiling.py"),
+    ("_codemode.courtesy", "courtesy.py"),
+    ("_codemode.namespace", "namespace.py"),
+    ("_codemode.tracebacks", "tracebacks.py"),
+    ("_codemode.ending", "ending.py"),
+    ("_codemode.runner", "runner.py"),
+    ("_codemode.warming", "warming.py"),
+)

@@ -1,0 +1,160 @@
+"""One execution, from the Start frame to the exit code. The native side calls `warm` and `main`, nothing else."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from contextlib import suppress
+
+from . import awaiting, compiling, courtesy, ending, namespace, tracebacks, values
+from .calls import ToolError
+from .channel import Channel
+from .tools import Tools
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .channel import Bridge, Start
+
+
+def warm() -> None:
+    """Once, in the zygote before it forks: see `warming`."""
+    from .warming import warm_up
+
+    warm_up()
+
+
+def main(bridge: Bridge) -> int:
+    """Runs one execution in the confined child; the process's exit code."""
+    start = bridge.start()
+    try:
+        execution = Execution(bridge, start)
+    except ValueError as exc:  # context or config, as some client wrote them
+        return _report_broken(bridge, "Rejected", f"context or config cannot be read: {exc}")
+    execution.welcome()
+    execution.perform()
+    try:
+        return execution.conclude()
+    except BaseException as exc:  # noqa: BLE001 user code may have broken anything that the ending needs
+        if os.getpid() != execution.pid:
+            return 1
+        return _report_broken(bridge, type(exc).__name__, f"the run could not be ended properly: {exc!r}")
+
+
+def _report_broken(bridge: Bridge, error_type: str, message: str) -> int:
+    error = {"error_type": error_type, "message": message, "traceback": "", "line": None}
+    bridge.finish("error", 1, None, error, [])
+    return 1
+
+
+class Execution:
+    def __init__(self, bridge: Bridge, start: Start) -> None:
+        self._bridge = bridge
+        self._start = start
+        self._filename = start["filename"]
+        self.pid = os.getpid()
+        self.warnings: list[str] = []
+        self.exit_code = 0
+        self.error: dict[str, Any] | None = None
+        names = {
+            "tools": Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings),
+            "context": namespace.read_only(start["context"]),
+            "config": namespace.read_only(start["config"]),
+            "ToolError": ToolError,
+        }
+        self.namespace = namespace.fresh_main(self._filename, start["code"], names)
+
+    def welcome(self) -> None:
+        """What only a process that ends with this execution may have done to it."""
+        if "" not in sys.path:
+            sys.path.insert(0, "")  # modules that user code writes beside itself
+        self.unbuffer()
+        sys.addaudithook(self.courtesy())
+
+    def unbuffer(self) -> None:
+        """Whole lines leave at once: a kill must not eat output."""
+        with suppress(Exception):
+            stream: Any = sys.stdout
+            if not stream.line_buffering:
+                stream.reconfigure(line_buffering=True)
+
+    def courtesy(self) -> Callable[[str, tuple[Any, ...]], None]:
+        allowed = self._start["allowed_commands"] if self._start["allow_direct_execution"] else ()
+        roots = self._start["roots"]
+        return courtesy.Courtesy(self._bridge, self._filename, self.namespace, roots, allowed).hook()
+
+    def perform(self) -> None:
+        """Compiles and runs the code; whatever it raises ends up in `error` and `exit_code`."""
+        try:
+            direct = self._start["allow_direct_execution"]
+            program = compiling.compile_user(self._start["code"], self._filename, direct)
+        except BaseException as exc:  # noqa: BLE001 a parser bomb is the user's error
+            self._fail(exc.with_traceback(None))
+            return
+        try:
+            try:
+                self._run(program)
+            finally:
+                _regain()
+        except SystemExit as stop:
+            self.exit_code = ending.exit_status(stop)
+            if self.exit_code:
+                self.error = tracebacks.describe(stop, self._filename)
+        except BaseException as exc:  # noqa: BLE001 this is where all of user code ends
+            ending.call_excepthook(exc)
+            self._fail(exc, 130 if isinstance(exc, KeyboardInterrupt) else 1)
+
+    def _run(self, program: compiling.Program) -> None:
+        if program.uses_await:
+            setattr(builtins, awaiting.NAME, awaiting.awaitable)
+        if program.needs_asyncio:
+            awaiting.patch_asyncio()
+        made = eval(program.code, self.namespace)
+        if program.coroutine:
+            awaiting.run(made)
+
+    def _fail(self, exc: BaseException, exit_code: int = 1) -> None:
+        self.exit_code = exit_code
+        self.error = tracebacks.describe(exc, self._filename)
+
+    def conclude(self) -> int:
+        """Ends like CPython, then reports. A process that user code forked reports nothing: it is not the execution."""
+        self.warnings += ending.save_figures()
+        ending.join_threads()
+        kind, result = self.result()
+        ending.run_atexit()
+        ending.flush()
+        if os.getpid() == self.pid:
+            self._bridge.finish(kind, self.exit_code, result, self.error, self.warnings)
+        return self.exit_code
+
+    def result(self) -> tuple[str, bytes | None]:
+        """The outcome's kind and the encoded result: the variable, else the last expression, else none."""
+        last = self.namespace.pop(compiling.LAST, None)
+        if self.error is not None:
+            return "error", None
+        if "result" not in self.namespace and last is None:
+            return "ok", None
+        try:
+            value = self.namespace.get("result", last)
+            data, warnings = values.encode(value, max_bytes=self._start["result_bytes"])
+        except values.ValueTooLarge as exc:
+            message = f"the result takes at least {exc.size} bytes, the limit is {exc.limit}"
+            self.error = {"error_type": "ResultTooLarge", "message": message, "traceback": "", "line": None}
+            return "result_too_large", None
+        except BaseException as exc:  # noqa: BLE001 user code runs in there: __repr__, model_dump
+            self._fail(exc)
+            return "error", None
+        self.warnings += warnings
+        return "ok", data
+
+
+def _regain() -> None:
+    """What user code may have set and the ending cannot live with."""
+    sys.settrace(None)
+    sys.setprofile(None)
+    if sys.getrecursionlimit() < 1000:
+        sys.setrecursionlimit(1000)

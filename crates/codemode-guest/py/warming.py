@@ -1,0 +1,89 @@
+"""A throw-away run in the zygote, so that its children find every page touched and every module imported.
+
+Leaves nothing behind: no thread, no `__main__`, no audit hook (those cannot be removed). Modules stay few: asyncio,
+threading and the rest load when user code asks for them, or by the operator's `preload`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .channel import Start
+
+_FILENAME = "warm.py"
+_SNIPPETS = (
+    "2 + 2",
+    "import sys\ndef f(n):\n    return {'n': n, 'tool': tools['echo'].run(text='hi')}\nresult = [f(1), 1.5, (2, b'')]",
+    "def fail():\n    raise ValueError('warm')\nfail()",
+    "x = (",
+)
+
+
+class _Nowhere:
+    """A bridge that answers every call at once and keeps nothing."""
+
+    def start(self) -> Start:
+        raise NotImplementedError
+
+    def send_call(self, name: str, arguments: bytes) -> int:
+        return 1
+
+    def recv(self) -> tuple[int, bool, bytes]:
+        return 1, True, b'{"text": "hi"}'
+
+    def finish(
+        self, kind: str, exit_code: int, result: bytes | None, error: dict[str, Any] | None, warnings: list[str]
+    ) -> None: ...
+    def violation(self, kind: str, detail: str) -> None: ...
+
+
+def _start(code: str) -> Start:
+    return {
+        "code": code,
+        "filename": _FILENAME,
+        "tools": [
+            {
+                "name": "echo",
+                "description": "",
+                "input_schema": b'{"properties": {"text": {"type": "string"}}}',
+                "output_schema": None,
+                "is_async": False,
+                "has_context": False,
+            }
+        ],
+        "context": b'{"user": 1}',
+        "config": b"",
+        "allow_direct_execution": True,
+        "allowed_commands": (),
+        "roots": (),
+        "result_bytes": 1 << 20,
+        "value_bytes": 1 << 20,
+    }
+
+
+def warm_up() -> None:
+    from . import ending
+    from .runner import Execution
+
+    before, arguments = sys.modules.get("__main__"), sys.argv
+    try:
+        for code in _SNIPPETS:
+            execution = Execution(_Nowhere(), _start(code))
+            execution.courtesy()
+            execution.perform()
+            execution.result()
+        ending.save_figures()
+        ending.flush()
+        execution.unbuffer()
+    finally:
+        if before is None:
+            del sys.modules["__main__"]
+        else:
+            sys.modules["__main__"] = before
+        sys.argv = arguments
+        linecache.cache.pop(_FILENAME, None)

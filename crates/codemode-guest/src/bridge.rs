@@ -1,0 +1,203 @@
+//! What executed code's process talks to the daemon with: frames over the one descriptor it was given.
+
+use std::{
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use codemode_types::ExecutionFailure;
+use codemode_wire::{
+    FrameDecoder,
+    guest::{Finish, FinishKind, FromGuest, Start, ToGuest},
+};
+use pyo3::{
+    exceptions::{PyConnectionError, PyEOFError, PyValueError},
+    prelude::*,
+    types::{PyBytes, PyDict, PyList},
+};
+
+/// Frames from the daemon are its own, but a length is never believed without a bound.
+const MAX_FRAME_BYTES: usize = (1 << 30) + (64 << 20);
+
+const READ_BYTES: usize = 64 << 10;
+
+/// Blocking calls release the GIL. A forked child of the code holds a copy of this that must not speak: two processes
+/// on one stream would mix their frames.
+#[pyclass(frozen, module = "_codemode_guest")]
+pub(crate) struct Bridge {
+    owner: u32,
+    socket: UnixStream,
+    /// Held while a frame is written: frames of several threads must not mix.
+    writing: Mutex<()>,
+    reading: Mutex<FrameDecoder>,
+    calls: AtomicU64,
+    /// Folders that user code may open, for legible refusals.
+    roots: Vec<String>,
+}
+
+impl Bridge {
+    pub(crate) fn new(socket: OwnedFd, roots: Vec<String>) -> Self {
+        Self {
+            owner: process::id(),
+            socket: socket.into(),
+            writing: Mutex::new(()),
+            reading: Mutex::new(FrameDecoder::new(MAX_FRAME_BYTES)),
+            calls: AtomicU64::new(1),
+            roots,
+        }
+    }
+
+    fn send(&self, py: Python<'_>, message: &FromGuest) -> PyResult<()> {
+        let frame = message.encode();
+        py.detach(|| {
+            let _guard = lock(&self.writing);
+            (&self.socket).write_all(&frame)
+        })
+        .map_err(gone)
+    }
+
+    fn receive(&self, py: Python<'_>) -> PyResult<ToGuest> {
+        py.detach(|| next_message(&self.socket, &mut lock(&self.reading))).map_err(gone)
+    }
+
+    fn check_owner(&self) -> PyResult<()> {
+        match process::id() == self.owner {
+            true => Ok(()),
+            false => Err(PyConnectionError::new_err("this process was forked: only the one that runs the code may call")),
+        }
+    }
+}
+
+fn next_message(mut socket: &UnixStream, frames: &mut FrameDecoder) -> io::Result<ToGuest> {
+    let mut buffer = [0; READ_BYTES];
+    loop {
+        if let Some(frame) = frames.next_frame().map_err(io::Error::other)? {
+            return ToGuest::decode(frame).map_err(io::Error::other);
+        }
+        match socket.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => frames.push(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[pymethods]
+impl Bridge {
+    /// Blocks until the daemon sends the code.
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        match self.receive(py)? {
+            ToGuest::Start(start) => self.start_dict(py, &start),
+            ToGuest::ToolAnswer { .. } => Err(PyConnectionError::new_err("an answer came before the code")),
+        }
+    }
+
+    /// Sends a tool call; its id.
+    fn send_call(&self, py: Python<'_>, name: String, arguments: Vec<u8>) -> PyResult<u64> {
+        self.check_owner()?;
+        let call_id = self.calls.fetch_add(1, Ordering::Relaxed);
+        self.send(py, &FromGuest::ToolCall { call_id, name, arguments })?;
+        Ok(call_id)
+    }
+
+    /// Blocks for the next tool answer: (call id, ok, payload).
+    fn recv<'py>(&self, py: Python<'py>) -> PyResult<(u64, bool, Bound<'py, PyBytes>)> {
+        self.check_owner()?;
+        match self.receive(py)? {
+            ToGuest::ToolAnswer { call_id, answer } => {
+                let ok = answer.is_ok();
+                let payload = answer.unwrap_or_else(|failure| failure);
+                Ok((call_id, ok, PyBytes::new(py, &payload)))
+            }
+            ToGuest::Start(_) => Err(PyConnectionError::new_err("the code came twice")),
+        }
+    }
+
+    /// Tells how the code ended. Nothing from a forked child.
+    #[pyo3(signature = (kind, exit_code, result, error, warnings))]
+    fn finish(
+        &self,
+        py: Python<'_>,
+        kind: &str,
+        exit_code: i32,
+        result: Option<Vec<u8>>,
+        error: Option<&Bound<'_, PyDict>>,
+        warnings: Vec<String>,
+    ) -> PyResult<()> {
+        if self.check_owner().is_err() {
+            return Ok(());
+        }
+        let kind = match kind {
+            "ok" => FinishKind::Ok,
+            "error" => FinishKind::Error,
+            "result_too_large" => FinishKind::ResultTooLarge,
+            other => return Err(PyValueError::new_err(format!("unknown kind of finish: {other}"))),
+        };
+        let failure = error.map(failure).transpose()?;
+        self.send(py, &FromGuest::Finish(Box::new(Finish { kind, exit_code, result, failure, warnings })))
+    }
+
+    /// Reports a refusal that the code met. Nothing from a forked child.
+    fn violation(&self, py: Python<'_>, kind: String, detail: String) -> PyResult<()> {
+        match self.check_owner() {
+            Ok(()) => self.send(py, &FromGuest::Violation { kind, detail }),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Bridge {
+    fn start_dict<'py>(&self, py: Python<'py>, start: &Start) -> PyResult<Bound<'py, PyDict>> {
+        let tools = PyList::empty(py);
+        for tool in &start.tools {
+            let entry = PyDict::new(py);
+            entry.set_item("name", &tool.name)?;
+            entry.set_item("description", &tool.description)?;
+            entry.set_item("input_schema", tool.input_schema.as_ref().map(|schema| PyBytes::new(py, schema)))?;
+            entry.set_item("output_schema", tool.output_schema.as_ref().map(|schema| PyBytes::new(py, schema)))?;
+            entry.set_item("is_async", tool.is_async)?;
+            entry.set_item("has_context", tool.has_context)?;
+            tools.append(entry)?;
+        }
+        let dict = PyDict::new(py);
+        dict.set_item("code", &start.code)?;
+        dict.set_item("filename", &start.filename)?;
+        dict.set_item("tools", tools)?;
+        dict.set_item("context", PyBytes::new(py, &start.context))?;
+        dict.set_item("config", PyBytes::new(py, &start.config))?;
+        dict.set_item("allow_direct_execution", start.allow_direct_execution)?;
+        dict.set_item("allowed_commands", &start.allowed_commands)?;
+        dict.set_item("roots", &self.roots)?;
+        dict.set_item("result_bytes", start.result_bytes)?;
+        dict.set_item("value_bytes", start.value_bytes)?;
+        Ok(dict)
+    }
+}
+
+fn failure(error: &Bound<'_, PyDict>) -> PyResult<ExecutionFailure> {
+    let text = |key: &str| -> PyResult<String> {
+        error.get_item(key)?.map(|value| value.extract()).transpose().map(Option::unwrap_or_default)
+    };
+    let line: Option<u32> = error.get_item("line")?.map(|value| value.extract()).transpose()?.flatten();
+    Ok(ExecutionFailure {
+        error_type: text("error_type")?,
+        message: text("message")?,
+        traceback: text("traceback")?,
+        line,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The daemon's end is closed, or spoke nonsense; either way there is nobody to talk to.
+fn gone(error: io::Error) -> PyErr {
+    PyEOFError::new_err(format!("the executor is gone: {error}"))
+}

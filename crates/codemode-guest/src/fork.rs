@@ -1,0 +1,76 @@
+//! The path from the zygote into a sandbox. You are in the child as soon as `clone_process` says so.
+#![allow(unsafe_code)]
+
+use std::{io, os::fd::OwnedFd};
+
+use codemode_sandbox::{
+    apply::cell::{self, CellDescriptors, Filters},
+    plan::SandboxPlan,
+    sys::{self, CloneFlags, Cloned},
+};
+use codemode_wire::zygote::Spawn;
+use pyo3::{ffi, prelude::*};
+
+use crate::bridge::Bridge;
+
+/// A sandbox's init, as the zygote sees it.
+pub(crate) struct Cell {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// Forks a sandbox. Returns in the zygote only; the child runs the code and ends.
+pub(crate) fn spawn(
+    py: Python<'_>,
+    runner: &Bound<'_, PyModule>,
+    plan: &SandboxPlan,
+    filters: &Filters,
+    spawn: &Spawn,
+    descriptors: CellDescriptors,
+) -> io::Result<Cell> {
+    // SAFETY: the GIL is held; the matching call follows on every path below.
+    unsafe { ffi::PyOS_BeforeFork() };
+    // SAFETY: the zygote runs one thread, and the child forks once more through the C library before it runs Python.
+    let cloned = unsafe { sys::clone_process(CloneFlags::CELL) };
+    match cloned {
+        Ok(Cloned::Child) => {
+            let unconfined = cell::enter(plan, spawn, filters, descriptors);
+            // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
+            unsafe { ffi::PyOS_AfterFork_Child() };
+            let socket = unconfined.confine();
+            sys::exit_now(run_code(py, runner, Bridge::new(socket, roots(plan))))
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => {
+            // SAFETY: the matching call of PyOS_BeforeFork, in the parent.
+            unsafe { ffi::PyOS_AfterFork_Parent() };
+            Ok(Cell { pid, pidfd })
+        }
+        Err(error) => {
+            // SAFETY: as above; there is no child.
+            unsafe { ffi::PyOS_AfterFork_Parent() };
+            Err(error)
+        }
+    }
+}
+
+/// Waits for the code and runs it; the exit code.
+fn run_code(py: Python<'_>, runner: &Bound<'_, PyModule>, bridge: Bridge) -> i32 {
+    let outcome = runner.call_method1("main", (bridge,)).and_then(|code| code.extract::<i32>());
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // The daemon closed a parked sandbox, or the guest itself failed: the latter belongs on stderr.
+            if !error.is_instance_of::<pyo3::exceptions::PyEOFError>(py) {
+                error.print(py);
+            }
+            1
+        }
+    }
+}
+
+/// What user code may open; only for texts, never for enforcement.
+fn roots(plan: &SandboxPlan) -> Vec<String> {
+    let own = ["/workspace", "/sandbox", "/outputs", "/tmp", "/dev", "/proc"].map(str::to_owned);
+    let folders = plan.readable.iter().filter_map(|path| path.to_str()).map(str::to_owned);
+    own.into_iter().chain(folders).collect()
+}

@@ -1,0 +1,93 @@
+//! The Python half of the guest, carried as text: nothing of it is read from a path that code could reach.
+
+use std::ffi::CString;
+
+use pyo3::{prelude::*, types::PyDict};
+
+/// Module, text. `__init__` says in which order they may be imported; here the order does not matter.
+const SOURCES: [(&str, &str); 15] = [
+    ("_codemode", include_str!("../py/__init__.py")),
+    ("_codemode._values_read", include_str!("../../../python/codemode/_values_read.py")),
+    ("_codemode._values_frames", include_str!("../../../python/codemode/_values_frames.py")),
+    ("_codemode.values", include_str!("../../../python/codemode/_values.py")),
+    ("_codemode.channel", include_str!("../py/channel.py")),
+    ("_codemode.calls", include_str!("../py/calls.py")),
+    ("_codemode.tools", include_str!("../py/tools.py")),
+    ("_codemode.awaiting", include_str!("../py/awaiting.py")),
+    ("_codemode.compiling", include_str!("../py/compiling.py")),
+    ("_codemode.courtesy", include_str!("../py/courtesy.py")),
+    ("_codemode.namespace", include_str!("../py/namespace.py")),
+    ("_codemode.tracebacks", include_str!("../py/tracebacks.py")),
+    ("_codemode.ending", include_str!("../py/ending.py")),
+    ("_codemode.runner", include_str!("../py/runner.py")),
+    ("_codemode.warming", include_str!("../py/warming.py")),
+];
+
+/// An importer over those texts. Traceback frames of the guest are named `<codemode>/…`, which no file is.
+const IMPORTER: &str = "
+import sys
+from importlib.machinery import ModuleSpec
+
+class Importer:
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.sources:
+            return ModuleSpec(name, self, is_package=name == '_codemode')
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__spec__.name
+        file = '<codemode>/' + name.rpartition('.')[2] + '.py'
+        exec(compile(self.sources[name], file, 'exec', dont_inherit=True), module.__dict__)
+
+sys.meta_path.insert(0, Importer(sources))
+";
+
+/// Settles the interpreter for its children: environment, guest package, preloaded modules, everything warm.
+const PREPARE: &str = "
+import gc, importlib, os, sys
+os.environ.clear()
+os.environ.update(environment)
+sys.argv[:] = ['main.py']
+sys.stdout.reconfigure(line_buffering=True)
+from _codemode import runner
+for name in preload:
+    importlib.import_module(name)
+runner.warm()
+gc.collect()
+# What exists now is shared by every child: the collector must not touch, and so copy, its pages.
+gc.freeze()
+version = '.'.join(map(str, sys.version_info[:3]))
+";
+
+/// The runner module, ready for children, and the interpreter's version.
+pub(crate) fn prepare<'py>(
+    py: Python<'py>,
+    environment: &[(String, String)],
+    preload: &[String],
+) -> PyResult<(Bound<'py, PyModule>, String)> {
+    let scope = PyDict::new(py);
+    let sources = PyDict::new(py);
+    for (name, text) in SOURCES {
+        sources.set_item(name, text)?;
+    }
+    let variables = PyDict::new(py);
+    for (name, value) in environment {
+        variables.set_item(name, value)?;
+    }
+    scope.set_item("sources", sources)?;
+    scope.set_item("environment", variables)?;
+    scope.set_item("preload", preload)?;
+    py.run(&text(IMPORTER)?, Some(&scope), None)?;
+    py.run(&text(PREPARE)?, Some(&scope), None)?;
+    let version = scope.get_item("version")?.map(|version| version.extract()).transpose()?.unwrap_or_default();
+    Ok((py.import("_codemode.runner")?, version))
+}
+
+fn text(source: &str) -> PyResult<CString> {
+    Ok(CString::new(source)?)
+}

@@ -1,0 +1,176 @@
+//! The zygote: one thread, no secrets. It builds the base root, warms the interpreter, then forks a sandbox for every
+//! packet that asks for one and reports those that are gone.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use codemode_sandbox::{
+    apply::{
+        Step, StepError,
+        cell::{CellDescriptors, Filters},
+        root,
+    },
+    packet,
+    plan::SandboxPlan,
+    sys,
+};
+use codemode_wire::zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote};
+use pyo3::prelude::*;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{DumpableBehavior, Signal, pidfd_send_signal, set_dumpable_behavior, setsid},
+};
+
+use crate::{fork, python};
+
+struct LiveCell {
+    ticket: u64,
+    cell: fork::Cell,
+}
+
+struct Zygote<'py> {
+    py: Python<'py>,
+    control: OwnedFd,
+    plan: SandboxPlan,
+    filters: Filters,
+    runner: Bound<'py, PyModule>,
+    live: Vec<LiveCell>,
+}
+
+pub(crate) fn run(py: Python<'_>) -> ! {
+    let control = match sys::take_descriptor(0) {
+        Ok(control) => control,
+        Err(_) => sys::exit_now(1),
+    };
+    match boot(py, control.as_fd()) {
+        Ok((plan, runner, version)) => {
+            let filters = Filters::compile();
+            let mut zygote = Zygote { py, control, plan, filters, runner, live: Vec::new() };
+            zygote.tell(&FromZygote::Ready { python: version, layers: Vec::new() }, &[]);
+            zygote.serve()
+        }
+        Err(error) => {
+            let message = FromZygote::Failed { step: error.step.as_str().into(), message: error.what };
+            let _ = packet::send(control.as_fd(), &message.encode(), &[]);
+            sys::exit_now(1)
+        }
+    }
+}
+
+fn boot<'py>(
+    py: Python<'py>,
+    control: BorrowedFd<'_>,
+) -> Result<(SandboxPlan, Bound<'py, PyModule>, String), StepError> {
+    // Out of the terminal's reach: Ctrl-C is the daemon's business, which ends us by closing the socket.
+    setsid().map_err(|error| StepError::new(Step::Session, error))?;
+    let plan = read_plan(control)?;
+    root::enter(&plan)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;
+    let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
+        StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
+    })?;
+    Ok((plan, runner, version))
+}
+
+fn read_plan(control: BorrowedFd<'_>) -> Result<SandboxPlan, StepError> {
+    let failed = |what: &dyn std::fmt::Display| StepError::new(Step::ReadPlan, what);
+    let mut buffer = vec![0; PACKET_BYTES];
+    let (length, descriptors) = packet::receive(control, &mut buffer).map_err(|error| failed(&error))?;
+    match ToZygote::decode(&buffer[..length]) {
+        Ok(ToZygote::Boot) => {}
+        Ok(other) => return Err(failed(&format_args!("{other:?} came before the plan"))),
+        Err(error) => return Err(failed(&error)),
+    }
+    let file = descriptors.into_iter().next().ok_or_else(|| failed(&"the plan is missing"))?;
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(|error| failed(&error))?;
+    serde_json::from_reader(std::fs::File::from(file)).map_err(|error| failed(&error))
+}
+
+impl Zygote<'_> {
+    fn serve(&mut self) -> ! {
+        let mut buffer = vec![0; PACKET_BYTES];
+        loop {
+            let (asked, ended) = self.wait();
+            if ended {
+                self.reap();
+            }
+            if asked {
+                self.answer(&mut buffer);
+            }
+        }
+    }
+
+    /// Blocks until the daemon speaks or a cell ends: (daemon, cells).
+    fn wait(&self) -> (bool, bool) {
+        let mut watched = vec![PollFd::new(&self.control, PollFlags::IN)];
+        watched.extend(self.live.iter().map(|live| PollFd::new(&live.cell.pidfd, PollFlags::IN)));
+        match poll(&mut watched, None) {
+            Ok(_) => {
+                let ready = |entry: &PollFd<'_>| !entry.revents().is_empty();
+                (ready(&watched[0]), watched[1..].iter().any(ready))
+            }
+            Err(_) => (false, false),
+        }
+    }
+
+    fn answer(&mut self, buffer: &mut [u8]) {
+        let (length, descriptors) = match packet::receive(self.control.as_fd(), buffer) {
+            Ok((0, _)) | Err(_) => self.end(),
+            Ok(received) => received,
+        };
+        match ToZygote::decode(&buffer[..length]) {
+            Ok(ToZygote::Spawn(spawn)) => self.spawn(&spawn, descriptors),
+            // Daemon and zygote are of one build: anything else is a defect, and no state to go on from.
+            Ok(ToZygote::Boot) | Err(_) => self.end(),
+        }
+    }
+
+    fn spawn(&mut self, spawn: &Spawn, descriptors: Vec<OwnedFd>) {
+        let ticket = spawn.ticket;
+        let Some(descriptors) = CellDescriptors::from_packet(descriptors) else {
+            return self.tell(&FromZygote::SpawnFailed { ticket, message: "descriptors are missing".into() }, &[]);
+        };
+        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors) {
+            Ok(cell) => {
+                self.tell(&FromZygote::Spawned { ticket, pid: cell.pid }, &[cell.pidfd.as_fd()]);
+                self.live.push(LiveCell { ticket, cell });
+            }
+            Err(error) => self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
+        }
+    }
+
+    /// Collects every cell that has ended: once its init is reaped, nothing of its pid namespace is left.
+    fn reap(&mut self) {
+        let live = std::mem::take(&mut self.live);
+        for entry in live {
+            let mut watched = [PollFd::new(&entry.cell.pidfd, PollFlags::IN)];
+            let zero = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+            if !matches!(poll(&mut watched, Some(&zero)), Ok(1..)) {
+                self.live.push(entry);
+                continue;
+            }
+            let (cpu_micros, peak_memory_bytes) = match sys::wait_for_pid(entry.cell.pid) {
+                Ok(Some(reaped)) => (reaped.cpu_micros, reaped.peak_memory_bytes),
+                _ => (0, 0),
+            };
+            self.tell(&FromZygote::Gone { ticket: entry.ticket, cpu_micros, peak_memory_bytes }, &[]);
+        }
+    }
+
+    /// A daemon that cannot be told anything is gone.
+    fn tell(&self, message: &FromZygote, descriptors: &[BorrowedFd<'_>]) {
+        if packet::send(self.control.as_fd(), &message.encode(), descriptors).is_err() {
+            self.end();
+        }
+    }
+
+    /// The daemon is gone, however it went: so is every sandbox, and then the zygote.
+    fn end(&self) -> ! {
+        for entry in &self.live {
+            let _ = pidfd_send_signal(&entry.cell.pidfd, Signal::KILL);
+        }
+        for entry in &self.live {
+            let _ = sys::wait_for_pid(entry.cell.pid);
+        }
+        sys::exit_now(0)
+    }
+}

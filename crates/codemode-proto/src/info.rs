@@ -1,0 +1,43 @@
+use std::path::Path;
+
+use codemode_types::{Isolation, Policy};
+
+use crate::{DecodeError, v1};
+
+/// What an executor says of itself: the answer to `Hello` and to `GetInfo`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutorInfo {
+    pub version: String,
+    pub isolation: Isolation,
+    /// What holds for this stream: the executor's own policy, narrowed by `Hello.policy`.
+    pub policy: Policy,
+    pub max_concurrent_executions: u32,
+}
+
+impl From<ExecutorInfo> for v1::Info {
+    fn from(info: ExecutorInfo) -> Self {
+        Self {
+            version: info.version,
+            isolation: Some(info.isolation.into()),
+            policy: info.policy.to_value().to_string().into_bytes(),
+            max_concurrent_executions: info.max_concurrent_executions,
+        }
+    }
+}
+
+impl TryFrom<v1::Info> for ExecutorInfo {
+    type Error = DecodeError;
+
+    fn try_from(info: v1::Info) -> Result<Self, DecodeError> {
+        let policy =
+            serde_json::from_slice(&info.policy).map_err(|error| DecodeError::invalid("info.policy", error))?;
+        Ok(Self {
+            version: info.version,
+            isolation: info.isolation.ok_or(DecodeError::Missing("info.isolation"))?.try_into()?,
+            // Mounts are the executor's own absolute paths already.
+            policy: Policy::from_value(&policy, Path::new("/"))
+                .map_err(|error| DecodeError::invalid("info.policy", error))?,
+            max_concurrent_executions: info.max_concurrent_executions,
+        })
+    }
+}

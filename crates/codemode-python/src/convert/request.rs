@@ -1,0 +1,61 @@
+use codemode_client::{Request, new_execution_id};
+use codemode_types::{CorrelationId, LimitOverrides, ToolSpec};
+use pyo3::{prelude::*, types::PyDict};
+
+use super::options::seconds;
+use crate::errors::{config, raised};
+
+/// The request under a new execution id, and the tools that go with it.
+pub(crate) fn request(raw: &Bound<'_, PyDict>) -> PyResult<(Request, Vec<ToolSpec>)> {
+    let request = Request {
+        execution_id: Some(new_execution_id().map_err(|error| raised(&error))?),
+        code: bytes(raw, "code")?,
+        context: bytes(raw, "context")?,
+        config: bytes(raw, "config")?,
+        correlation_id: correlation_id(raw)?,
+        overrides: overrides(raw)?,
+        ..Request::default()
+    };
+    let tools = match get(raw, "tools")? {
+        Some(tools) => tools.try_iter()?.map(|tool| spec(&tool?)).collect::<PyResult<_>>()?,
+        None => Vec::new(),
+    };
+    Ok((request, tools))
+}
+
+fn overrides(raw: &Bound<'_, PyDict>) -> PyResult<LimitOverrides> {
+    let limit = |name| get(raw, name)?.map(|value| seconds(name, &value)).transpose();
+    Ok(LimitOverrides {
+        code_timeout: limit("code_timeout")?,
+        tool_timeout: limit("tool_timeout")?,
+        total_timeout: limit("total_timeout")?,
+        max_code_length: get(raw, "max_code_length")?.map(|value| value.extract()).transpose()?,
+    })
+}
+
+fn correlation_id(raw: &Bound<'_, PyDict>) -> PyResult<Option<CorrelationId>> {
+    let Some(value) = get(raw, "correlation_id")? else { return Ok(None) };
+    match value.extract::<String>()?.as_str() {
+        "" => Ok(None),
+        text => CorrelationId::parse(text).map(Some).map_err(|error| config(error.to_string())),
+    }
+}
+
+fn spec(tool: &Bound<'_, PyAny>) -> PyResult<ToolSpec> {
+    Ok(ToolSpec {
+        name: tool.get_item("name")?.extract()?,
+        description: tool.get_item("description")?.extract()?,
+        input_schema: tool.get_item("input_schema")?.extract()?,
+        output_schema: tool.get_item("output_schema")?.extract()?,
+        is_async: tool.get_item("is_async")?.extract()?,
+        has_context: tool.get_item("has_context")?.extract()?,
+    })
+}
+
+fn bytes(raw: &Bound<'_, PyDict>, key: &str) -> PyResult<Vec<u8>> {
+    Ok(get(raw, key)?.map(|value| value.extract::<Vec<u8>>()).transpose()?.unwrap_or_default())
+}
+
+fn get<'py>(raw: &Bound<'py, PyDict>, key: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(raw.get_item(key)?.filter(|value| !value.is_none()))
+}

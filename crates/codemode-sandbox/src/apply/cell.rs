@@ -1,0 +1,313 @@
+//! One sandbox: a pid namespace with an init of its own, and in it the process that will run the code.
+//!
+//! [`enter`] is the whole list, in order. It runs in a fresh clone of the zygote; init never returns from it, the
+//! code's process does, unconfined, and must call [`Runner::confine`] before it does anything else.
+#![allow(unsafe_code)] // the fork path
+
+use std::{
+    io::Write as _,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use codemode_wire::{cell::FromCell, zygote::Spawn};
+use rustix::{
+    fs::{self, CWD, Mode, OFlags},
+    io as fd_io,
+    process::{Signal, chdir, set_parent_process_death_signal, setsid},
+    system::sethostname,
+};
+
+use super::{
+    Step, StepError,
+    error::AtStep,
+    identity, landlock, limits,
+    limits::ResourceLimits,
+    mounts, root,
+    seccomp,
+    verify,
+};
+use crate::{
+    packet,
+    plan::SandboxPlan,
+    sys::{self, BpfInstruction},
+};
+
+/// Inodes of a writable folder: enough for real work, too few to fill the kernel with.
+const INODES: u64 = 16_384;
+
+const SHARED_MEMORY_BYTES: u64 = 64 << 20;
+
+/// Where the code's process has its channel to the daemon: the one descriptor beyond stdio.
+pub const GUEST_DESCRIPTOR: i32 = 3;
+const CELL_DESCRIPTOR: i32 = 4;
+
+/// What the zygote was handed for one sandbox.
+#[derive(Debug)]
+pub struct CellDescriptors {
+    pub guest: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    pub cell: OwnedFd,
+    pub cgroups: Vec<OwnedFd>,
+}
+
+impl CellDescriptors {
+    /// In the order in which `Spawn` carries them.
+    pub fn from_packet(descriptors: Vec<OwnedFd>) -> Option<Self> {
+        let mut descriptors = descriptors.into_iter();
+        let mut next = || descriptors.next();
+        let (guest, stdout, stderr, cell) = (next()?, next()?, next()?, next()?);
+        Some(Self { guest, stdout, stderr, cell, cgroups: descriptors.collect() })
+    }
+}
+
+/// The filters of this zygote, compiled once.
+#[derive(Debug)]
+pub struct Filters {
+    with_exec: Vec<BpfInstruction>,
+    without_exec: Vec<BpfInstruction>,
+}
+
+impl Filters {
+    pub fn compile() -> Self {
+        let program = |allow_exec| seccomp::program(seccomp::FilterOptions { allow_exec });
+        Self { with_exec: program(true), without_exec: program(false) }
+    }
+}
+
+/// The code's process before its walls stand.
+#[derive(Debug)]
+pub struct Runner<'a> {
+    plan: &'a SandboxPlan,
+    spawn: &'a Spawn,
+    filters: &'a Filters,
+    descriptors: CellDescriptors,
+}
+
+/// Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
+pub fn enter<'a>(
+    plan: &'a SandboxPlan,
+    spawn: &'a Spawn,
+    filters: &'a Filters,
+    descriptors: CellDescriptors,
+) -> Runner<'a> {
+    let built = build(plan, spawn, &descriptors);
+    let cell = descriptors.cell.as_fd();
+    // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
+    match built.and_then(|()| unsafe { sys::fork_process() }.at(Step::Fork, "fork")) {
+        Ok(None) => Runner { plan, spawn, filters, descriptors },
+        Ok(Some(runner)) => init(plan, spawn, filters, descriptors, runner),
+        Err(error) => {
+            report(cell, &failed(&error));
+            sys::exit_now(1)
+        }
+    }
+}
+
+/// Everything that needs rights: all of it happens before the code's process exists.
+fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Result<(), StepError> {
+    // First, so that all that follows is already accounted.
+    for cgroup in &descriptors.cgroups {
+        fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "cgroup.procs")?;
+    }
+    sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
+    mount_proc(plan)?;
+    let owner = owner(plan, spawn);
+    mount_scratch("/sandbox", spawn.sandbox_bytes, owner)?;
+    mount_scratch("/tmp", spawn.tmp_bytes, owner)?;
+    mount_scratch("/dev/shm", SHARED_MEMORY_BYTES, owner)?;
+    // Its directory goes to the daemon, which reads it once every process here is dead.
+    let outputs = mount_scratch("/outputs", spawn.outputs_bytes, owner)?;
+    packet::send(descriptors.cell.as_fd(), &FromCell::Outputs.encode(), &[outputs.as_fd()]).at(Step::Report, "outputs")?;
+    chdir("/sandbox").at(Step::WritableMounts, "/sandbox")
+}
+
+const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
+    if plan.rootless { root::INNER_ID } else { spawn.uid }
+}
+
+/// A /proc of this pid namespace that shows processes only, read-only.
+fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
+    let proc = mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH).at(Step::ProcFilesystem, "proc")?;
+    // The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
+    let file = fs::openat(&proc, "self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .at(Step::ProcFilesystem, "oom_score_adj")?;
+    std::fs::File::from(file).write_all(b"600").at(Step::ProcFilesystem, "oom_score_adj")?;
+    mounts::harden(proc.as_fd(), mounts::DATA, false).at(Step::ProcFilesystem, "read-only")?;
+    mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
+    match plan.rootless {
+        true => mounts::detach(Path::new(root::HOST_PROC)).at(Step::ProcFilesystem, root::HOST_PROC),
+        false => Ok(()),
+    }
+}
+
+/// A private writable folder; a descriptor of it.
+fn mount_scratch(path: &str, bytes: u64, owner: u32) -> Result<OwnedFd, StepError> {
+    let mount = mounts::new_tmpfs(bytes, INODES, "700", owner).at(Step::WritableMounts, path)?;
+    mounts::attach(mount.as_fd(), Path::new(path)).at(Step::WritableMounts, path)?;
+    mounts::open_root(mount.as_fd()).at(Step::WritableMounts, path)
+}
+
+/// pid 1: reaps, reports how the code's process ended, and by its own end ends every other process here.
+fn init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters, descriptors: CellDescriptors, runner: i32) -> ! {
+    let cell = match keep_only(descriptors) {
+        Ok(cell) => cell,
+        Err(_) => sys::exit_now(1),
+    };
+    let status = confine_init(plan, spawn, filters).and_then(|()| wait_for(runner));
+    match status {
+        Ok(status) => report(cell.as_fd(), &FromCell::Exited { status }),
+        Err(error) => report(cell.as_fd(), &failed(&error)),
+    }
+    sys::exit_now(0)
+}
+
+/// Init needs the cell channel and nothing else: not the zygote's, not the other cells', not the host's stdio.
+fn keep_only(descriptors: CellDescriptors) -> Result<OwnedFd, StepError> {
+    let null = fs::openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .at(Step::Descriptors, "/dev/null")?;
+    let cell = fd_io::fcntl_dupfd_cloexec(&descriptors.cell, 64).at(Step::Descriptors, "dup")?;
+    for target in 0..3 {
+        std::mem::forget(sys::place_descriptor(null.as_fd(), target, false).at(Step::Descriptors, target)?);
+    }
+    let placed = sys::place_descriptor(cell.as_fd(), GUEST_DESCRIPTOR, true).at(Step::Descriptors, "cell")?;
+    std::mem::forget((descriptors, null, cell));
+    sys::close_from(GUEST_DESCRIPTOR + 1).at(Step::Descriptors, "close_range")?;
+    Ok(placed)
+}
+
+fn confine_init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<(), StepError> {
+    identity::drop_privileges(spawn.uid, plan.rootless)?;
+    // After the identity, whose change clears it. Our parent, the zygote, runs one thread.
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
+    seccomp::install(&filters.without_exec).at(Step::Seccomp, "init")
+}
+
+fn wait_for(runner: i32) -> Result<i32, StepError> {
+    loop {
+        match sys::wait_for_any().at(Step::Report, "wait")? {
+            Some(reaped) if reaped.pid == runner => return Ok(reaped.status),
+            Some(_) => {}
+            None => return Err(StepError::new(Step::Report, "the code's process vanished")),
+        }
+    }
+}
+
+impl Runner<'_> {
+    /// The walls, in order. When this returns they all stand and were checked; there is no way back.
+    pub fn confine(self) -> OwnedFd {
+        let Self { plan, spawn, filters, descriptors } = self;
+        match confine(plan, spawn, filters, descriptors) {
+            Ok(guest) => guest,
+            Err((cell, error)) => {
+                report(cell.as_fd(), &failed(&error));
+                sys::exit_now(1)
+            }
+        }
+    }
+}
+
+fn confine(
+    plan: &SandboxPlan,
+    spawn: &Spawn,
+    filters: &Filters,
+    descriptors: CellDescriptors,
+) -> Result<OwnedFd, (OwnedFd, StepError)> {
+    let (guest, cell) = arrange(descriptors)?;
+    match raise_walls(plan, spawn, filters) {
+        Ok(layers) => {
+            report(cell.as_fd(), &FromCell::Confined { layers });
+            Ok(guest)
+        }
+        Err(error) => Err((cell, error)),
+    }
+}
+
+fn raise_walls(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<Vec<String>, StepError> {
+    // A session of its own: no controlling terminal.
+    setsid().at(Step::Session, "setsid")?;
+    limits::set(&ResourceLimits {
+        processes: spawn.processes,
+        open_files: spawn.open_files,
+        file_size: spawn.file_size,
+        cpu_seconds: spawn.cpu_seconds,
+        address_space: spawn.address_space,
+    })?;
+    identity::drop_privileges(spawn.uid, plan.rootless)?;
+    let abi = landlock::restrict(plan, &spawn.commands)?;
+    let mut layers = layers(plan, abi);
+    if !spawn.allow_jit {
+        match sys::refuse_executable_memory() {
+            Ok(()) => layers.push("no new executable memory".into()),
+            // Older than Linux 6.3: hardening that this kernel does not have, and the result does not claim.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) => return Err(StepError::new(Step::ExecutableMemory, error)),
+        }
+    }
+    let filter = if spawn.commands.is_empty() { &filters.without_exec } else { &filters.with_exec };
+    // Last: none of the calls above would pass it.
+    seccomp::install(filter).at(Step::Seccomp, "install")?;
+    verify::walls_stand(spawn.allow_jit)?;
+    Ok(layers)
+}
+
+fn layers(plan: &SandboxPlan, abi: i32) -> Vec<String> {
+    let user = if plan.rootless { "user namespace" } else { "user id of its own" };
+    [
+        user,
+        "mount namespace, minimal root",
+        "pid namespace",
+        "network namespace, empty",
+        "ipc namespace",
+        "uts namespace",
+        "resource limits",
+        "no capabilities",
+        "no_new_privs",
+        &format!("landlock (ABI {abi})"),
+        "seccomp",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Puts stdio, the guest channel and, until the walls stand, the cell channel in their places and closes all else.
+fn arrange(descriptors: CellDescriptors) -> Result<(OwnedFd, OwnedFd), (OwnedFd, StepError)> {
+    let CellDescriptors { guest, stdout, stderr, cell, cgroups } = descriptors;
+    drop(cgroups);
+    let arranged = (|| -> Result<(OwnedFd, OwnedFd), StepError> {
+        let null = fs::openat(CWD, "/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .at(Step::Descriptors, "/dev/null")?;
+        // Above every target, so that no move overwrites what is still to be moved.
+        let high = |descriptor: &OwnedFd| fd_io::fcntl_dupfd_cloexec(descriptor, 64).at(Step::Descriptors, "dup");
+        let (null, stdout, stderr, guest, cell) =
+            (high(&null)?, high(&stdout)?, high(&stderr)?, high(&guest)?, high(&cell)?);
+        for (source, target) in [(&null, 0), (&stdout, 1), (&stderr, 2)] {
+            // stdio belongs to the process, not to a value that would close it.
+            std::mem::forget(sys::place_descriptor(source.as_fd(), target, false).at(Step::Descriptors, target)?);
+        }
+        let guest = sys::place_descriptor(guest.as_fd(), GUEST_DESCRIPTOR, true).at(Step::Descriptors, "guest")?;
+        let cell = sys::place_descriptor(cell.as_fd(), CELL_DESCRIPTOR, true).at(Step::Descriptors, "cell")?;
+        Ok((guest, cell))
+    })();
+    match arranged {
+        Ok(placed) => {
+            // Their descriptors are closed by number below, together with all that the zygote left open.
+            std::mem::forget((guest, stdout, stderr, cell));
+            match sys::close_from(CELL_DESCRIPTOR + 1) {
+                Ok(()) => Ok(placed),
+                Err(error) => Err((placed.1, StepError::new(Step::Descriptors, error))),
+            }
+        }
+        Err(error) => Err((cell, error)),
+    }
+}
+
+fn failed(error: &StepError) -> FromCell {
+    FromCell::Failed { step: error.step.as_str().into(), message: error.what.clone() }
+}
+
+/// The daemon may be gone; then so are we, soon.
+fn report(cell: BorrowedFd<'_>, message: &FromCell) {
+    let _ = packet::send(cell, &message.encode(), &[]);
+}

@@ -1,0 +1,111 @@
+//! Landlock: what the code may open, change and execute, by file, for it and all its descendants.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, PathFdError, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+
+use super::{Step, StepError};
+use crate::{plan::SandboxPlan, sys};
+
+/// The oldest ABI that holds what this product promises: 3 knows truncation (Linux 6.2).
+pub const FLOOR: i32 = 3;
+
+/// Folders that the code owns.
+const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
+
+const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/usr/share/zoneinfo"];
+
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Confines this process for good. `commands`: names of the plan's commands that it may execute.
+pub(super) fn restrict(plan: &SandboxPlan, commands: &[String]) -> Result<i32, StepError> {
+    let abi = sys::landlock_abi();
+    let known = known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
+    let ruleset = build(plan, commands, known).map_err(|error| StepError::new(Step::Landlock, error))?;
+    let status = ruleset.restrict_self().map_err(|error| StepError::new(Step::Landlock, error))?;
+    match status.ruleset {
+        RulesetStatus::FullyEnforced if status.no_new_privs => Ok(abi),
+        other => Err(StepError::new(Step::Landlock, format_args!("the kernel says {other:?}"))),
+    }
+}
+
+fn known_abi(abi: i32) -> Option<ABI> {
+    Some(match abi {
+        ..FLOOR => return None,
+        3 => ABI::V3,
+        4 => ABI::V4,
+        5 => ABI::V5,
+        6 => ABI::V6,
+        7 => ABI::V7,
+        8 => ABI::V8,
+        9.. => ABI::V9,
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error("{0}")]
+    Ruleset(#[from] RulesetError),
+    #[error("{0}")]
+    Path(#[from] PathFdError),
+}
+
+fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCreated, RuleError> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))?;
+    if abi >= ABI::V4 {
+        // No rule allows a port: TCP is gone also where a network namespace would have it.
+        ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
+    }
+    if abi >= ABI::V6 {
+        ruleset = ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal)?;
+    }
+    let mut rules = Rules { ruleset: ruleset.create()?, abi };
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let own = AccessFs::from_all(abi) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
+    for path in WRITABLE {
+        rules = rules.allow(Path::new(path), own)?;
+    }
+    for path in READABLE {
+        rules = rules.allow(Path::new(path), read)?;
+    }
+    for path in DEVICES {
+        rules = rules.allow(Path::new(path), AccessFs::ReadFile | AccessFs::WriteFile)?;
+    }
+    rules = rules.allow_all(&plan.readable, read)?;
+    for command in plan.commands.iter().filter(|command| commands.contains(&command.name)) {
+        rules = rules.allow_all(&command.executables, read | AccessFs::Execute)?;
+        rules = rules.allow_all(&command.data, read)?;
+    }
+    if !commands.is_empty() {
+        // The kernel opens a program's ELF interpreter with the right to execute.
+        rules = rules.allow_all(&plan.loaders, read | AccessFs::Execute)?;
+    }
+    Ok(rules.ruleset)
+}
+
+struct Rules {
+    ruleset: RulesetCreated,
+    abi: ABI,
+}
+
+impl Rules {
+    /// A path that this sandbox does not have needs no rule.
+    fn allow(self, path: &Path, access: BitFlags<AccessFs>) -> Result<Self, RuleError> {
+        let Ok(metadata) = path.metadata() else { return Ok(self) };
+        let access = if metadata.is_dir() { access } else { access & AccessFs::from_file(self.abi) };
+        let ruleset = self.ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
+        Ok(Self { ruleset, ..self })
+    }
+
+    fn allow_all(mut self, paths: &[PathBuf], access: BitFlags<AccessFs>) -> Result<Self, RuleError> {
+        for path in paths {
+            self = self.allow(path, access)?;
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,14 @@
+//! Building the walls. [`root`] runs once in the zygote; [`cell`] is the ordered list that runs in every sandbox.
+
+pub mod cell;
+mod error;
+mod identity;
+mod landlock;
+mod limits;
+mod mounts;
+pub mod root;
+pub mod seccomp;
+mod verify;
+
+pub use error::{Step, StepError};
+pub use landlock::FLOOR as LANDLOCK_FLOOR;

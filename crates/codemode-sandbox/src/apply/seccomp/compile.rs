@@ -1,0 +1,189 @@
+//! Rules to BPF. Arguments are compared by their low 32 bits, which is what the kernel's handlers of these calls read.
+
+use super::lists::{Rule, Verdict, When};
+use crate::sys::BpfInstruction;
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+/// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+#[cfg(target_arch = "x86_64")]
+const NATIVE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const NATIVE: u32 = 0xc000_00b7;
+
+/// x32 calls are x86_64 calls with this bit; no other table may be reached.
+const X32_BIT: u32 = 0x4000_0000;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+
+const fn refuse(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno as u32
+}
+
+pub(super) fn compile(rules: &[Rule]) -> Vec<BpfInstruction> {
+    let newest = rules.iter().map(|rule| rule.number).max().unwrap_or(0).max(super::lists::NEWEST_KNOWN);
+    let mut program = vec![
+        load(ARCHITECTURE),
+        jump(EQUAL, NATIVE, 1, 0),
+        ret(KILL),
+        load(NUMBER),
+        jump(GREATER, X32_BIT - 1, 0, 1),
+        ret(KILL),
+        jump(GREATER, newest, 0, 1),
+        ret(refuse(libc::ENOSYS)),
+    ];
+    for rule in rules {
+        let body = body(rule);
+        program.push(jump(EQUAL, rule.number, 0, body.len() as u8));
+        program.extend(body);
+    }
+    program.push(ret(refuse(libc::EPERM)));
+    program
+}
+
+/// What runs once the number matched: always ends in a return.
+fn body(rule: &Rule) -> Vec<BpfInstruction> {
+    match &rule.when {
+        When::Always => vec![ret(verdict(rule.verdict))],
+        When::All(conditions) => {
+            let mut code = Vec::new();
+            for condition in conditions {
+                code.push(load(ARGUMENTS + 8 * condition.argument));
+                if condition.mask != u32::MAX {
+                    code.push(BpfInstruction { code: AND, if_true: 0, if_false: 0, operand: condition.mask });
+                }
+                // One return per accepted value would need long jumps: accepted values skip the refusal behind them.
+                let count = condition.values.len();
+                for (index, value) in condition.values.iter().enumerate() {
+                    code.push(jump(EQUAL, *value, (count - index) as u8, 0));
+                }
+                code.push(ret(refuse(libc::EPERM)));
+            }
+            code.push(ret(verdict(rule.verdict)));
+            code
+        }
+        When::None(argument, values) => {
+            let mut code = vec![load(ARGUMENTS + 8 * argument)];
+            let count = values.len();
+            for (index, value) in values.iter().enumerate() {
+                code.push(jump(EQUAL, *value, (count - index) as u8, 0));
+            }
+            code.extend([ret(verdict(rule.verdict)), ret(refuse(libc::EPERM))]);
+            code
+        }
+    }
+}
+
+const fn verdict(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Allow => ALLOW,
+        Verdict::Missing => refuse(libc::ENOSYS),
+    }
+}
+
+const fn load(offset: u32) -> BpfInstruction {
+    BpfInstruction { code: LOAD, if_true: 0, if_false: 0, operand: offset }
+}
+
+const fn jump(code: u16, operand: u32, if_true: u8, if_false: u8) -> BpfInstruction {
+    BpfInstruction { code, if_true, if_false, operand }
+}
+
+const fn ret(value: u32) -> BpfInstruction {
+    BpfInstruction { code: RETURN, if_true: 0, if_false: 0, operand: value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::seccomp::{FilterOptions, lists};
+
+    /// Runs a filter as the kernel would.
+    fn run(program: &[BpfInstruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(number.to_le_bytes());
+        data.extend(architecture.to_le_bytes());
+        data.extend(0u64.to_le_bytes());
+        arguments.iter().for_each(|argument| data.extend(argument.to_le_bytes()));
+        let (mut at, mut accumulator) = (0, 0u32);
+        loop {
+            let instruction = program[at];
+            at += 1;
+            let jump = |taken: bool| if taken { instruction.if_true } else { instruction.if_false } as usize;
+            match instruction.code {
+                LOAD => {
+                    let offset = instruction.operand as usize;
+                    accumulator = u32::from_le_bytes(data[offset..offset + 4].try_into().unwrap());
+                }
+                EQUAL => at += jump(accumulator == instruction.operand),
+                GREATER => at += jump(accumulator > instruction.operand),
+                AND => accumulator &= instruction.operand,
+                RETURN => return instruction.operand,
+                code => panic!("unexpected code {code:#x}"),
+            }
+        }
+    }
+
+    fn native(number: libc::c_long, arguments: [u64; 6]) -> u32 {
+        run(&super::super::program(FilterOptions { allow_exec: true }), NATIVE, number as u32, arguments)
+    }
+
+    #[test]
+    fn foreign_tables_end_the_process() {
+        let program = super::super::program(FilterOptions { allow_exec: true });
+        assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), KILL);
+        assert_eq!(run(&program, NATIVE, X32_BIT | 1, [0; 6]), KILL);
+    }
+
+    #[test]
+    fn unknown_numbers_are_missing_and_known_ones_refused() {
+        assert_eq!(native(9_999, [0; 6]), refuse(libc::ENOSYS));
+        for number in [libc::SYS_ptrace, libc::SYS_mount, libc::SYS_bpf, libc::SYS_memfd_create, libc::SYS_unshare] {
+            assert_eq!(native(number, [0; 6]), refuse(libc::EPERM));
+        }
+        assert_eq!(native(libc::SYS_clone3, [0; 6]), refuse(libc::ENOSYS));
+        assert_eq!(native(libc::SYS_read, [0; 6]), ALLOW);
+    }
+
+    #[test]
+    fn arguments_decide_where_they_must() {
+        assert_eq!(native(libc::SYS_clone, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0]), ALLOW);
+        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWPID, libc::CLONE_NEWNET, libc::CLONE_NEWTIME] {
+            assert_eq!(native(libc::SYS_clone, [flag as u32 as u64, 0, 0, 0, 0, 0]), refuse(libc::EPERM));
+        }
+        assert_eq!(native(libc::SYS_socket, [libc::AF_UNIX as u64, 1, 0, 0, 0, 0]), ALLOW);
+        for family in [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_ALG, libc::AF_VSOCK, libc::AF_PACKET] {
+            assert_eq!(native(libc::SYS_socket, [family as u64, 1, 0, 0, 0, 0]), refuse(libc::EPERM));
+        }
+        // High bits do not hide a request from the comparison.
+        assert_eq!(native(libc::SYS_ioctl, [0, (1 << 32) | libc::TIOCSTI, 0, 0, 0, 0]), refuse(libc::EPERM));
+        assert_eq!(native(libc::SYS_ioctl, [0, libc::FIONREAD, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn without_commands_nothing_is_executed() {
+        let program = super::super::program(FilterOptions { allow_exec: false });
+        assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
+        assert_eq!(native(libc::SYS_execve, [0; 6]), ALLOW);
+        assert_eq!(native(libc::SYS_execveat, [0; 6]), refuse(libc::EPERM));
+    }
+
+    #[test]
+    fn no_call_is_listed_twice_and_every_line_has_a_reason() {
+        let rules = lists::rules(FilterOptions { allow_exec: true });
+        let mut numbers: Vec<_> = rules.iter().map(|rule| rule.number).collect();
+        numbers.sort_unstable();
+        let before = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), before);
+    }
+}

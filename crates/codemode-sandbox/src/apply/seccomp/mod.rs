@@ -1,0 +1,28 @@
+//! The system call filter: data in [`lists`], compiled here to classic BPF.
+//!
+//! What is not listed gets EPERM; numbers newer than the list get ENOSYS, so that programs fall back; calls of another
+//! architecture's table end the process.
+
+mod compile;
+mod lists;
+
+use std::io;
+
+use crate::sys::{self, BpfInstruction};
+
+/// What of the filter differs between policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FilterOptions {
+    /// Whether programs may be started at all.
+    pub allow_exec: bool,
+}
+
+/// The filter as a BPF program. Compile it once, install it often.
+pub fn program(options: FilterOptions) -> Vec<BpfInstruction> {
+    compile::compile(&lists::rules(options))
+}
+
+/// Installs the filter on this process. no_new_privs must be set.
+pub fn install(program: &[BpfInstruction]) -> io::Result<()> {
+    sys::install_filter(program)
+}

@@ -1,0 +1,59 @@
+//! The last step before the code: ask the kernel whether each wall stands, and try a few things that must fail.
+
+use std::{fs, io, path::Path};
+
+use rustix::{
+    process::{DumpableBehavior, dumpable_behavior, getegid, geteuid, getgid, getpid, getuid},
+    thread::{CapabilitySet, SecureComputingMode, capabilities, no_new_privs, secure_computing_mode},
+};
+
+use super::{Step, StepError, root};
+use crate::sys::{self, CloneFlags};
+
+/// Fails unless everything holds.
+pub(super) fn walls_stand(jit_allowed: bool) -> Result<(), StepError> {
+    let broken = |what: &str| Err(StepError::new(Step::Verify, what));
+    let (uid, gid) = (getuid(), getgid());
+    if uid.is_root() || gid.is_root() || geteuid() != uid || getegid() != gid {
+        return broken("the code would run as root");
+    }
+    if getpid().as_raw_nonzero().get() == 1 {
+        return broken("the code would be pid 1");
+    }
+    let held = capabilities(None).map_err(|error| StepError::new(Step::Verify, error))?;
+    if held.effective | held.permitted | held.inheritable != CapabilitySet::empty() {
+        return broken("capabilities are left");
+    }
+    if no_new_privs() != Ok(true) {
+        return broken("no_new_privs is not set");
+    }
+    if secure_computing_mode() != Ok(SecureComputingMode::Filter) {
+        return broken("no seccomp filter is in force");
+    }
+    if dumpable_behavior() != Ok(DumpableBehavior::NotDumpable) {
+        return broken("the process is dumpable");
+    }
+    if !jit_allowed && sys::executable_memory_refused() == Some(false) {
+        return broken("memory may become executable");
+    }
+    attempts()
+}
+
+/// Each must be refused by a wall of its own.
+fn attempts() -> Result<(), StepError> {
+    let refused = |what: &str, error: Option<io::Error>, by: i32| match error {
+        Some(error) if error.raw_os_error() == Some(by) => Ok(()),
+        Some(error) => Err(StepError::new(Step::Verify, format_args!("{what}: refused, but with {error}"))),
+        None => Err(StepError::new(Step::Verify, format_args!("{what} was allowed"))),
+    };
+    refused("a new user namespace", sys::unshare_namespaces(CloneFlags::USER).err(), libc::EPERM)?;
+    refused("reading outside the granted folders", fs::read(root::LANDLOCK_WITNESS).err(), libc::EACCES)?;
+    refused("writing to the root", fs::write("/.written", b"").err(), libc::EROFS).or_else(|_| {
+        // Landlock may answer before the read-only mount does.
+        refused("writing to the root", fs::write("/.written", b"").err(), libc::EACCES)
+    })?;
+    match Path::new(root::HOST_PROC).join("self").symlink_metadata() {
+        Ok(_) => Err(StepError::new(Step::Verify, "the host's /proc is visible")),
+        Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,119 @@
+//! The CPython that runs the code: which folders are its own.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{elf, tree::Tree};
+
+/// What an interpreter says of itself when asked in isolated mode.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Interpreter {
+    pub version: (u32, u32, u32),
+    pub implementation: String,
+    /// The file behind every link.
+    pub executable: PathBuf,
+    pub prefix: PathBuf,
+    /// Folders and archives that imports search.
+    pub search_path: Vec<PathBuf>,
+}
+
+#[derive(Debug, Error)]
+pub enum InterpreterError {
+    #[error("guest.interpreter: cannot run {path}: {source}")]
+    Run { path: PathBuf, source: std::io::Error },
+    #[error("guest.interpreter: {path} did not answer: {detail}")]
+    Answer { path: PathBuf, detail: String },
+    #[error("guest.interpreter: {path} is {found}; CPython 3.10 or newer is needed")]
+    Unsupported { path: PathBuf, found: String },
+}
+
+/// Isolated mode: neither the caller's environment nor its working folder changes the answer.
+const QUESTION: &str = "
+import json, os, sys
+print(json.dumps({
+    'version': sys.version_info[:3], 'implementation': sys.implementation.name,
+    'executable': os.path.realpath(sys.executable), 'prefix': sys.prefix, 'search_path': sys.path,
+}))";
+
+impl Interpreter {
+    pub fn ask(path: &Path) -> Result<Self, InterpreterError> {
+        let output = Command::new(path)
+            .args(["-I", "-c", QUESTION])
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| InterpreterError::Run { path: path.into(), source })?;
+        let told = |detail: String| InterpreterError::Answer { path: path.into(), detail };
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(told(text.lines().last().unwrap_or("no output").to_owned()));
+        }
+        let interpreter: Self = serde_json::from_slice(&output.stdout).map_err(|error| told(error.to_string()))?;
+        if interpreter.implementation != "cpython" || interpreter.version < (3, 10, 0) {
+            let (major, minor, _) = interpreter.version;
+            let found = format!("{} {major}.{minor}", interpreter.implementation);
+            return Err(InterpreterError::Unsupported { path: path.into(), found });
+        }
+        Ok(interpreter)
+    }
+
+    /// Adds the standard library, the installed packages and every library they load; what user code may read of it.
+    pub(super) fn add_to(&self, tree: &mut Tree) -> Vec<PathBuf> {
+        tree.add_needs_of(&self.executable);
+        let mut readable = Vec::new();
+        for entry in &self.search_path {
+            if entry.is_file() {
+                readable.extend(tree.add_file(entry));
+            } else if let Some(folder) = tree.add_folder(entry) {
+                hide_client(tree, &folder);
+                scan(tree, &folder, 0);
+                readable.push(folder);
+            }
+        }
+        readable
+    }
+}
+
+/// The client library and the executor are nothing to the code: where the environment has them they are covered.
+fn hide_client(tree: &mut Tree, folder: &Path) {
+    let package = folder.join("codemode");
+    if package.join("_native.pyi").is_file() || package.join("_bin").is_dir() {
+        tree.mask(package, true);
+    }
+}
+
+/// Follows extension modules to their libraries, and covers programs: an unlisted program must not be readable, or the
+/// loader could be told to run it.
+fn scan(tree: &mut Tree, folder: &Path, depth: u32) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth < 32 => scan(tree, &path, depth + 1),
+            Ok(kind) if kind.is_file() => scan_file(tree, &path),
+            _ => {}
+        }
+    }
+}
+
+fn scan_file(tree: &mut Tree, path: &Path) {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if name.ends_with(".so") || name.contains(".so.") {
+        tree.add_needs_of(path);
+        return;
+    }
+    if name.ends_with(".py") || name.ends_with(".pyc") {
+        return;
+    }
+    let executable = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+    if executable && elf::read(path).is_some_and(|object| object.interpreter.is_some()) {
+        tree.mask(path.to_owned(), false);
+    }
+}

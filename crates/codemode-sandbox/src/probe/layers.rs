@@ -1,0 +1,109 @@
+//! One question per layer.
+#![allow(unsafe_code)] // the probe's short-lived clone
+
+use super::{LayerReport, LayerStatus};
+use crate::{
+    apply::LANDLOCK_FLOOR,
+    cgroup::Driver,
+    sys::{self, CloneFlags, Cloned},
+};
+
+pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
+    vec![
+        LayerReport {
+            name: "namespaces",
+            status: namespaces(rootless),
+            why: "the code sees no process, file, socket or host but its own",
+        },
+        LayerReport {
+            name: "landlock",
+            status: landlock(),
+            why: "files and programs outside the policy stay shut, for every descendant",
+        },
+        LayerReport {
+            name: "seccomp",
+            status: seccomp(),
+            why: "most of the kernel's calls do not exist for the code",
+        },
+        LayerReport {
+            name: "cgroup",
+            status: cgroup(rootless),
+            why: "memory, CPU and processes of an execution are bounded together",
+        },
+        LayerReport {
+            name: "mdwe",
+            status: executable_memory(),
+            why: "no memory becomes executable: no native code of the code's own making",
+        },
+    ]
+}
+
+/// Makes a process in new namespaces that uses a right it only has there.
+fn namespaces(rootless: bool) -> LayerStatus {
+    let flags = if rootless { CloneFlags::USER.and(CloneFlags::CELL) } else { CloneFlags::CELL };
+    // SAFETY: the child makes one system call and ends; it takes no lock and allocates nothing.
+    match unsafe { sys::clone_process(flags) } {
+        Ok(Cloned::Child) => {
+            let works = rustix::system::sethostname(b"probe").is_ok();
+            sys::exit_now(i32::from(!works))
+        }
+        Ok(Cloned::Parent { pid, .. }) => match sys::wait_for_pid(pid) {
+            Ok(Some(reaped)) if reaped.status == 0 => LayerStatus::Found(found(rootless).into()),
+            _ => LayerStatus::Missing(
+                "user namespaces are made without rights here (a security module such as AppArmor)".into(),
+            ),
+        },
+        Err(error) => LayerStatus::Missing(format!("{error}: {}", advice(rootless))),
+    }
+}
+
+const fn found(rootless: bool) -> &'static str {
+    if rootless { "by an unprivileged user namespace" } else { "as root, without a user namespace" }
+}
+
+const fn advice(rootless: bool) -> &'static str {
+    match rootless {
+        true => "allow unprivileged user namespaces (user.max_user_namespaces), or run as root",
+        false => "give CAP_SYS_ADMIN, or run as a user who may create user namespaces",
+    }
+}
+
+fn landlock() -> LayerStatus {
+    match sys::landlock_abi() {
+        0 => LayerStatus::Missing("this kernel has it not, or not switched on (lsm=landlock)".into()),
+        abi if abi < LANDLOCK_FLOOR => {
+            LayerStatus::Missing(format!("ABI {abi}; {LANDLOCK_FLOOR} is needed (Linux 6.2)"))
+        }
+        abi => LayerStatus::Found(format!("ABI {abi}")),
+    }
+}
+
+fn seccomp() -> LayerStatus {
+    let needed = [libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ERRNO, libc::SECCOMP_RET_ALLOW];
+    match needed.into_iter().all(sys::seccomp_action_available) {
+        true => LayerStatus::Found("filter".into()),
+        false => LayerStatus::Missing("this kernel has no seccomp filters".into()),
+    }
+}
+
+fn cgroup(rootless: bool) -> LayerStatus {
+    let watch = "a watch over the sandbox's processes (memory, CPU), RLIMIT_AS, RLIMIT_NPROC, RLIMIT_CPU";
+    if rootless {
+        return LayerStatus::Substituted(watch.into());
+    }
+    match Driver::find() {
+        Ok(driver) => {
+            let version = driver.version();
+            driver.remove_all();
+            LayerStatus::Found(version.into())
+        }
+        Err(error) => LayerStatus::Substituted(format!("{watch} ({error})")),
+    }
+}
+
+fn executable_memory() -> LayerStatus {
+    match sys::executable_memory_refused() {
+        Some(_) => LayerStatus::Found("PR_SET_MDWE".into()),
+        None => LayerStatus::Optional("Linux 6.3 has it".into()),
+    }
+}

@@ -1,0 +1,65 @@
+//! The declared substitute for a cgroup: adding up, from /proc, what a process tree uses.
+
+use std::{fs, time::Duration};
+
+use rustix::param::{clock_ticks_per_second, page_size};
+
+/// What the living members of a process tree use now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TreeUsage {
+    /// Private memory: resident less what is mapped from files.
+    pub memory_bytes: u64,
+    /// Of the living and of those that they have reaped.
+    pub cpu: Duration,
+    pub processes: u64,
+}
+
+/// Walks from `root` to its descendants. What ends meanwhile is left out.
+pub fn tree(root: i32) -> TreeUsage {
+    let mut total = TreeUsage::default();
+    let mut pending = vec![root];
+    while let Some(pid) = pending.pop() {
+        // A hostile tree may be wide: the walk is bounded.
+        if total.processes > 4_096 {
+            break;
+        }
+        add(&mut total, pid);
+        pending.extend(children(pid));
+    }
+    total
+}
+
+fn add(total: &mut TreeUsage, pid: i32) {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return };
+    // The name may hold anything, spaces and brackets too: fields are counted from its last bracket.
+    let Some((_, fields)) = stat.rsplit_once(')') else { return };
+    let field = |index: usize| fields.split_ascii_whitespace().nth(index).and_then(|text| text.parse::<u64>().ok());
+    let ticks: u64 = (11..15).filter_map(field).sum();
+    let threads = field(17).unwrap_or(1);
+    total.processes += threads.max(1);
+    total.cpu += Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second().max(1) as f64);
+    let Ok(memory) = fs::read_to_string(format!("/proc/{pid}/statm")) else { return };
+    let pages = |index: usize| memory.split(' ').nth(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    total.memory_bytes += pages(1).saturating_sub(pages(2)) * page_size() as u64;
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|text| text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_has_memory_and_processes() {
+        let usage = tree(std::process::id().cast_signed());
+        assert!(usage.memory_bytes > 0 && usage.processes >= 1, "{usage:?}");
+        assert_eq!(tree(i32::MAX).processes, 0);
+    }
+}

@@ -1,0 +1,4 @@
+//! The sandbox through its own channels: a real zygote, real cells, no engine.
+
+mod cell;
+mod harness;

@@ -1,0 +1,135 @@
+//! Who may call: an API key on every path but health, or, without keys, only callers on this machine.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use codemode_types::{ErrorCode, Rejection};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::refusal;
+
+/// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length.
+#[derive(Clone, Default)]
+pub struct ApiKeys(Arc<[[u8; 32]]>);
+
+impl ApiKeys {
+    pub fn new<S: AsRef<str>>(keys: &[S]) -> Self {
+        Self(keys.iter().map(|key| Sha256::digest(key.as_ref()).into()).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares against every key without stopping at a match.
+    pub fn permit(&self, presented: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(presented).into();
+        self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&digest)).into()
+    }
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} API key(s)", self.0.len())
+    }
+}
+
+/// What one listener asks of its callers.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    pub(crate) keys: ApiKeys,
+    /// Reachable by a browser on this machine, which will send any web page's requests to a loopback port.
+    pub(crate) tcp: bool,
+}
+
+pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if open_to_all(request.uri().path()) || guard.admits(&request) {
+        return next.run(request).await;
+    }
+    tracing::warn!(path = request.uri().path(), "refused: wrong or missing API key");
+    // Says nothing of the executor, nor which of the two it was.
+    let rejection = Rejection::new(ErrorCode::Unauthenticated, "a valid API key is required");
+    refusal::respond(request.headers(), &rejection)
+}
+
+/// Probes carry no key. Whole paths only: a prefix could be extended into something else.
+fn open_to_all(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch")
+}
+
+impl Guard {
+    fn admits(&self, request: &Request) -> bool {
+        if self.keys.is_empty() {
+            return !self.tcp || local_caller(request);
+        }
+        presented(request.headers()).any(|key| self.keys.permit(key))
+    }
+}
+
+fn presented(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let plain = headers.get("x-api-key").map(|value| value.as_bytes());
+    bearer.into_iter().chain(plain)
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+}
+
+/// Not a web page's request: no Origin, and addressed to this machine by a name that no foreign DNS entry can claim.
+fn local_caller(request: &Request) -> bool {
+    let host = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers().get(header::HOST).and_then(|value| value.to_str().ok()),
+    };
+    !request.headers().contains_key(header::ORIGIN) && host.is_some_and(names_this_machine)
+}
+
+fn names_this_machine(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    host.is_some_and(|host| {
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_of_two_keys_is_enough_and_nothing_else_is() {
+        let keys = ApiKeys::new(&["old", "new"]);
+        assert!(keys.permit(b"old") && keys.permit(b"new"));
+        assert!(!keys.permit(b"") && !keys.permit(b"ol") && !keys.permit(b"oldnew"));
+        assert!(!ApiKeys::default().permit(b""));
+        assert_eq!(format!("{keys:?}"), "2 API key(s)");
+    }
+
+    #[test]
+    fn bearer_is_read_whatever_its_case() {
+        assert_eq!(bearer(b"bearer  k "), Some(&b"k"[..]));
+        assert_eq!(bearer(b"Basic k"), None);
+        assert_eq!(bearer(b"Bear"), None);
+    }
+
+    #[test]
+    fn only_loopback_names_are_this_machine() {
+        for host in ["localhost", "LOCALHOST:8001", "127.0.0.1:8001", "127.9.9.9", "[::1]:80"] {
+            assert!(names_this_machine(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost.evil.example:8001", "0.0.0.0", "10.0.0.1", "[::]:80"] {
+            assert!(!names_this_machine(host), "{host}");
+        }
+    }
+}

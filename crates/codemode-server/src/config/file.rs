@@ -1,0 +1,191 @@
+//! From the YAML file to one tree of settings, whichever spelling and place the file uses for each.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use codemode_types::{Policy, Problem, nearest};
+use serde_json::{Map, Value};
+
+use super::{ConfigError, expand::expand, problem};
+
+/// A file's settings: the policy in the shape `Policy::from_value` reads, and the server's own keys.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    pub(super) policy: Map<String, Value>,
+    pub(super) server: Map<String, Value>,
+}
+
+/// The daemon's own keys. `api_key` may be a list of two while keys are rotated.
+const SERVER_KEYS: [&str; 6] = ["host", "port", "listen", "api_key", "log_level", "drain_timeout"];
+
+/// Keys of the other readers of a shared file: they take effect there.
+const CLIENT_KEYS: [&str; 8] =
+    ["project", "framework", "executor_url", "executor_timeout", "timeout", "retry", "observability", "tls_cert_path"];
+
+/// Keys of the client under `executor:`.
+const EXECUTOR_CLIENT_KEYS: [&str; 2] = ["url", "timeout"];
+
+const NO_TLS: &str = "TLS is not available yet: leave it out, and keep the executor on loopback, a Unix socket or behind a proxy that ends TLS";
+const NO_DIAL_BACK: &str = "the dial-back adapter is not available yet: tool calls ride the client's own connection";
+
+/// Reads a whole configuration.
+pub(super) fn read(
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Result<Tree, ConfigError> {
+    let mut value = parse(path)?;
+    expand(&mut value, "", environment, problems);
+    Ok(sorted(value, problems))
+}
+
+/// Reads the policy of a file and leaves everything else in it to its other readers, unexpanded.
+pub(super) fn read_policy(
+    path: &Path,
+    environment: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Result<Map<String, Value>, ConfigError> {
+    let mut value = parse(path)?;
+    drop_foreign(&mut value);
+    if let Some(executor) = value.get_mut("executor") {
+        drop_foreign(executor);
+    }
+    expand(&mut value, "", environment, problems);
+    Ok(sorted(value, problems).policy)
+}
+
+fn drop_foreign(value: &mut Value) {
+    const ALSO: [&str; 6] = ["executor_api_key", "tls", "tls_enabled", "url", "main_app_grpc_target", "callback_tls"];
+    if let Value::Object(members) = value {
+        members.retain(|key, _| ![&SERVER_KEYS[..], &CLIENT_KEYS, &ALSO].concat().contains(&key.as_str()));
+    }
+}
+
+fn parse(path: &Path) -> Result<Value, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let blank = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
+    match text.lines().all(blank) {
+        true => Ok(Value::Null),
+        false => serde_saphyr::from_str(&text)
+            .map_err(|error| ConfigError::Yaml { path: path.into(), message: error.to_string() }),
+    }
+}
+
+/// Every setting of `value` in its one place.
+pub(super) fn sorted(value: Value, problems: &mut Vec<Problem>) -> Tree {
+    let mut sorter = Sorter { tree: Tree::default(), problems };
+    match value {
+        Value::Null => {}
+        Value::Object(members) => members.into_iter().for_each(|(key, value)| sorter.root(&key, value)),
+        _ => sorter.problems.push(problem("configuration", "must be a mapping of keys to values")),
+    }
+    sorter.tree
+}
+
+struct Sorter<'a> {
+    tree: Tree,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Sorter<'_> {
+    fn root(&mut self, key: &str, value: Value) {
+        match key {
+            "executor" => self.executor(value),
+            "security" => self.security(value),
+            "executor_api_key" => self.put_server("api_key", key, value),
+            "tls" => self.tls(value),
+            "tls_enabled" if value != Value::Bool(false) => self.say(key, NO_TLS),
+            "tls_enabled" => {}
+            "main_app_grpc_target" | "callback_tls" => self.say(key, NO_DIAL_BACK),
+            _ if SERVER_KEYS.contains(&key) => self.put_server(key, key, value),
+            _ if CLIENT_KEYS.contains(&key) => {}
+            _ => self.policy(key, key, value),
+        }
+    }
+
+    fn executor(&mut self, value: Value) {
+        let members = match value {
+            Value::Object(members) => members,
+            Value::Null => return,
+            _ => return self.say("executor", "must be a mapping of keys to values"),
+        };
+        for (name, value) in members {
+            let path = format!("executor.{name}");
+            match name.as_str() {
+                "api_key" => self.put_server("api_key", &path, value),
+                "tls" => self.tls(value),
+                name if EXECUTOR_CLIENT_KEYS.contains(&name) => {}
+                name => self.policy(name, &path, value),
+            }
+        }
+    }
+
+    /// The published sidecar's spelling of two keys of `execution`.
+    fn security(&mut self, value: Value) {
+        let Value::Object(members) = value else { return self.say("security", "must be a mapping of keys to values") };
+        for (name, value) in members {
+            let path = format!("security.{name}");
+            match name.as_str() {
+                "allow_direct_execution" | "allowed_commands" => {
+                    let nested = Value::Object([(name, value)].into_iter().collect());
+                    self.policy("execution", &path, nested);
+                }
+                _ => self.say(&path, "unknown key; known here: allow_direct_execution, allowed_commands"),
+            }
+        }
+    }
+
+    fn tls(&mut self, value: Value) {
+        let off =
+            value.get("enabled") == Some(&Value::Bool(false)) && value.get("required") != Some(&Value::Bool(true));
+        if !off && !value.is_null() {
+            self.say("tls", NO_TLS);
+        }
+    }
+
+    fn policy(&mut self, key: &str, path: &str, value: Value) {
+        let known = Policy::default().to_value();
+        if known.get(key).is_none() {
+            let names = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+            let near = nearest(key, names.chain(SERVER_KEYS).chain(["executor", "tls"]));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return self.say(path, &format!("unknown key{hint}"));
+        }
+        merge(&mut self.tree.policy, key, value, key, path, self.problems);
+    }
+
+    fn put_server(&mut self, key: &str, path: &str, value: Value) {
+        merge(&mut self.tree.server, key, value, key, path, self.problems);
+    }
+
+    fn say(&mut self, key: &str, message: &str) {
+        self.problems.push(problem(key, message));
+    }
+}
+
+/// Puts `value` at `key`; the same setting written twice must say the same.
+fn merge(
+    target: &mut Map<String, Value>,
+    key: &str,
+    value: Value,
+    full: &str,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) {
+    match (target.get_mut(key), value) {
+        (None | Some(Value::Null), value) => {
+            target.insert(key.to_owned(), value);
+        }
+        (Some(_), Value::Null) => {}
+        (Some(Value::Object(held)), Value::Object(members)) => {
+            for (name, member) in members {
+                let (full, path) = (format!("{full}.{name}"), format!("{path}.{name}"));
+                merge(held, &name, member, &full, &path, problems);
+            }
+        }
+        (Some(held), value) if *held == value => {}
+        (Some(_), _) => problems.push(problem(
+            full,
+            format!("`{path}` says something else than another spelling of the same setting; keep one"),
+        )),
+    }
+}

@@ -1,0 +1,151 @@
+//! What gRPC and HTTP share: the engine, the ids in use, and whether this daemon is on its way out.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use codemode_engine::{Engine, Execution, ExecutionRequest};
+use codemode_proto::ExecutorInfo;
+use codemode_types::{CorrelationId, ErrorCode, ExecutionId, ExecutionReport, Policy, Rejection};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Clone, Debug)]
+pub(crate) struct Executions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    live: Mutex<HashSet<ExecutionId>>,
+    draining: AtomicBool,
+    /// Set when no execution is left: streams end.
+    closing: CancellationToken,
+}
+
+/// An admitted execution and its claim on its id. Dropping it kills the sandbox and frees the id.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) execution: Execution,
+    _claim: Claim,
+}
+
+#[derive(Debug)]
+struct Claim {
+    shared: Arc<Shared>,
+    id: ExecutionId,
+}
+
+impl Executions {
+    pub(crate) fn new(engine: Engine, closing: CancellationToken) -> Self {
+        Self(Arc::new(Shared { engine, live: Mutex::default(), draining: AtomicBool::new(false), closing }))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ready(&self) -> bool {
+        !self.0.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.engine().info().policy
+    }
+
+    pub(crate) fn info(&self, policy: &Policy) -> ExecutorInfo {
+        let info = self.engine().info();
+        ExecutorInfo {
+            version: VERSION.into(),
+            isolation: info.isolation,
+            policy: policy.clone(),
+            max_concurrent_executions: info.max_concurrent_executions,
+        }
+    }
+
+    /// Refused, or running.
+    pub(crate) fn admit(&self, request: ExecutionRequest) -> Result<Admitted, Rejection> {
+        let (id, correlation_id) = (request.id.clone(), request.correlation_id.clone());
+        let admitted = self
+            .claim(id.clone())
+            .and_then(|claim| Ok(Admitted { execution: self.engine().execute(request)?, _claim: claim }));
+        match &admitted {
+            Ok(_) => tracing::debug!(execution_id = %id, %correlation_id, "execution admitted"),
+            Err(rejection) => {
+                tracing::info!(execution_id = %id, %correlation_id, code = %rejection.code, "execution refused");
+            }
+        }
+        admitted
+    }
+
+    fn claim(&self, id: ExecutionId) -> Result<Claim, Rejection> {
+        match self.0.live().insert(id.clone()) {
+            true => Ok(Claim { shared: Arc::clone(&self.0), id }),
+            false => Err(Rejection::new(
+                ErrorCode::InvalidRequest,
+                format!("execution id `{id}` is in use by a live execution; choose another"),
+            )),
+        }
+    }
+}
+
+impl Shared {
+    /// Nothing can panic while it is held, so a poisoned lock is as good as any.
+    fn live(&self) -> MutexGuard<'_, HashSet<ExecutionId>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.live().remove(&self.id);
+    }
+}
+
+/// One line per execution.
+pub(crate) fn log_end(report: &ExecutionReport) {
+    tracing::info!(
+        execution_id = %report.execution_id,
+        correlation_id = %report.correlation_id,
+        outcome = %report.outcome,
+        exit_code = report.exit_code,
+        duration_ms = report.duration.as_secs_f64() * 1e3,
+        tool_calls = report.tool_calls.len(),
+        violations = report.violations.len(),
+        "execution finished"
+    );
+}
+
+/// Time-ordered, and unused unless a client guessed it.
+pub(crate) fn new_id() -> Result<ExecutionId, Rejection> {
+    ExecutionId::parse(&Uuid::now_v7().simple().to_string()).map_err(invalid)
+}
+
+/// The caller's own, or a new one where it gave none.
+pub(crate) fn correlation_id(given: &str) -> Result<CorrelationId, Rejection> {
+    if !given.is_empty() {
+        return CorrelationId::parse(given).map_err(invalid);
+    }
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
+    let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
+    Ok(CorrelationId::from_parts(millis, u32::from_be_bytes([a, b, c, d])))
+}
+
+pub(crate) fn invalid(error: impl ToString) -> Rejection {
+    Rejection::new(ErrorCode::InvalidRequest, error.to_string())
+}

@@ -1,0 +1,41 @@
+//! From `Start` to a request of the engine, and from `Hello` to the policy of a stream.
+
+use std::sync::Arc;
+
+use codemode_engine::ExecutionRequest;
+use codemode_proto::{DEFAULT_OUTPUT_CREDIT, v1};
+use codemode_types::{ErrorCode, ExecutionId, LimitOverrides, Policy, Rejection, ToolSpec};
+
+use crate::executions::{correlation_id, invalid};
+
+pub(super) fn request(id: ExecutionId, start: v1::Start, policy: Arc<Policy>) -> Result<ExecutionRequest, Rejection> {
+    let overrides = LimitOverrides::try_from(&start).map_err(invalid)?;
+    let tools = start.tools.into_iter().map(ToolSpec::try_from).collect::<Result<_, _>>().map_err(invalid)?;
+    Ok(ExecutionRequest {
+        id,
+        correlation_id: correlation_id(&start.correlation_id)?,
+        code: start.code,
+        tools,
+        context: start.context,
+        config: start.config,
+        overrides,
+        policy,
+    })
+}
+
+pub(super) fn credit(start: &v1::Start) -> u64 {
+    match start.output_credit {
+        0 => DEFAULT_OUTPUT_CREDIT,
+        credit => credit,
+    }
+}
+
+/// The executor's policy as the client asked to narrow it for its stream.
+pub(super) fn narrowed(policy: Arc<Policy>, asked: &[u8]) -> Result<Arc<Policy>, Rejection> {
+    if asked.is_empty() {
+        return Ok(policy);
+    }
+    let refused = |message: String| Rejection::new(ErrorCode::Policy, message);
+    let asked = serde_json::from_slice(asked).map_err(|error| refused(format!("the policy is not JSON: {error}")))?;
+    policy.narrowed(&asked).map(Arc::new).map_err(|error| refused(error.to_string()))
+}

@@ -1,0 +1,96 @@
+//! One `Execute` call: the first message is Start, the last answer Finished, or a status in its place.
+
+use codemode_proto::{tool_answer, v1};
+use codemode_types::{ExecutionId, Rejection, ToolFailure};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+use v1::client_message::Message;
+
+use super::{
+    Outgoing,
+    pump::{Command, pump},
+    request::{credit, request},
+};
+use crate::{
+    executions::{Executions, invalid, new_id},
+    refusal,
+};
+
+pub(super) async fn run(executions: Executions, incoming: Streaming<v1::ClientMessage>, outgoing: Outgoing) {
+    let gone = outgoing.clone();
+    let call = async {
+        if let Err(status) = converse(executions, incoming, &outgoing).await {
+            let _ = outgoing.send(Err(status)).await;
+        }
+    };
+    tokio::select! {
+        () = call => {}
+        () = gone.closed() => tracing::debug!("a client went away"),
+    }
+}
+
+async fn converse(
+    executions: Executions,
+    mut incoming: Streaming<v1::ClientMessage>,
+    outgoing: &Outgoing,
+) -> Result<(), Status> {
+    let (id, start) = match incoming.message().await? {
+        Some(v1::ClientMessage { execution_id, message: Some(Message::Start(start)) }) => (execution_id, start),
+        _ => return Err(Status::invalid_argument("the first message of Execute must be Start")),
+    };
+    let id = chosen(&id).map_err(|rejection| refusal::status(&rejection))?;
+    let credit = credit(&start);
+    let mut admitted = request(id.clone(), start, executions.policy())
+        .and_then(|request| executions.admit(request))
+        .map_err(|rejection| refusal::status(&rejection))?;
+    let warnings = std::mem::take(&mut admitted.execution.warnings);
+    let _ = outgoing.send(Ok(v1::ServerMessage::new(id.as_str(), v1::Accepted { warnings }))).await;
+    let (commands, taken) = mpsc::channel(1);
+    let pumped = pump(id.clone(), admitted, taken, outgoing.clone(), credit);
+    tokio::pin!(pumped);
+    tokio::select! {
+        () = &mut pumped => Ok(()),
+        ended = relay(&id, &mut incoming, &commands) => {
+            ended?;
+            // Half-closed: the code may finish. `commands` lives on, because its end would end the execution.
+            pumped.await;
+            drop(commands);
+            Ok(())
+        }
+    }
+}
+
+fn chosen(id: &str) -> Result<ExecutionId, Rejection> {
+    match id.is_empty() {
+        true => new_id(),
+        false => ExecutionId::parse(id).map_err(invalid),
+    }
+}
+
+/// Until the client half-closes. An error ends the call, and with it the execution.
+async fn relay(
+    id: &ExecutionId,
+    incoming: &mut Streaming<v1::ClientMessage>,
+    commands: &mpsc::Sender<Command>,
+) -> Result<(), Status> {
+    while let Some(message) = incoming.message().await? {
+        if !message.execution_id.is_empty() && message.execution_id != id.as_str() {
+            return Err(Status::invalid_argument("Execute carries one execution; use Connect for several"));
+        }
+        let command = match message.message {
+            Some(Message::ToolResult(result)) => {
+                let call_id = result.call_id;
+                let (call_id, answer) = tool_answer(result)
+                    .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("ProtocolError", error.to_string()))));
+                Command::Answer(call_id, answer)
+            }
+            Some(Message::Cancel(_)) => Command::Cancel,
+            Some(Message::Credit(credit)) => Command::Credit(credit.bytes),
+            Some(Message::Start(_) | Message::Hello(_)) | None => {
+                return Err(Status::invalid_argument("after Start come only ToolResult, Cancel and Credit"));
+            }
+        };
+        let _ = commands.send(command).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! A finished execution as JSON. The result is the guest's own text, so that no digit of it changes.
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use codemode_types::{ErrorCode, ExecutionReport, Isolation, Outcome, Rejection};
+use serde::Serialize;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+
+use super::execute::Finished;
+use crate::refusal;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    execution_id: &'a str,
+    correlation_id: &'a str,
+    success: bool,
+    outcome: &'a str,
+    exit_code: i32,
+    result: Option<Box<RawValue>>,
+    stdout: &'a str,
+    stderr: &'a str,
+    stdout_truncated: bool,
+    stderr_truncated: bool,
+    error: Option<Value>,
+    tool_calls: Vec<ToolCall<'a>>,
+    artifacts: Vec<Value>,
+    violations: Vec<Value>,
+    usage: Value,
+    isolation: &'a Isolation,
+    warnings: &'a [String],
+    duration_ms: f64,
+}
+
+#[derive(Serialize)]
+struct ToolCall<'a> {
+    name: &'a str,
+    arguments: Option<Box<RawValue>>,
+    status: &'a str,
+    duration_ms: f64,
+    error: &'a str,
+}
+
+pub(super) fn answer(finished: &Finished) -> Response {
+    let Finished { report, stdout, stderr } = finished;
+    match report_json(report, &String::from_utf8_lossy(stdout), &String::from_utf8_lossy(stderr)) {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            refusal::problem(&Rejection::new(ErrorCode::Internal, "the answer could not be written"))
+        }
+    }
+}
+
+/// The one JSON form of a report, for HTTP and for `codemode run --json`.
+pub fn report_json(report: &ExecutionReport, stdout: &str, stderr: &str) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Answer {
+        execution_id: report.execution_id.as_str(),
+        correlation_id: report.correlation_id.as_str(),
+        success: report.outcome == Outcome::Ok,
+        outcome: report.outcome.as_str(),
+        exit_code: report.exit_code,
+        result: report.result.as_deref().and_then(verbatim),
+        stdout,
+        stderr,
+        stdout_truncated: report.stdout_truncated,
+        stderr_truncated: report.stderr_truncated,
+        error: error(report),
+        tool_calls: tool_calls(report),
+        artifacts: artifacts(report),
+        violations: violations(report),
+        usage: usage(report),
+        isolation: &report.isolation,
+        warnings: &report.warnings,
+        duration_ms: report.duration.as_secs_f64() * 1e3,
+    })
+}
+
+/// The text itself if it is JSON. Anything else (arguments cut at their cap, or a hostile guest's result) goes out as a
+/// string, which it cannot leave.
+fn verbatim(text: &[u8]) -> Option<Box<RawValue>> {
+    let text = String::from_utf8_lossy(text).into_owned();
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(value) => Some(value.to_owned()),
+        Err(_) => to_raw_value(&text).ok(),
+    }
+}
+
+fn error(report: &ExecutionReport) -> Option<Value> {
+    let failure = report.failure.as_ref()?;
+    Some(json!({
+        "error_type": failure.error_type,
+        "message": failure.message,
+        "traceback": failure.traceback,
+        "line": failure.line,
+    }))
+}
+
+fn tool_calls(report: &ExecutionReport) -> Vec<ToolCall<'_>> {
+    let calls = report.tool_calls.iter().map(|call| ToolCall {
+        name: &call.name,
+        arguments: verbatim(&call.arguments),
+        status: call.status.as_str(),
+        duration_ms: call.duration.as_secs_f64() * 1e3,
+        error: &call.error,
+    });
+    calls.collect()
+}
+
+fn artifacts(report: &ExecutionReport) -> Vec<Value> {
+    let artifacts = report.artifacts.iter().map(|artifact| {
+        json!({
+            "path": artifact.path,
+            "size": artifact.size,
+            "mime_type": artifact.mime_type,
+            "sha256": artifact.sha256,
+            "host_path": artifact.host_path.as_ref().map(|path| path.to_string_lossy()),
+        })
+    });
+    artifacts.collect()
+}
+
+fn violations(report: &ExecutionReport) -> Vec<Value> {
+    let violations = report.violations.iter().map(
+        |violation| json!({"kind": violation.kind, "detail": violation.detail, "source": violation.source.as_str()}),
+    );
+    violations.collect()
+}
+
+fn usage(report: &ExecutionReport) -> Value {
+    let usage = &report.usage;
+    json!({
+        "wall_ms": usage.wall.as_secs_f64() * 1e3,
+        "guest_ms": usage.guest.as_secs_f64() * 1e3,
+        "tool_ms": usage.tool.as_secs_f64() * 1e3,
+        "cpu_ms": usage.cpu.as_secs_f64() * 1e3,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verbatim;
+
+    #[test]
+    fn numbers_keep_every_digit_and_hostile_text_stays_a_string() {
+        let get = |text: &[u8]| verbatim(text).unwrap().get().to_owned();
+        assert_eq!(get(b"12345678901234567890123"), "12345678901234567890123");
+        assert_eq!(get(b" {\"a\": 1.10} "), "{\"a\": 1.10}");
+        assert_eq!(get(b"1, \"success\": true"), r#""1, \"success\": true""#);
+        assert_eq!(get(b"{\"cut"), r#""{\"cut""#);
+    }
+}

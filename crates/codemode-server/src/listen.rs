@@ -1,0 +1,131 @@
+//! Listeners: bound before anything else starts, handed to `start`, so that tests serve on port 0.
+
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt},
+            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, fchmod},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind as bind_socket, listen, socket_with},
+};
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener, lookup_host};
+
+use crate::{auth::ApiKeys, config::ListenAddress};
+
+const BACKLOG: i32 = 1024;
+
+#[derive(Debug, Error)]
+pub enum ListenError {
+    #[error("cannot resolve {address}: {source}")]
+    Resolve { address: ListenAddress, source: io::Error },
+    #[error(
+        "{address} can be reached from other machines and no API key is set: set CODEMODE_API_KEY (or api_key in the configuration file), or listen on 127.0.0.1 or on a Unix socket"
+    )]
+    KeyRequired { address: ListenAddress },
+    #[error("cannot listen on {address}: {source}")]
+    Bind { address: ListenAddress, source: io::Error },
+    #[error("cannot listen on {address}: another process serves it")]
+    InUse { address: ListenAddress },
+    #[error("cannot listen on {address}: the path exists and is not a socket")]
+    NotASocket { address: ListenAddress },
+}
+
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// Unlinks the socket when the listener goes, unless another process has put its own there.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Listener {
+    /// As bound: the real port where 0 was asked for.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string()),
+            Self::Unix(_, file) => format!("unix:{}", file.path.display()),
+        }
+    }
+}
+
+/// Binds one address. Without a key only this machine may reach it.
+pub async fn bind(address: &ListenAddress, keys: &ApiKeys) -> Result<Listener, ListenError> {
+    match address {
+        ListenAddress::Tcp { host, port } => bind_tcp(address, host, *port, keys).await,
+        ListenAddress::Unix(path) => bind_unix(address, path),
+    }
+}
+
+async fn bind_tcp(address: &ListenAddress, host: &str, port: u16, keys: &ApiKeys) -> Result<Listener, ListenError> {
+    let resolve = |source| ListenError::Resolve { address: address.clone(), source };
+    let resolved: Vec<_> = lookup_host((host, port)).await.map_err(resolve)?.collect();
+    if keys.is_empty() && resolved.iter().any(|resolved| !resolved.ip().is_loopback()) {
+        return Err(ListenError::KeyRequired { address: address.clone() });
+    }
+    // The addresses that were checked, not the name once more.
+    match TcpListener::bind(&resolved[..]).await {
+        Ok(listener) => Ok(Listener::Tcp(listener)),
+        Err(source) => Err(ListenError::Bind { address: address.clone(), source }),
+    }
+}
+
+fn bind_unix(address: &ListenAddress, path: &Path) -> Result<Listener, ListenError> {
+    make_room(address, path)?;
+    let bound = open_unix(path).and_then(|listener| {
+        let metadata = path.symlink_metadata()?;
+        let file = SocketFile { path: path.into(), identity: (metadata.dev(), metadata.ino()) };
+        Ok(Listener::Unix(UnixListener::from_std(listener)?, file))
+    });
+    bound.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse { address: address.clone() },
+        _ => ListenError::Bind { address: address.clone(), source },
+    })
+}
+
+/// Removes a socket that nobody serves any more: left by a daemon that was killed.
+fn make_room(address: &ListenAddress, path: &Path) -> Result<(), ListenError> {
+    let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket { address: address.clone() });
+    }
+    match StdUnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|source| ListenError::Bind { address: address.clone(), source })
+        }
+        Err(source) => Err(ListenError::Bind { address: address.clone(), source }),
+        Ok(_) => Err(ListenError::InUse { address: address.clone() }),
+    }
+}
+
+/// The mode is set before the socket has a name, so that nobody else can connect in between.
+fn open_unix(path: &Path) -> io::Result<StdUnixListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    bind_socket(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, BACKLOG)?;
+    Ok(StdUnixListener::from(socket))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = self.path.symlink_metadata().is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

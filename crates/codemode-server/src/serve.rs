@@ -1,0 +1,189 @@
+//! Connections: HTTP/1.1 and HTTP/2 without TLS on one port, gRPC and HTTP on one router.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{Router, middleware};
+use codemode_engine::Engine;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    auth::{self, ApiKeys, Guard},
+    executions::Executions,
+    grpc, http,
+    listen::{Listener, SocketFile},
+};
+
+/// A peer that is gone without a word is noticed, and its executions are killed, after both have passed.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Connections are cheap, but each takes a descriptor; callers are not known before their first request.
+const MAX_CONNECTIONS: usize = 1024;
+/// How long answered connections get to take their last bytes.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Pause after `accept` failed, which mostly means that descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A serving executor. Dropping it closes listeners and connections at once, which kills what runs.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<String>,
+    executions: Executions,
+    reporter: HealthReporter,
+    accepting: CancellationToken,
+    closing: CancellationToken,
+    connections: TaskTracker,
+    acceptors: JoinSet<()>,
+}
+
+/// Serves `engine` on listeners that are bound already. Must be called inside a tokio runtime.
+pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> Running {
+    let closing = CancellationToken::new();
+    let executions = Executions::new(engine, closing.clone());
+    let (grpc, reporter) = grpc::routes(&executions).await;
+    let router = http::routes(&executions).merge(grpc);
+    let mut running = Running {
+        addresses: listeners.iter().map(Listener::address).collect(),
+        executions,
+        reporter,
+        accepting: CancellationToken::new(),
+        closing,
+        connections: TaskTracker::new(),
+        acceptors: JoinSet::new(),
+    };
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    for listener in listeners {
+        let guard = Guard { keys: keys.clone(), tcp: matches!(listener, Listener::Tcp(_)) };
+        let door = Door {
+            // Outermost and on every path, the fallbacks included: what is not open is shut.
+            router: router.clone().layer(middleware::from_fn_with_state(guard, auth::check)),
+            closing: running.closing.clone(),
+            connections: running.connections.clone(),
+            places: Arc::clone(&places),
+        };
+        let accepting = running.accepting.clone();
+        running.acceptors.spawn(async move {
+            tokio::select! {
+                () = accept(listener, door) => {}
+                () = accepting.cancelled() => {}
+            }
+        });
+    }
+    running
+}
+
+impl Running {
+    /// As bound: `127.0.0.1:8001`, `unix:/run/codemode.sock`.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Stops accepting, lets live executions end until `patience` is over, kills the rest, says goodbye.
+    pub async fn drain(mut self, patience: Duration) {
+        self.executions.start_draining();
+        grpc::stop_serving(&self.reporter).await;
+        self.accepting.cancel();
+        while self.acceptors.join_next().await.is_some() {}
+        self.executions.engine().drain(patience).await;
+        self.closing.cancel();
+        self.connections.close();
+        if timeout(FAREWELL, self.connections.wait()).await.is_err() {
+            tracing::warn!("connections were still open and are cut");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.cancel();
+        self.closing.cancel();
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    closing: CancellationToken,
+    connections: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+async fn accept(listener: Listener, door: Door) {
+    match listener {
+        Listener::Tcp(listener) => loop {
+            match listener.accept().await {
+                // Small frames must not wait for the other side's acknowledgement.
+                Ok((stream, _)) => match stream.set_nodelay(true) {
+                    Ok(()) => door.admit(stream),
+                    Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
+                },
+                Err(error) => pause(&error).await,
+            }
+        },
+        Listener::Unix(listener, file) => {
+            let _file: SocketFile = file;
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => door.admit(stream),
+                    Err(error) => pause(&error).await,
+                }
+            }
+        }
+    }
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "accept failed");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+impl Door {
+    fn admit(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return tracing::warn!(limit = MAX_CONNECTIONS, "too many connections; one was closed");
+        };
+        let (router, closing) = (self.router.clone(), self.closing.clone());
+        self.connections.spawn(async move {
+            let _place = place;
+            let builder = protocol();
+            let service = TowerToHyperService::new(router);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = closing.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error, "a connection ended");
+            }
+        });
+    }
+}
+
+fn protocol() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEEPALIVE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        // Whole tool values fit; what a stream may buffer here is bounded by it.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_concurrent_streams(1024);
+    builder
+}

@@ -1,0 +1,253 @@
+use std::{fs, path::PathBuf, time::Duration};
+
+use codemode_server::config::{
+    Arguments, ConfigError, ListenAddress, LogLevel, PolicySource, ServerConfig, Sources, load_policy,
+};
+use codemode_types::ByteSize;
+
+struct Case {
+    folder: tempfile::TempDir,
+    sources: Sources,
+}
+
+fn file(yaml: &str) -> Case {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("codemode.yaml");
+    fs::write(&path, yaml).unwrap();
+    Case { folder, sources: Sources { file: Some(path), ..Sources::default() } }
+}
+
+fn nothing() -> Case {
+    Case { folder: tempfile::tempdir().unwrap(), sources: Sources::default() }
+}
+
+impl Case {
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.sources.environment.insert(name.into(), value.into());
+        self
+    }
+
+    fn arguments(mut self, arguments: Arguments) -> Self {
+        self.sources.arguments = arguments;
+        self
+    }
+
+    fn load(&self) -> ServerConfig {
+        ServerConfig::load(&self.sources).unwrap()
+    }
+
+    fn problems(&self) -> String {
+        let error = ServerConfig::load(&self.sources).unwrap_err();
+        error.to_string().replace(&self.folder.path().display().to_string(), "[folder]")
+    }
+
+    fn secret(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+fn tcp(host: &str, port: u16) -> ListenAddress {
+    ListenAddress::Tcp { host: host.into(), port }
+}
+
+/// The seeds' basic block, as printed.
+const SEEDS: &str = "
+executor:
+  url: http://executor:8001
+  api_key: ${CODEMODE_API_KEY}
+
+  # Enable hybrid execution
+  execution:
+    allow_direct_execution: true
+    allowed_commands:
+      - grep
+      - cat
+  filesystem:
+    workspace:
+      mount: ./project_files
+      readonly: true
+    sandbox:
+      mount: /sandbox
+      readonly: false
+      max_size: 1GB
+    outputs:
+      mount: ./outputs
+      readonly: false
+  network:
+    mode: none
+";
+
+#[test]
+fn nothing_given_means_the_defaults() {
+    let config = nothing().load();
+    assert_eq!(config.listen, tcp("127.0.0.1", 8001));
+    assert!(config.api_keys.is_empty());
+    assert_eq!(config.log_level, LogLevel::Info);
+    assert_eq!(config.drain_timeout, Duration::from_secs(30));
+    assert_eq!(config.policy, codemode_types::Policy::default());
+    assert_eq!(file("# only a comment\n").load().policy, config.policy);
+}
+
+#[test]
+fn the_seeds_block_loads_as_printed() {
+    let case = file(SEEDS).env("CODEMODE_API_KEY", "k");
+    let config = case.load();
+    assert_eq!(config.policy.execution.allowed_commands, ["grep", "cat"]);
+    let workspace = config.policy.filesystem.workspace.mount.unwrap();
+    assert_eq!(workspace.components().collect::<PathBuf>(), case.folder.path().join("project_files"));
+    assert!(config.api_keys.permit(b"k"));
+}
+
+#[test]
+fn blocks_load_at_the_root_as_well() {
+    let config = file("project: {name: demo}\nframework: crewai\nlimits: {code_timeout: 5}\nnetwork:\n").load();
+    assert_eq!(config.policy.limits.code_timeout, Duration::from_secs(5));
+}
+
+#[test]
+fn the_published_sidecar_file_loads() {
+    let config = file(
+        "host: 0.0.0.0\nport: 9001\napi_key: secret\nlog_level: WARNING\n\
+         security: {allow_direct_execution: true, allowed_commands: [ls]}\n\
+         limits: {code_timeout: 30, max_code_length: 10000}\ntls: {enabled: false}\n",
+    )
+    .load();
+    assert_eq!(config.listen, tcp("0.0.0.0", 9001));
+    assert_eq!(config.policy.execution.allowed_commands, ["ls"]);
+    assert_eq!(config.log_level, LogLevel::Warn);
+    assert!(config.api_keys.permit(b"secret"));
+}
+
+#[test]
+fn arguments_beat_the_environment_beats_the_file() {
+    let yaml = "port: 1\nhost: 127.0.0.2\nlimits: {memory_limit: 1g, code_timeout: 3}\nlog_level: error\n";
+    let case = file(yaml)
+        .env("CODEMODE_PORT", "2")
+        .env("CODEMODE_MEMORY_LIMIT", "512m")
+        .env("CODEMODE_MAX_EXEC_TIME", "60")
+        .env("CODEMODE_LOG_LEVEL", "debug");
+    let config = case.load();
+    assert_eq!(config.listen, tcp("127.0.0.2", 2));
+    assert_eq!(config.policy.limits.memory_limit, ByteSize::mib(512));
+    assert_eq!(config.policy.limits.code_timeout, Duration::from_secs(60));
+    assert_eq!(config.log_level, LogLevel::Debug);
+    let case = case.arguments(Arguments { port: Some(3), log_level: Some(LogLevel::Trace), ..Arguments::default() });
+    assert_eq!((case.load().listen, case.load().log_level), (tcp("127.0.0.2", 3), LogLevel::Trace));
+    let unix = ListenAddress::Unix("/run/x".into());
+    let case = case.arguments(Arguments { listen: Some(unix.clone()), ..Arguments::default() });
+    assert_eq!(case.load().listen, unix);
+}
+
+#[test]
+fn both_spellings_work_and_must_agree() {
+    assert_eq!(nothing().env("CODEMODE_SIDECAR_PORT", "7").load().listen, tcp("127.0.0.1", 7));
+    let same = nothing().env("CODEMODE_PORT", "7").env("CODEMODE_SIDECAR_PORT", "7");
+    assert_eq!(same.load().listen, tcp("127.0.0.1", 7));
+    let case = nothing()
+        .env("CODEMODE_PORT", "7")
+        .env("CODEMODE_SIDECAR_PORT", "8")
+        .env("CODEMODE_MAX_EXEC_TIME", "1")
+        .env("CODEMODE_CODE_TIMEOUT", "2");
+    insta::assert_snapshot!(case.problems(), @r"
+    CODEMODE_SIDECAR_PORT: says something else than CODEMODE_PORT, which is the same setting; keep one
+    CODEMODE_CODE_TIMEOUT: says something else than CODEMODE_MAX_EXEC_TIME, which is the same setting; keep one
+    ");
+    let yaml = "limits: {cpus: 1}\nexecutor: {limits: {cpus: 2, processes: 9}, api_key: a}\napi_key: b\n";
+    insta::assert_snapshot!(file(yaml).problems(), @r"
+    limits.cpus: `executor.limits.cpus` says something else than another spelling of the same setting; keep one
+    api_key: `api_key` says something else than another spelling of the same setting; keep one
+    ");
+}
+
+#[test]
+fn keys_come_from_the_environment_a_file_or_a_list() {
+    let case = file("api_key: [old, new]\n");
+    assert!(case.load().api_keys.permit(b"old") && case.load().api_keys.permit(b"new"));
+    let path = case.secret("key", "from-file\n");
+    let case = case.env("CODEMODE_API_KEY_FILE", &path);
+    assert!(case.load().api_keys.permit(b"from-file") && !case.load().api_keys.permit(b"old"));
+    let case = case.env("CODEMODE_API_KEY", "x");
+    assert_eq!(case.problems(), "CODEMODE_API_KEY_FILE: CODEMODE_API_KEY is set as well; keep one");
+}
+
+#[test]
+fn a_key_that_was_meant_never_turns_into_none() {
+    assert_eq!(nothing().env("CODEMODE_API_KEY", "").problems(), "CODEMODE_API_KEY: is empty; set a key or remove it");
+    let case = nothing();
+    let path = case.secret("empty", "\n");
+    assert!(case.env("CODEMODE_API_KEY_FILE", &path).problems().contains("is empty"));
+    assert!(nothing().env("CODEMODE_API_KEY_FILE", "/nowhere").problems().contains("cannot read /nowhere"));
+    assert!(file("api_key: ${NOT_SET}\n").problems().contains("NOT_SET is not set"));
+    assert!(file("api_key: ''\n").problems().contains("not empty"));
+    assert!(file("api_key: 123\n").problems().contains("put it in quotes"));
+    assert!(file("api_key: [a, b, c]\n").problems().contains("must hold 1 or 2 keys"));
+}
+
+#[test]
+fn tls_and_dial_back_are_refused_never_ignored() {
+    let yaml = "tls: {enabled: true, cert_file: a}\nmain_app_grpc_target: localhost:50051\n";
+    insta::assert_snapshot!(file(yaml).env("CODEMODE_TLS_ENABLED", "true").problems(), @r"
+    tls: TLS is not available yet: leave it out, and keep the executor on loopback, a Unix socket or behind a proxy that ends TLS
+    main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own connection
+    CODEMODE_TLS_ENABLED: TLS is not available yet: remove it
+    ");
+    assert!(file("tls: {enabled: false, required: true}\n").problems().starts_with("tls: "));
+    assert!(file("tls: {cert_file: a}\n").problems().starts_with("tls: "));
+    assert_eq!(file("tls_enabled: false\n").env("CODEMODE_TLS_ENABLED", "false").load().listen, tcp("127.0.0.1", 8001));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let yaml = "prt: 8001\nport: 99999\nlisten: here\nhost: 7\nlog_level: loud\ndrain_timeout: -1\n\
+                limits: {memory_limt: 1g}\nexecutor: {netwrok: {}}\nsecurity: {x: 1}\n";
+    let case = file(yaml).env("CODEMODE_MEMORY_LIMIT", "lots").env("CODEMODE_MAX_EXEC_TIME", "0");
+    insta::assert_snapshot!(case.problems(), @r"
+    prt: unknown key; did you mean `port`?
+    executor.netwrok: unknown key; did you mean `network`?
+    security.x: unknown key; known here: allow_direct_execution, allowed_commands
+    host: must be an address or a name, as text
+    port: must be a port from 0 to 65535
+    listen: must be HOST:PORT or unix:PATH
+    log_level: must be one of error, warn, info, debug, trace
+    drain_timeout: must be a number of seconds above 0
+    CODEMODE_MAX_EXEC_TIME: must be a number of seconds above 0
+    CODEMODE_MEMORY_LIMIT: must be a size such as 512m
+    limits.memory_limt: unknown key; did you mean `memory_limit`?
+    ");
+    let small = nothing().env("CODEMODE_MEMORY_LIMIT", "1m");
+    assert!(small.problems().starts_with("CODEMODE_MEMORY_LIMIT: limits.memory_limit must be"), "{}", small.problems());
+}
+
+#[test]
+fn files_that_cannot_be_read_say_so() {
+    let mut case = nothing();
+    case.sources.file = Some("/nowhere/codemode.yaml".into());
+    assert!(case.problems().starts_with("cannot read /nowhere/codemode.yaml: No such file"));
+    assert!(file("a: [1\n").problems().starts_with("[folder]/codemode.yaml is not YAML: "));
+    assert!(file("port: 1\nport: 2\n").problems().contains("is not YAML"));
+    assert_eq!(file("- a\n").problems(), "configuration: must be a mapping of keys to values");
+}
+
+#[test]
+fn numbers_may_come_from_variables() {
+    let case = file("port: ${P}\nlimits: {code_timeout: '${T:-7}', memory_limit: '${M}'}\n");
+    let config = case.env("P", "99").env("M", "64m").load();
+    assert_eq!(config.listen, tcp("127.0.0.1", 99));
+    assert_eq!(config.policy.limits.code_timeout, Duration::from_secs(7));
+    assert_eq!(config.policy.limits.memory_limit, ByteSize::mib(64));
+}
+
+#[test]
+fn an_embedded_executor_reads_only_the_policy() {
+    let case = file(&format!("{SEEDS}port: 9\ntls: {{enabled: true}}\n"));
+    let path = case.sources.file.clone().unwrap();
+    // The key's variable is not set, and nobody here needs it.
+    let policy = load_policy(PolicySource::File(path), &case.sources.environment).unwrap();
+    assert_eq!(policy.execution.allowed_commands, ["grep", "cat"]);
+    let wrong = serde_json::json!({"executor": {"limits": {"cpu": 1}}});
+    let error = load_policy(PolicySource::Value(wrong, "/".into()), &case.sources.environment).unwrap_err();
+    assert!(matches!(&error, ConfigError::Problems(_)));
+    assert!(error.to_string().starts_with("limits.cpu: unknown key"), "{error}");
+}

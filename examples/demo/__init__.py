@@ -1,0 +1,1 @@
+"""Three real jobs through the public API with the embedded executor: `make demo`."""

@@ -1,0 +1,5 @@
+import sys
+
+from codemode._cli import main
+
+sys.exit(main())

@@ -1,0 +1,44 @@
+"""What `@tool` leaves on a function or class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+_ATTRIBUTE = "__codemode_tool__"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class ToolOptions:
+    """What the application said about a tool; None where it said nothing."""
+
+    name: str | None = None
+    description: str | None = None
+    input_schema: Any = None
+    output_schema: Any = None
+
+    def over(self, other: ToolOptions) -> ToolOptions:
+        """These options, completed by others."""
+        return ToolOptions(
+            self.name if self.name is not None else other.name,
+            self.description if self.description is not None else other.description,
+            self.input_schema if self.input_schema is not None else other.input_schema,
+            self.output_schema if self.output_schema is not None else other.output_schema,
+        )
+
+
+def mark(target: _T, options: ToolOptions) -> _T:
+    if not callable(target):
+        raise TypeError(f"@tool goes on a function or a class, not on {target!r}")
+    setattr(target, _ATTRIBUTE, options)
+    return target
+
+
+def options_of(target: Any) -> ToolOptions | None:
+    """The options of something decorated, or of an instance of a decorated class (not of a subclass)."""
+    if isinstance(target, type):
+        return target.__dict__.get(_ATTRIBUTE)
+    own = getattr(target, "__dict__", {}).get(_ATTRIBUTE)
+    found: ToolOptions | None = own or type(target).__dict__.get(_ATTRIBUTE)
+    return found

@@ -1,0 +1,205 @@
+"""What one execution did, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from codemode import _values
+from codemode._errors import CodemodeError, ExecutionFailed
+
+
+@dataclass(frozen=True)
+class ExecutionError:
+    """Why the code failed. `traceback` has the frames of the user's own code only, `line` is 1-based."""
+
+    error_type: str
+    message: str
+    traceback: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        summary = f"{self.error_type}: {self.message}" if self.message else self.error_type
+        trace = self.traceback.rstrip()
+        if not trace:
+            return summary
+        # CPython's own tracebacks end with the summary already.
+        return trace if self.error_type in trace.rsplit("\n  ", 1)[-1] else f"{trace}\n{summary}"
+
+
+@dataclass(frozen=True)
+class ToolCallRecord:
+    """One tool call as the executor saw it. `status`: ok, error, timeout or abandoned."""
+
+    name: str
+    status: str
+    duration_ms: float
+    error: str | None = None
+    arguments_json: bytes = field(default=b"{}", repr=False)
+
+    @cached_property
+    def arguments(self) -> Any:
+        """The keyword arguments; the text of what is known where the record was cut (4 KiB)."""
+        try:
+            return _values.decode(self.arguments_json)
+        except ValueError:
+            return self.arguments_json.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that the code left in /outputs. `path` is relative to it; `host_path` is None where there is no folder."""
+
+    path: str
+    size: int
+    mime_type: str
+    sha256: str
+    host_path: str | None = None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something the policy refused. `source` guest: the code's own process said so; it may be missing or forged."""
+
+    kind: str
+    detail: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """`guest_ms` is wall time with no tool call pending, `tool_ms` wall time with at least one."""
+
+    wall_ms: float = 0.0
+    guest_ms: float = 0.0
+    tool_ms: float = 0.0
+    cpu_ms: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The walls that held this execution. `substitutes` reads `layer: what stands in for it`."""
+
+    tier: str = ""
+    layers: tuple[str, ...] = ()
+    substitutes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """The account of one execution. `str()` is the result's text, or on failure an error a model can act on."""
+
+    success: bool
+    outcome: str
+    result: Any = None
+    result_json: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int | None = None  # None: refused before anything ran
+    error: ExecutionError | None = None
+    tool_calls: tuple[ToolCallRecord, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    usage: Usage = Usage()
+    isolation: Isolation = Isolation()
+    warnings: tuple[str, ...] = ()
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    correlation_id: str = ""
+    execution_id: str = ""
+    duration_ms: float = 0.0
+
+    def __str__(self) -> str:
+        if self.success:
+            # Code that only prints has no result; its output is the answer then.
+            return self.stdout.removesuffix("\n") if self.result_json is None else str(self.result)
+        text = str(self.error) if self.error else self.outcome
+        ran = [f"{call.name} ({call.status})" for call in self.tool_calls]
+        if ran:
+            text += "\nTool calls that already ran (running the code again repeats them): " + ", ".join(ran)
+        return text
+
+    def raise_for_error(self) -> ExecutionResult:
+        """Itself, or `ExecutionFailed` if the execution did not succeed."""
+        if self.success:
+            return self
+        failure = ExecutionFailed(str(self), code=self.outcome, execution_id=self.execution_id or None)
+        failure.result = self
+        raise failure
+
+
+def result_from_raw(
+    raw: Mapping[str, Any], *, warnings: Iterable[str] = (), traceback_limit: int | None = None
+) -> ExecutionResult:
+    """From the dict that the native client returns. `warnings` are those of the client's own side."""
+    error = _error(raw["error"], traceback_limit) if raw["error"] else None
+    fields: dict[str, Any] = dict(
+        success=raw["success"],
+        outcome=raw["outcome"],
+        stdout=raw["stdout"].decode("utf-8", "replace"),
+        stderr=raw["stderr"].decode("utf-8", "replace"),
+        exit_code=raw["exit_code"],
+        error=error,
+        tool_calls=tuple(map(_tool_call, raw["tool_calls"])),
+        artifacts=tuple(Artifact(**{**item, "host_path": item["host_path"] or None}) for item in raw["artifacts"]),
+        violations=tuple(Violation(**item) for item in raw["violations"]),
+        usage=Usage(**raw["usage"]),
+        isolation=_isolation(raw["isolation"]),
+        warnings=(*raw["warnings"], *warnings),
+        **{key: raw[key] for key in ("stdout_truncated", "stderr_truncated", "correlation_id", "execution_id")},
+        duration_ms=raw["duration_ms"],
+    )
+    return ExecutionResult(**{**fields, **_value(raw["result"])})
+
+
+def rejected(error: CodemodeError, correlation_id: str) -> ExecutionResult:
+    """The executor looked at the code and would not run it: a fault of the code, so a result and no exception."""
+    reason = str(error)
+    message = reason if reason.startswith(error.code) else f"{error.code}: {reason}"
+    return ExecutionResult(
+        success=False,
+        outcome="rejected",
+        error=ExecutionError("Rejected", message),
+        correlation_id=correlation_id,
+        execution_id=error.execution_id or "",
+    )
+
+
+def trim(traceback: str, limit: int) -> str:
+    """The traceback with its last `limit` frames; 0 leaves none of it."""
+    if limit == 0:
+        return ""
+    head, *frames = traceback.split("\n  File ")
+    if len(frames) <= limit:
+        return traceback
+    return "\n  File ".join([head, *frames[-limit:]])
+
+
+def _value(encoded: bytes | None) -> dict[str, Any]:
+    if encoded is None:
+        return {}
+    try:
+        return {"result": _values.decode(encoded), "result_json": encoded.decode()}
+    except ValueError as problem:
+        # The sandbox authors these bytes and is free to send rubbish.
+        error = ExecutionError("ProtocolError", f"the sandbox sent a result that cannot be read: {problem}")
+        return {"success": False, "outcome": "protocol_error", "error": error}
+
+
+def _error(item: Mapping[str, Any], limit: int | None) -> ExecutionError:
+    traceback = item["traceback"] or ""
+    traceback = traceback if limit is None else trim(traceback, limit)
+    return ExecutionError(item["error_type"], item["message"], traceback, item["line"])
+
+
+def _tool_call(item: Mapping[str, Any]) -> ToolCallRecord:
+    return ToolCallRecord(
+        item["name"], item["status"], item["duration_ms"], item["error"] or None, bytes(item["arguments"])
+    )
+
+
+def _isolation(item: Mapping[str, Any]) -> Isolation:
+    return Isolation(item["tier"], tuple(item["layers"]), tuple(item["substitutes"]))

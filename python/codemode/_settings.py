@@ -1,0 +1,46 @@
+"""What a client keeps of its configuration for each execution."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`correlation_prefix` None: the executor makes the ids. `attempts` counts the first one too."""
+
+    correlation_prefix: str | None = "cm"
+    traceback_limit: int | None = None
+    max_code_length: int | None = None
+    attempts: int = 1
+    backoff_base: float = 0.1
+    backoff_max: float = 5.0
+
+    def correlation_id(self) -> str | None:
+        """`cm-<6 base36 of milliseconds>-<4 random>`"""
+        if self.correlation_prefix is None:
+            return None
+        stamp = _base36(int(time.time() * 1000), 6)
+        return f"{self.correlation_prefix}-{stamp}-{_base36(secrets.randbelow(36**4), 4)}"
+
+    def pauses(self) -> Iterator[float | None]:
+        """For each attempt the seconds to wait should it fail, None for the last one."""
+        for attempt in range(self.attempts - 1):
+            pause = min(self.backoff_base * 2**attempt, self.backoff_max)
+            # Half of it random, or all clients that one outage hit would come back at once.
+            yield pause * (0.5 + random.random() / 2)
+        yield None
+
+
+def _base36(value: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        value, digit = divmod(value, 36)
+        digits.append(_DIGITS[digit])
+    return "".join(reversed(digits))

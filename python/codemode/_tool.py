@@ -1,0 +1,173 @@
+"""A registered tool: one shape for all that an application may hand in."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from codemode import _docstring, _schema
+from codemode._context import RuntimeContext
+from codemode._errors import RegistryError
+from codemode._explain import Problem, sentence
+from codemode._forms import Form, form_of, signature_of
+from codemode._marker import ToolOptions, options_of
+from codemode.tools import Tool
+
+if TYPE_CHECKING:
+    from codemode._native import RawToolSpec
+
+_OPEN: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class InvalidArguments(Exception):
+    """What the code gave does not fit the tool's input schema."""
+
+    def __init__(self, entry: ToolEntry, problems: list[Problem]) -> None:
+        super().__init__(f"invalid arguments for tool {entry.name!r}: {sentence(problems)}")
+        self.valid_parameters = _schema.valid_parameters(entry.input.json)
+        self.suggestions = list(dict.fromkeys(name for problem in problems for name in problem.near))
+
+
+class InvalidResult(Exception):
+    """What the tool returned does not fit its own output schema: the application's fault, told to the code."""
+
+
+@dataclass(frozen=True)
+class ToolEntry:
+    """`component` is the object as it was registered (an instance where a class was)."""
+
+    name: str
+    description: str
+    component: Any
+    form: Form
+    input: _schema.Schema
+    output: _schema.Schema | None
+
+    def call(self, arguments: Mapping[str, Any], context: RuntimeContext) -> Any:
+        """Validates the arguments and runs the tool; an awaitable for an async one."""
+        checked, problems = self.input.check(arguments)
+        if problems:
+            raise InvalidArguments(self, problems)
+        return self.form.call(checked, context)
+
+    def checked(self, value: Any) -> Any:
+        """The tool's result, validated."""
+        if self.output is None:
+            return value
+        value, problems = self.output.check(value)
+        if problems:
+            raise InvalidResult(
+                f"tool {self.name!r} returned what its output schema does not allow: {sentence(problems)}"
+            )
+        return value
+
+    @cached_property
+    def spec(self) -> RawToolSpec:
+        return {
+            "name": self.name,
+            "description": self.description,
+            "input_schema": _json(self.input.json),
+            "output_schema": _json(self.output.json) if self.output else None,
+            "is_async": self.form.is_async,
+            "has_context": self.form.has_context,
+        }
+
+
+def make_entry(component: Any, options: ToolOptions, *, reserved: bool = False) -> ToolEntry:
+    """From any accepted tool. What is said here wins over the decorator, and that over the object's attributes."""
+    options = options.over(options_of(component) or ToolOptions())
+    if isinstance(component, type):
+        component = _instance(component)
+    form = form_of(component)
+    options = options.over(_attributes(component))
+    name = _checked_name(options.name if options.name is not None else _default_name(component), reserved)
+    described = form.function.func if isinstance(form.function, partial) else form.function
+    # Not `inspect.getdoc`: where a method says nothing it answers with the base class's words.
+    doc = getattr(described, "__doc__", None) or (type(component).__doc__ if inspect.ismethod(described) else None)
+    return ToolEntry(
+        name,
+        options.description if options.description is not None else _docstring.summary(doc),
+        component,
+        form,
+        _input(name, form, options, described, doc),
+        _output(name, form, options, described),
+    )
+
+
+def _input(name: str, form: Form, options: ToolOptions, described: Any, doc: str | None) -> _schema.Schema:
+    source = options.input_schema if options.input_schema is not None else form.schema
+    if source is not None:
+        return _schema.input_schema(source, name)
+    signature = signature_of(form.function)
+    if signature is None:
+        return _schema.HandWritten(_OPEN)
+    return _schema.from_signature(signature, _schema.hints_of(described), doc, form.hidden)
+
+
+def _output(name: str, form: Form, options: ToolOptions, described: Any) -> _schema.Schema | None:
+    if options.output_schema is not None:
+        return _schema.output_schema(options.output_schema, name)
+    # Tools written for other frameworks annotate `-> str` and return what they like; nothing enforced it there.
+    return None if form.schema is not None else _schema.from_return(_schema.hints_of(described).get("return"))
+
+
+def _instance(cls: type) -> Any:
+    if inspect.isabstract(cls):
+        absent = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
+        raise RegistryError(f"{cls.__name__} cannot be a tool yet: it does not define {absent}")
+    signature = signature_of(cls)
+    try:
+        if signature:
+            signature.bind()
+    except TypeError as problem:
+        raise RegistryError(f"{cls.__name__} is a class; register an instance of it ({problem})") from None
+    return cls()
+
+
+def _attributes(component: Any) -> ToolOptions:
+    if inspect.isroutine(component) or isinstance(component, partial):
+        return ToolOptions()
+    name, description = getattr(component, "name", None), getattr(component, "description", None)
+    schemas: list[Any] = [None, None]
+    if not hasattr(component, "invoke"):  # LangChain's attributes of these names describe something else
+        schemas = [_schema_attribute(component, key) for key in ("input_schema", "output_schema")]
+    return ToolOptions(
+        name if isinstance(name, str) and name else None,
+        description if isinstance(description, str) and description else None,
+        *schemas,
+    )
+
+
+def _schema_attribute(component: Any, key: str) -> Any:
+    found = getattr(component, key, None)
+    is_schema = isinstance(found, Mapping) or (isinstance(found, type) and issubclass(found, BaseModel))
+    return found if is_schema or isinstance(component, Tool) else None
+
+
+def _default_name(component: Any) -> str:
+    while isinstance(component, partial):
+        component = component.func
+    if inspect.isroutine(component):
+        if component.__name__ == "<lambda>":
+            raise RegistryError("a lambda has no name of its own; pass one: register_tool('name', lambda …)")
+        return component.__name__
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
+
+
+def _checked_name(name: Any, reserved: bool) -> str:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise RegistryError(f"a tool's name must be non-empty, printable text, got {name!r}")
+    if name.startswith("__") and name.endswith("__") and not reserved:
+        raise RegistryError(f"tool name {name!r} is reserved: names between double underscores are Codemode's own")
+    return name
+
+
+def _json(schema: dict[str, Any]) -> bytes:
+    return json.dumps(schema, ensure_ascii=False, default=str).encode()

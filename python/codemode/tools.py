@@ -1,0 +1,78 @@
+"""What the application offers to executed code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, overload
+
+from codemode._context import RuntimeContext
+from codemode._marker import ToolOptions, mark
+
+__all__ = ["ContextAwareTool", "Tool", "tool"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Tool(ABC):
+    """A tool as a class: set `name` and `description`, write `execute` with the parameters that the code may give.
+
+    `execute` may be async. The schemas come from its type hints unless `input_schema` (a pydantic model or JSON
+    Schema) or `output_schema` (any type, or JSON Schema) are set. Optional `open()` and `close()` are called once
+    per client.
+
+    >>> class ReadFile(Tool):
+    ...     name = "read_file"
+    ...     description = "Read contents of a file"
+    ...
+    ...     def execute(self, path: str) -> str:
+    ...         with open(path) as file:
+    ...             return file.read()
+    """
+
+    name: str = ""
+    description: str = ""
+    input_schema: ClassVar[Any] = None
+    output_schema: ClassVar[Any] = None
+
+    # `*args: Any, **kwargs: Any` is how typing spells "any signature": subclasses name their own parameters.
+    @abstractmethod
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the tool."""
+
+
+class ContextAwareTool(Tool):
+    """A tool that also receives the client's `RuntimeContext`, which executed code cannot choose."""
+
+    @abstractmethod
+    def run_with_context(self, context: RuntimeContext, *args: Any, **kwargs: Any) -> Any:
+        """Runs the tool for one request."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run_with_context(RuntimeContext(), *args, **kwargs)
+
+
+@overload
+def tool(name: _F) -> _F: ...
+
+
+@overload
+def tool(
+    name: str | None = None, description: str | None = None, input_schema: Any = None, output_schema: Any = None
+) -> Callable[[_F], _F]: ...
+
+
+def tool(name: Any = None, description: str | None = None, input_schema: Any = None, output_schema: Any = None) -> Any:
+    """Marks a function, an async function or a class as a tool, for `registry.register` or `discover_tools`.
+
+    The name is the function's own unless given; what is decorated stays as it was.
+
+    >>> @tool
+    ... def add(a: int, b: int) -> int:
+    ...     "Add two numbers."
+    ...     return a + b
+    """
+    if callable(name):
+        return mark(name, ToolOptions())
+    options = ToolOptions(name, description, input_schema, output_schema)
+    return lambda target: mark(target, options)

@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_native import NativeClient, NativeError, Run, failed, ok, raw
+
+import codemode
+from codemode import AsyncCodemode, Codemode, ComponentRegistry, _values
+from codemode.config import ClientConfig
+
+Native = type[NativeClient]
+
+
+def script(native: Native, function: Any) -> None:
+    native.script = staticmethod(function)
+
+
+def test_embedded_by_default_remote_by_environment(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+    Codemode()
+    monkeypatch.setenv("CODEMODE_EXECUTOR_URL", "http://executor:8001")
+    monkeypatch.setenv("CODEMODE_EXECUTOR_API_KEY", "k")
+    Codemode.from_env()
+    embedded, remote = native.created
+    assert (embedded.kind, embedded.options["interpreter"]) == ("embedded", sys.executable)
+    assert embedded.options["executable"].endswith("/codemode")
+    assert (remote.url, remote.options["api_key"]) == ("http://executor:8001", "k")
+
+
+def test_local_policies(native: Native, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Codemode.local({"filesystem": {"workspace": {"mount": tmp_path}}})
+    (tmp_path / "policy.yaml").write_text("network: {mode: none}\n")
+    Codemode.local("policy.yaml")
+    as_dict, as_path = (client.options for client in native.created)
+    assert as_dict["policy"] == f'{{"filesystem": {{"workspace": {{"mount": "{tmp_path}"}}}}}}'
+    assert as_dict["base_dir"] == str(tmp_path)
+    assert as_path["policy_path"] == str(tmp_path / "policy.yaml")
+    with pytest.raises(codemode.ConfigError, match=r"policy file 'nope.yaml' does not exist"):
+        Codemode.local("nope.yaml")
+    with pytest.raises(codemode.ConfigError, match="plain values"):
+        Codemode.local({"limits": {"code_timeout": object()}})
+
+
+def test_what_a_request_carries(native: Native) -> None:
+    registry = ComponentRegistry()
+    registry.register_tool("a", lambda: 1)
+    registry.register_tool("b", lambda: 2)
+    registry.set_context({"user": "ada", "tenant": 1})
+    registry.set_config("depth", 1)
+    client = Codemode(ClientConfig(max_code_length=99), registry=registry)
+    client.with_context(tenant=2).with_config(depth=2).execute(
+        "1", 5, ["b"], context={"extra": True}, config={"more": 3}, correlation_id="mine"
+    )
+    client.execute("2")
+    first, second = (run.request for run in native.created[0].runs)
+    assert [spec["name"] for spec in first["tools"]] == ["b"]
+    assert _values.decode(first["context"]) == {"user": "ada", "tenant": 2, "extra": True}
+    assert _values.decode(first["config"]) == {"depth": 2, "more": 3}
+    assert (first["code_timeout"], first["correlation_id"], first["max_code_length"]) == (5.0, "mine", 99)
+    assert [spec["name"] for spec in second["tools"]] == ["a", "b"]
+    assert _values.decode(second["context"]) == {"user": "ada", "tenant": 1}
+    assert (second["code_timeout"], _values.decode(second["config"])) == (None, {"depth": 1})
+    assert re.fullmatch(r"cm-[0-9a-z]{6}-[0-9a-z]{4}", second["correlation_id"])
+
+
+def test_bad_calls_say_so(native: Native) -> None:
+    client = Codemode()
+    with pytest.raises(codemode.ComponentNotFoundError, match="no tool 'x'"):
+        client.execute("1", tool_filter=["x"])
+    for timeout in (0, -1, True, "5", float("nan"), float("inf")):
+        with pytest.raises(codemode.ConfigError, match="execution_timeout must be a positive number"):
+            client.execute("1", timeout)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="code must be str or bytes, got int"):
+        client.execute(1)  # type: ignore[arg-type]
+    client.execute("'\udc80'")
+    assert native.created[0].runs[0].request["code"] == b"'\xed\xb2\x80'"
+
+
+def test_tools_and_context_reach_each_other(native: Native) -> None:
+    registry = ComponentRegistry()
+
+    class Who:
+        def run_with_context(self, context: codemode.RuntimeContext, greeting: str) -> str:
+            return f"{greeting} {context.require('user')}"
+
+    registry.register_tool("who", Who())
+    script(native, lambda run: ok(run.call("who", greeting="hi")))
+    assert str(Codemode(registry=registry).with_context(user="ada").execute("…")) == "hi ada"
+
+
+def test_async_tools_run_on_one_background_loop(native: Native) -> None:
+    loops = set()
+
+    async def where() -> int:
+        loops.add(asyncio.get_running_loop())
+        await asyncio.sleep(0.01)
+        return 1
+
+    registry = ComponentRegistry()
+    registry.register_tool(where)
+    script(native, lambda run: ok(run.call("where")))
+    with Codemode(registry=registry) as client:
+        threads = [threading.Thread(target=client.execute, args=("…",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("codemode-async-tools") == 1
+    assert len(loops) == 1
+    assert "codemode-async-tools" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_async_client_runs_async_tools_on_the_callers_loop(native: Native) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def where() -> bool:
+            return asyncio.get_running_loop() is loop
+
+        registry = ComponentRegistry()
+        registry.register_tool(where)
+        registry.register_tool("thread", lambda: threading.current_thread() is not threading.main_thread())
+        script(native, lambda run: ok([run.call("where"), run.call("thread")]))
+        async with AsyncCodemode(registry=registry) as client:
+            results = await asyncio.gather(*(client.execute("…") for _ in range(4)))
+            assert await client.health_check()
+            assert await client.ready_check()
+        async with Codemode(registry=registry) as both:
+            results.append(await both.execute_async("…"))
+        assert [result.result for result in results] == [[True, True]] * 5
+
+    asyncio.run(main())
+    assert [client.events for client in native.created] == [["close"], ["close"]]
+
+
+def test_cancelling_the_task_cancels_execution_and_tools(native: Native) -> None:
+    cancelled = threading.Event()
+
+    async def main() -> Run:
+        started = asyncio.Event()
+
+        async def sleeps() -> None:
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                cancelled.set()
+
+        registry = ComponentRegistry()
+        registry.register_tool(sleeps)
+        script(native, lambda run: ok(run.call("sleeps")))
+        task = asyncio.create_task(AsyncCodemode(registry=registry).execute("…"))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return native.created[0].runs[0]
+
+    run = asyncio.run(main())
+    assert run.cancelled.is_set()
+    assert cancelled.wait(5)
+
+
+def test_ctrl_c_cancels_the_tools_too(native: Native) -> None:
+    registry = ComponentRegistry()
+    cancelled = threading.Event()
+
+    async def sleeps() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    registry.register_tool(sleeps)
+
+    def interrupted(run: Run) -> Any:
+        threading.Thread(target=lambda: run.dispatch("e", 1, "sleeps", b"{}"), daemon=True).start()
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    script(native, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Codemode(registry=registry).execute("…")
+    assert cancelled.wait(5)
+
+
+def test_output_arrives_as_whole_characters(native: Native) -> None:
+    def prints(run: Run) -> Any:
+        for stream, data in ((1, b"caf\xc3"), (2, b"oops"), (1, b"\xa9\n"), (1, b"\xe2\x82")):
+            run.output(stream, data)
+        return raw()
+
+    script(native, prints)
+    seen: list[tuple[str, str]] = []
+    sinks: Any = {
+        "on_stdout": lambda text: seen.append(("out", text)),
+        "on_stderr": lambda text: seen.append(("err", text)),
+    }
+    Codemode().execute("…", **sinks)
+    expected = [("out", "caf"), ("err", "oops"), ("out", "é\n"), ("out", "\ufffd")]
+    assert seen == expected
+    seen.clear()
+    asyncio.run(AsyncCodemode().execute("…", **sinks))
+    assert seen == expected
+
+
+def test_an_output_callback_that_fails_does_not_fail_the_execution(native: Native) -> None:
+    script(native, lambda run: (run.output(1, b"x"), raw())[1])
+    assert Codemode().execute("…", on_stdout=lambda text: 1 / 0).success
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            NativeError("unauthenticated", "the key is wrong", False, None, "AuthenticationError"),
+            codemode.AuthenticationError,
+        ),
+        (NativeError("overloaded", "full", True, "e", "ExecutorOverloaded"), codemode.ExecutorOverloaded),
+        (NativeError("new_code", "?", False, None, "ClassFromTheFuture"), codemode.CodemodeError),
+    ],
+)
+def test_native_errors_become_public(native: Native, error: Exception, kind: type[codemode.CodemodeError]) -> None:
+    def raises(run: Run) -> Any:
+        raise error
+
+    script(native, raises)
+    for asynchronous in (False, True):
+        with pytest.raises(codemode.ExecutorClientError) as caught:
+            asyncio.run(AsyncCodemode().execute("1")) if asynchronous else Codemode().execute("1")
+        assert type(caught.value) is kind
+        assert (caught.value.code, str(caught.value)) == error.args[:2]
+        assert caught.value.__cause__ is None
+
+
+def test_a_refusal_of_the_code_is_a_result(native: Native) -> None:
+    def raises(run: Run) -> Any:
+        raise NativeError("code_too_long", "60000 characters, the limit is 50000", False, None, "ExecutionFailed")
+
+    script(native, raises)
+    result = Codemode().execute("1")
+    assert (result.success, result.outcome, result.exit_code) == (False, "rejected", None)
+    assert str(result) == "Rejected: code_too_long: 60000 characters, the limit is 50000"
+    assert result.correlation_id.startswith("cm-")
+    with pytest.raises(codemode.ExecutionFailed):
+        Codemode().execute("1", check=True)
+
+
+def test_check_raises(native: Native) -> None:
+    script(native, lambda run: failed("ValueError", "no"))
+    with pytest.raises(codemode.ExecutionFailed, match="ValueError: no"):
+        Codemode().execute("1", check=True)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_only_what_cannot_have_run_is_repeated(native: Native, asynchronous: bool) -> None:
+    registry = ComponentRegistry()
+    registry.register_tool("touch", lambda: None)
+    config = ClientConfig.model_validate({"retry": {"backoff_base_ms": 10}, "executor_url": "http://x"})
+    attempts: list[str] = []
+
+    def overloaded(run: Run) -> Any:
+        attempts.append(run.code)
+        if run.code == "tool":
+            run.call("touch")
+        if run.code == "late" and len(attempts) == 3:
+            return ok("in the end")
+        raise NativeError("overloaded", "full", run.code != "never", None, "ExecutorOverloaded")
+
+    script(native, overloaded)
+
+    def execute(code: str) -> Any:
+        if asynchronous:
+            return asyncio.run(AsyncCodemode(config, registry=registry).execute(code))
+        return Codemode(config, registry=registry).execute(code)
+
+    assert str(execute("late")) == "in the end"
+    for code, expected in (("always", 3), ("never", 1), ("tool", 1)):
+        attempts.clear()
+        with pytest.raises(codemode.ExecutorOverloaded):
+            execute(code)
+        assert len(attempts) == expected
+
+
+def test_a_client_that_nobody_closed_leaves_no_thread(native: Native) -> None:
+    async def answer() -> int:
+        return 42
+
+    registry = ComponentRegistry()
+    registry.register_tool(answer)
+    script(native, lambda run: ok(run.call("answer")))
+    Codemode(registry=registry).execute("1")
+    native.created.clear()
+    deadline = time.monotonic() + 5
+    while "codemode-async-tools" in [thread.name for thread in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({"executor_api_key": "k"}, "executor_api_key"),
+        ({"tls_enabled": True, "executor_api_key": "k"}, "executor_api_key and tls_enabled"),
+    ],
+)
+def test_settings_that_an_embedded_executor_cannot_honour(native: Native, values: Any, keys: str) -> None:
+    with pytest.raises(codemode.ConfigError, match=f"^{keys} cannot take effect without executor_url"):
+        Codemode.from_client_config(values)
+    assert not native.created
+
+
+def test_a_registry_in_the_wrong_place(native: Native) -> None:
+    with pytest.raises(TypeError, match="registry="):
+        Codemode(ComponentRegistry())  # type: ignore[arg-type]
+
+
+def test_health_and_readiness(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Codemode()
+    assert client.health_check()
+    assert client.ready_check()
+
+    def down(self: Any) -> Any:
+        raise NativeError("connection", "refused", True, None, "ExecutorConnectionError")
+
+    monkeypatch.setattr(native, "health", down)
+    monkeypatch.setattr(native, "info", down)
+    assert not client.health_check()
+    assert not client.ready_check()
+
+    def locked(self: Any) -> Any:
+        raise NativeError("unauthenticated", "no", False, None, "AuthenticationError")
+
+    monkeypatch.setattr(native, "info", locked)
+    with pytest.raises(codemode.AuthenticationError):
+        client.ready_check()
+
+
+def test_closing(native: Native) -> None:
+    client = Codemode()
+    twin = client.with_context(a=1)
+    twin.close()
+    assert native.created[0].events == []
+    with pytest.raises(codemode.CodemodeError, match="this client is closed"):
+        twin.execute("1")
+    client.execute("1")
+    other = client.with_config(b=1)
+    client.close()
+    client.close()
+    assert native.created[0].events == ["close"]
+    for closed in (client, other):
+        with pytest.raises(codemode.CodemodeError, match="closed; create a new one") as caught:
+            closed.execute("1")
+        assert caught.value.code == "closed"
+
+
+def test_the_last_copy_of_a_forgotten_client_closes_its_connection(native: Native) -> None:
+    with Codemode().with_context(a=1) as client:
+        client.execute("1")
+    assert native.created[0].events == ["close"]
+
+
+class Hooked:
+    """A component that keeps count."""
+
+    def __init__(self, events: list[str], name: str) -> None:
+        self.events, self.name = events, name
+
+    def open(self) -> None:
+        time.sleep(0.05)
+        self.events.append(f"open {self.name}")
+
+    async def close(self) -> None:
+        self.events.append(f"close {self.name}")
+
+    def run(self) -> None: ...
+
+
+def test_hooks_run_once_per_client_in_order(native: Native) -> None:
+    events: list[str] = []
+    registry = ComponentRegistry()
+    registry.register_tool(Hooked(events, "a"))
+    with Codemode(registry=registry) as client:
+        script(native, lambda run: raw(warnings=list(events)))
+        threads = [threading.Thread(target=client.execute, args=("1",)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+        registry.register_agent("b", Hooked(events, "b"))
+        assert client.with_context(x=1).execute("1").warnings == ("open a", "open b")
+    assert events == ["open a", "open b", "close b", "close a"]
+
+    async def main() -> None:
+        async with AsyncCodemode(registry=registry) as other:
+            await asyncio.gather(other.execute("1"), other.execute("2"))
+
+    events.clear()
+    asyncio.run(main())
+    assert events == ["open a", "open b", "close b", "close a"]
+
+
+def test_a_hook_that_fails_names_its_component_and_is_tried_again(native: Native) -> None:
+    answers = iter([OSError("no database"), None])
+
+    class Flaky:
+        name = "db"
+
+        def open(self) -> None:
+            if error := next(answers):
+                raise error
+
+        def close(self, path: str) -> None: ...  # takes an argument: no hook
+
+        def run(self) -> None: ...
+
+    registry = ComponentRegistry()
+    registry.register_tool(Flaky())
+    client = Codemode(registry=registry)
+    with pytest.raises(codemode.RegistryError, match=r"opening tool 'db' failed: OSError: no database"):
+        client.execute("1")
+    assert client.execute("1").success
+    client.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_starts_afresh(native: Native) -> None:
+    async def answer() -> int:
+        return 42
+
+    registry = ComponentRegistry()
+    registry.register_tool(answer)
+    script(native, lambda run: ok(run.call("answer")))
+    client = Codemode(registry=registry)
+    assert client.execute("1").result == 42
+    registry._lock.acquire()  # as if another thread were registering a tool at this moment
+    holder = threading.Thread(target=client._connection._lock.acquire)
+    holder.start()
+    holder.join()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            thread_alive = "codemode-async-tools" in [thread.name for thread in threading.enumerate()]
+            worked = client.execute("1").result == 42
+            client.close()
+            code = 0 if worked and not thread_alive and native.created[0].events == ["fork", "close"] else 2
+        finally:
+            os._exit(code)
+    registry._lock.release()
+    client._connection._lock.release()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert native.created[0].events == []
+    assert client.execute("1").result == 42
+    client.close()
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    code = "import sys, codemode; codemode.CodemodeError; print('pydantic' in sys.modules, 'asyncio' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False False\n"
+    )
+
+
+def test_every_promised_name_exists() -> None:
+    assert {name for name in codemode.__all__ if not hasattr(codemode, name)} == set()
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        codemode.Nonsense  # noqa: B018

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from codemode import ComponentRegistry, RegistryError, Tool, tool
+from codemode.core import ComponentAlreadyExistsError, ComponentNotFoundError, RuntimeContext
+
+
+class Weather(Tool):
+    name = "weather"
+    description = "Current weather"
+
+    def execute(self, location: str) -> dict[str, Any]:
+        return {"location": location}
+
+
+@pytest.fixture
+def registry() -> ComponentRegistry:
+    registry = ComponentRegistry()
+    registry.register_tool(Weather())
+    registry.register_tool("database", lambda **kw: kw)
+    return registry
+
+
+def test_both_ways_to_register(registry: ComponentRegistry) -> None:
+    assert registry.get_component_names() == {"tools": ["weather", "database"], "agents": [], "teams": [], "flows": []}
+    assert isinstance(registry.get_tool("weather"), Weather)
+
+
+def test_missing_component_lists_what_exists(registry: ComponentRegistry) -> None:
+    with pytest.raises(ComponentNotFoundError) as caught:
+        registry.get_tool("wether")
+    assert str(caught.value) == "no tool 'wether', did you mean 'weather'? (available tools: weather, database)"
+    with pytest.raises(ComponentNotFoundError, match="no agent is available"):
+        registry.get_agent("x")
+
+
+def test_a_taken_name_needs_overwrite(registry: ComponentRegistry) -> None:
+    with pytest.raises(ComponentAlreadyExistsError, match="overwrite=True"):
+        registry.register_tool(Weather())
+    registry.register_tool("weather", Weather(), overwrite=True)
+
+
+def test_agents_teams_flows(registry: ComponentRegistry) -> None:
+    agent = object()
+    registry.register_agent("a", agent)
+    registry.register_team("t", agent)
+    registry.register_flow("f", agent)
+    assert registry.get_agent("a") is registry.get_team("t") is registry.get_flow("f") is agent
+    assert registry.of_type("agent") == {"a": agent} == registry.of_type("agents")
+    with pytest.raises(RegistryError, match="no such kind"):
+        registry.of_type("robot")
+
+
+def test_decorated_tools() -> None:
+    @tool
+    def add(a: int, b: int) -> int:
+        "Add."
+        return a + b
+
+    @tool(name="minus", description="Subtract.")
+    async def subtract(a: int, b: int) -> int:
+        return a - b
+
+    @tool("counter")
+    class Counter:
+        def run(self) -> int:
+            return 1
+
+    module = ModuleType("some_tools")
+    vars(module).update(add=add, again=add, subtract=subtract, Counter=Counter, weather=Weather(), other=print)
+    registry = ComponentRegistry()
+    assert registry.discover_tools(module) == ["add", "minus", "counter", "weather"]
+    assert add(1, 2) == 3
+    entries = registry.entries()
+    assert (entries["minus"].description, entries["minus"].form.is_async) == ("Subtract.", True)
+    assert entries["add"].description == "Add."
+    with pytest.raises(RegistryError, match="not decorated with @tool"):
+        registry.register(len)
+
+
+def test_scoped_registries_narrow_and_follow(registry: ComponentRegistry) -> None:
+    scoped = registry.scoped(["database"])
+    assert list(scoped.entries()) == ["database"]
+    with pytest.raises(ComponentNotFoundError, match=r"available tools: database\)"):
+        scoped.get_tool("weather")
+    with pytest.raises(ComponentNotFoundError):
+        scoped.scoped(["weather"])
+    with pytest.raises(ComponentNotFoundError):
+        registry.scoped(["nothing"])
+    registry.clear()
+    assert not scoped.entries()
+
+
+def test_context_and_config(registry: ComponentRegistry) -> None:
+    assert registry.get_context() is None
+    registry.set_context({"user": "ada"})
+    context = registry.get_context()
+    assert isinstance(context, RuntimeContext)
+    assert context.require("user") == "ada"
+    registry.clear_context()
+    assert registry.get_context() is None
+    registry.set_config("a", 1)
+    registry.update_config(b=2)
+    assert (registry.get_config("a"), registry.get_config("x", 5), registry.get_config()) == (1, 5, {"a": 1, "b": 2})
+
+
+def test_runtime_context() -> None:
+    context = RuntimeContext({"user": "ada"}, {"trace": 1})
+    assert RuntimeContext.from_json(context.to_json()) == context == RuntimeContext.from_dict(context.to_dict())
+    assert context.has("user")
+    assert context.get("x", 3) == 3
+    assert bool(RuntimeContext())
+    with pytest.raises(KeyError, match="set are: user"):
+        context.require("tenant")
+
+
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        (lambda r: r.register_tool(object()), "is no tool"),
+        (lambda r: r.register_tool(), "register_tool needs a tool"),
+        (lambda r: r.register_tool("name only"), "register_tool needs a tool"),
+        (lambda r: r.register_tool(lambda: 1), "a lambda has no name"),
+        (lambda r: r.register_tool("__list__", print), "reserved"),
+        (lambda r: r.register_tool(" ", print), "non-empty, printable"),
+        (lambda r: r.register_tool(Tool), "does not define execute"),
+        (lambda r: r.register_tool("x", NeedsArgument), "register an instance of it"),
+        (lambda r: r.register_tool("x", print, input_schema={"location": "string"}), "must be the JSON Schema"),
+        (lambda r: r.register_tool("x", print, input_schema={"type": "object", "if": {}}), "cannot be enforced: if"),
+        (lambda r: r.register_tool("x", print, input_schema={"type": "objekt"}), "cannot be enforced: type 'objekt'"),
+        (lambda r: r.register_tool("x", print, input_schema=7), "must be a pydantic model or a JSON Schema"),
+        (lambda r: r.register_agent("", 1), "non-empty text"),
+    ],
+)
+def test_what_cannot_be_registered(register: Any, message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        register(ComponentRegistry())
+
+
+class NeedsArgument:
+    def __init__(self, path: str) -> None: ...
+
+    def run(self) -> None: ...
