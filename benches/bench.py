@@ -140,10 +140,10 @@ def machine(ours: dict[str, Any]) -> str:
     )
     total = next((int(line.split()[1]) for line in read("/proc/meminfo") if line.startswith("MemTotal")), 0)
     held = ours["isolation"]
+    user = "root" if os.getuid() == 0 else "an ordinary user"
     facts = [
         f"- {datetime.date.today().isoformat()}, {os.cpu_count()} cores ({model}), {total / 2**20:.0f} GiB of memory",
-        f"- Linux {platform.release()} on {platform.machine()}, CPython {platform.python_version()}, "
-        f"user {'root' if os.getuid() == 0 else 'ordinary'}",
+        f"- Linux {platform.release()} on {platform.machine()}, CPython {platform.python_version()}, as {user}",
         f"- tier {held['tier']}: {', '.join(held['layers'])}",
         *(f"- instead of {text}" for text in held["substitutes"]),
     ]
@@ -186,7 +186,7 @@ def timings(rows: list[tuple[str, dict[str, float] | None]], base: float) -> str
             lines.append(f"| {name} | not measured | | | | |")
             continue
         numbers = " | ".join(f"{found[key]:.3f}" for key in ("median", "p99", "min"))
-        lines.append(f"| {name} | {numbers} | {found['samples']} | {found['median'] / base:.2f} × |")
+        lines.append(f"| {name} | {numbers} | {found['samples']} | {found['median'] / base:.2f} x |")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from pydantic_monty import Monty
@@ -41,7 +42,7 @@ def tool_samples(pool: Monty) -> list[float]:
 
     with pool.checkout() as session:
         session.feed_run(f"for number in range({TOOL_CALLS}):\n    echo(number)", external_lookup={"echo": echo})
-    return [(later - earlier) * 1000 for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    return [(later - earlier) * 1000 for earlier, later in itertools.pairwise(arrivals)]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The published package that Codemode's users know. Its executor is started by hand, as its documentation says; only the
-bind address differs (loopback instead of every interface). Prints JSON."""
+"""The published package that Codemode's users know. Its executor is started by hand, as its documentation says, but on
+loopback instead of every interface. Prints JSON."""
 
 from __future__ import annotations
 

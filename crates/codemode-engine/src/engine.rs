@@ -88,7 +88,8 @@ impl Engine {
         let (answers, answers_receiver) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
         let stop = self.shared.stop.clone();
-        let controls = Controls { answers: answers_receiver, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
+        let controls =
+            Controls { answers: answers_receiver, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
         self.shared.running.spawn(execute(Arc::clone(&self.shared), job, entry, controls));
         Ok(Execution { warnings, events, answers, cancel })
     }

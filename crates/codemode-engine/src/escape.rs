@@ -6,12 +6,15 @@ const LOGGED: usize = 400;
 /// Control characters escaped, cut to a line's worth.
 pub(crate) fn escaped(text: &str) -> String {
     let cut = shortened(text, LOGGED);
-    cut.chars().flat_map(|character| {
-        // Backslashes and quotes may stay: only what moves a terminal or forges a line is escaped.
-        let safe = !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let plain = safe.then_some(character);
-        plain.into_iter().chain((!safe).then(|| character.escape_unicode()).into_iter().flatten())
-    }).collect()
+    cut.chars()
+        .flat_map(|character| {
+            // Backslashes and quotes may stay: only what moves a terminal or forges a line is escaped.
+            let safe = !character.is_control()
+                && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let plain = safe.then_some(character);
+            plain.into_iter().chain((!safe).then(|| character.escape_unicode()).into_iter().flatten())
+        })
+        .collect()
 }
 
 /// At most `limit` characters, with an ellipsis in place of the rest.

@@ -63,9 +63,19 @@ pub struct ExecutionRequest {
 
 #[derive(Debug)]
 pub enum ExecutionEvent {
-    Output { stream: OutputStream, data: Bytes },
-    ToolCall { call_id: u64, name: String, arguments: Vec<u8>, timeout: Duration },
-    ToolCallAbandoned { call_id: u64 },
+    Output {
+        stream: OutputStream,
+        data: Bytes,
+    },
+    ToolCall {
+        call_id: u64,
+        name: String,
+        arguments: Vec<u8>,
+        timeout: Duration,
+    },
+    ToolCallAbandoned {
+        call_id: u64,
+    },
     /// The last event.
     Finished(Box<ExecutionReport>),
 }

@@ -23,7 +23,8 @@ pub(crate) fn code(code: Vec<u8>, limits: &Limits) -> Result<String, Rejection> 
     let length = code.chars().count() as u64;
     if length > limits.max_code_length {
         let most = limits.max_code_length;
-        let message = format!("the code is {length} characters long; at most {most} are allowed (limits.max_code_length)");
+        let message =
+            format!("the code is {length} characters long; at most {most} are allowed (limits.max_code_length)");
         return Err(Rejection::new(ErrorCode::CodeTooLong, message));
     }
     Ok(code)

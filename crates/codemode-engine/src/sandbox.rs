@@ -153,7 +153,7 @@ impl Spawner {
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
         let order = shape.order(slot.uid(), cgroup.is_none());
-        let held = Held { slot, cgroup: cgroup.clone() };
+        let held = Held::new(slot, cgroup.clone());
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let descriptors: Vec<BorrowedFd<'_>> =
             ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
@@ -162,7 +162,8 @@ impl Spawner {
         let Ends { guest, stdout, stderr, cell, theirs } = ends;
         // Ours closed, the channels end when the sandbox does.
         drop(theirs);
-        let oom = group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
+        let oom =
+            group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
         let mut sandbox = Sandbox {
             life: Life { pid, pidfd, gone },
             guest,

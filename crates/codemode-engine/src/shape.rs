@@ -50,12 +50,10 @@ impl Shape {
         same == *asked && self.cpu_seconds >= asked.cpu_seconds
     }
 
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        self.memory_bytes
-    }
-
     pub(crate) fn cgroup_limits(&self) -> CgroupLimits {
-        CgroupLimits { memory_bytes: self.memory_bytes, processes: self.processes, cpus: self.cpus }
+        // The cell's init is one process more.
+        let processes = self.processes.saturating_add(1);
+        CgroupLimits { memory_bytes: self.memory_bytes, processes, cpus: self.cpus }
     }
 
     /// `address_space`: whether RLIMIT_AS has to stand in for a memory cgroup.

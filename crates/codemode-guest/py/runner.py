@@ -105,7 +105,7 @@ class Execution:
                 self.error = tracebacks.describe(stop, self._filename)
         except BaseException as exc:  # noqa: BLE001 this is where all of user code ends
             ending.call_excepthook(exc)
-            self._fail(exc, 130 if isinstance(exc, KeyboardInterrupt) else 1)
+            self._fail(exc, 1)
 
     def _run(self, program: compiling.Program) -> None:
         if program.uses_await:

@@ -62,7 +62,13 @@ impl Bridge {
     }
 
     fn receive(&self, py: Python<'_>) -> PyResult<ToGuest> {
-        py.detach(|| next_message(&self.socket, &mut lock(&self.reading))).map_err(gone)
+        loop {
+            match py.detach(|| next_message(&self.socket, &mut lock(&self.reading))) {
+                // Ctrl-C and the code's own signal handlers run here.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
+                other => return other.map_err(gone),
+            }
+        }
     }
 
     fn check_owner(&self) -> PyResult<()> {
@@ -82,7 +88,6 @@ fn next_message(mut socket: &UnixStream, frames: &mut FrameDecoder) -> io::Resul
         match socket.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => frames.push(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -6,7 +6,7 @@ use std::{io, os::fd::OwnedFd};
 use codemode_sandbox::{
     apply::cell::{self, CellDescriptors, Filters},
     plan::SandboxPlan,
-    sys::{self, CloneFlags, Cloned},
+    sys::{self, Cloned},
 };
 use codemode_wire::zygote::Spawn;
 use pyo3::{ffi, prelude::*};
@@ -31,7 +31,7 @@ pub(crate) fn spawn(
     // SAFETY: the GIL is held; the matching call follows on every path below.
     unsafe { ffi::PyOS_BeforeFork() };
     // SAFETY: the zygote runs one thread, and the child forks once more through the C library before it runs Python.
-    let cloned = unsafe { sys::clone_process(CloneFlags::CELL) };
+    let cloned = unsafe { sys::clone_process(cell::namespaces(plan)) };
     match cloned {
         Ok(Cloned::Child) => {
             let unconfined = cell::enter(plan, spawn, filters, descriptors);

@@ -64,7 +64,10 @@ fn boot<'py>(
     setsid().map_err(|error| StepError::new(Step::Session, error))?;
     let plan = read_plan(control)?;
     root::enter(&plan)?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;
+    if !plan.rootless {
+        // A cell in a user namespace could not write its own oom_score_adj; each cell does this for itself.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;
+    }
     let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use codemode_types::{Limits, ToolCallRecord, ToolCallStatus, ToolFailure, ToolSpec, Violation, ViolationSource, nearest};
+use codemode_types::{
+    Limits, ToolCallRecord, ToolCallStatus, ToolFailure, ToolSpec, Violation, ViolationSource, nearest,
+};
 use tokio::time::Instant;
 
 use crate::escape::{escaped, shortened};

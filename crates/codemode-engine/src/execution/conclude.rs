@@ -88,7 +88,7 @@ impl Run {
         loop {
             match self.guest.next() {
                 Ok(Some(FromGuest::Finish(finish))) => return End::Finished(finish),
-                Ok(Some(FromGuest::Violation { kind, detail })) => self.violations.from_guest(&kind, &detail),
+                Ok(Some(FromGuest::Violation { kind, detail })) => self.violations.by_guest(&kind, &detail),
                 // Nobody is left to be answered.
                 Ok(Some(FromGuest::ToolCall { .. })) => {}
                 Ok(None) if self.guest.read_now(&mut self.buffer) => {}
@@ -119,11 +119,12 @@ impl Run {
     fn limits_met(&mut self, evidence: Evidence) {
         if evidence.out_of_memory {
             let detail = "the kernel killed a process of this execution for want of memory (limits.memory_limit)";
-            self.violations.from_supervisor("memory_limit", detail.into());
+            self.violations.by_supervisor("memory_limit", detail.into());
         }
         if self.cgroup.as_ref().and_then(SharedCgroup::get).is_some_and(|group| group.pids_limit_hit()) {
-            let detail = "a process or thread could not be started: there are as many as there may be (limits.processes)";
-            self.violations.from_supervisor("process_limit", detail.into());
+            let detail =
+                "a process or thread could not be started: there are as many as there may be (limits.processes)";
+            self.violations.by_supervisor("process_limit", detail.into());
         }
     }
 }

@@ -60,7 +60,9 @@ pub(crate) fn judge(end: End, evidence: Evidence, bounds: Bounds<'_>) -> Verdict
         End::Finished(finish) => finished(*finish, limits),
         End::Exited(status) => exited(status, evidence, bounds),
         End::Vanished if evidence.out_of_memory => memory(limits),
-        End::Vanished => Verdict::of(Outcome::Killed, "the sandbox was killed from within, and every process in it".into()),
+        End::Vanished => {
+            Verdict::of(Outcome::Killed, "the sandbox was killed from within, and every process in it".into())
+        }
         End::CodeTimeout => Verdict::of(Outcome::Timeout, code_timeout(bounds)),
         End::TotalTimeout => Verdict::of(Outcome::Timeout, total_timeout(bounds)),
         End::CpuLimit => Verdict::of(Outcome::CpuLimit, cpu(limits)),

@@ -224,7 +224,7 @@ impl Run {
         match message {
             FromGuest::Finish(finish) => Some(End::Finished(finish)),
             FromGuest::Violation { kind, detail } => {
-                self.violations.from_guest(&kind, &detail);
+                self.violations.by_guest(&kind, &detail);
                 None
             }
             FromGuest::ToolCall { call_id, name, arguments } => self.call(call_id, name, arguments),
@@ -262,13 +262,7 @@ async fn hear(cell: &PacketSocket) -> Happening {
 }
 
 /// What the sandbox and the host move. Without an order: no stream starves another.
-async fn traffic(
-    host: &mut Host,
-    guest: &GuestChannel,
-    stdout: &Output,
-    stderr: &Output,
-    pending: usize,
-) -> Happening {
+async fn traffic(host: &mut Host, guest: &GuestChannel, stdout: &Output, stderr: &Output, pending: usize) -> Happening {
     let room = host.has_room();
     tokio::select! {
         () = host.flush(), if !room => Happening::Flushed,

@@ -13,11 +13,11 @@ pub(crate) struct Violations {
 }
 
 impl Violations {
-    pub(crate) fn from_guest(&mut self, kind: &str, detail: &str) {
+    pub(crate) fn by_guest(&mut self, kind: &str, detail: &str) {
         self.push(Violation { kind: kind.into(), detail: detail.into(), source: ViolationSource::Guest });
     }
 
-    pub(crate) fn from_supervisor(&mut self, kind: &str, detail: String) {
+    pub(crate) fn by_supervisor(&mut self, kind: &str, detail: String) {
         self.push(Violation { kind: kind.into(), detail, source: ViolationSource::Supervisor });
     }
 
@@ -50,9 +50,9 @@ mod tests {
     fn a_flood_is_bounded_and_hides_nothing_of_the_supervisors() {
         let mut violations = Violations::default();
         for _ in 0..5000 {
-            violations.from_guest("unauthorized_path", "/etc/shadow");
+            violations.by_guest("unauthorized_path", "/etc/shadow");
         }
-        violations.from_supervisor("process_limit", "…".into());
+        violations.by_supervisor("process_limit", "…".into());
         let (kept, warning) = violations.into_parts();
         assert_eq!(kept.len(), MOST + 1);
         assert_eq!(kept.last().map(|last| last.source), Some(ViolationSource::Supervisor));

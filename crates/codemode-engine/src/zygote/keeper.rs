@@ -114,10 +114,10 @@ async fn restart(launch: &Arc<Launch>) -> Running {
 
 async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
     let task = Arc::clone(launch);
-    let started = tokio::task::spawn_blocking(move || {
-        launch::launch_zygote(&task.interpreter, &task.guest_library, &task.plan)
-    });
-    let (child, socket): (Child, OwnedFd) = started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
+    let started =
+        tokio::task::spawn_blocking(move || launch::launch_zygote(&task.interpreter, &task.guest_library, &task.plan));
+    let (child, socket): (Child, OwnedFd) =
+        started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
     let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;
     let socket = PacketSocket::new(socket).map_err(StartError::Watch)?;
     let python = tokio::time::timeout(READY_PATIENCE, ready(&socket))

@@ -18,11 +18,11 @@ use codemode_wire::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use self::tickets::{Ticket, Tickets};
 pub(crate) use self::{
     keeper::{Keeper, Launch},
     tickets::{Held, kill},
 };
-use self::tickets::{Ticket, Tickets};
 use crate::{escape::escaped, socket::PacketSocket};
 
 /// The cell's init was reaped; nothing of it is left.
@@ -62,8 +62,7 @@ pub(crate) struct Zygote {
 impl Zygote {
     /// Starts reading what a zygote that said `Ready` says next.
     fn attend(socket: PacketSocket, python: String) -> Arc<Self> {
-        let zygote =
-            Arc::new(Self { socket, tickets: Tickets::default(), lost: CancellationToken::new(), python });
+        let zygote = Arc::new(Self { socket, tickets: Tickets::default(), lost: CancellationToken::new(), python });
         tokio::spawn(Arc::clone(&zygote).dispatch());
         zygote
     }

@@ -19,8 +19,14 @@ const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
 /// What is free for the next cell only when nothing of this one is left.
 #[derive(Debug)]
 pub(crate) struct Held {
-    pub(crate) slot: UidSlot,
-    pub(crate) cgroup: Option<SharedCgroup>,
+    slot: UidSlot,
+    _cgroup: Option<SharedCgroup>,
+}
+
+impl Held {
+    pub(crate) fn new(slot: UidSlot, cgroup: Option<SharedCgroup>) -> Self {
+        Self { slot, _cgroup: cgroup }
+    }
 }
 
 type SpawnedSender = oneshot::Sender<Result<(i32, Arc<OwnedFd>), String>>;

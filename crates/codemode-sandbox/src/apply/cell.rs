@@ -30,7 +30,7 @@ use super::{
 use crate::{
     packet,
     plan::SandboxPlan,
-    sys::{self, BpfInstruction},
+    sys::{self, BpfInstruction, CloneFlags},
 };
 
 /// Inodes of a writable folder: enough for real work, too few to fill the kernel with.
@@ -85,6 +85,11 @@ pub struct Runner<'a> {
     descriptors: CellDescriptors,
 }
 
+/// The namespaces that the clone for [`enter`] needs.
+pub const fn namespaces(plan: &SandboxPlan) -> CloneFlags {
+    if plan.rootless { CloneFlags::CELL.and(CloneFlags::USER) } else { CloneFlags::CELL }
+}
+
 /// Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
 pub fn enter<'a>(
     plan: &'a SandboxPlan,
@@ -107,7 +112,11 @@ pub fn enter<'a>(
 
 /// Everything that needs rights: all of it happens before the code's process exists.
 fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Result<(), StepError> {
-    // First, so that all that follows is already accounted.
+    if plan.rootless {
+        // A user namespace per cell: RLIMIT_NPROC counts per namespace, and cells share no id that means anything.
+        root::map_ids(&Path::new(root::HOST_PROC).join("self"), root::INNER_ID, root::INNER_ID)?;
+    }
+    // First of what costs anything, so that all that follows is already accounted.
     for cgroup in &descriptors.cgroups {
         fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "cgroup.procs")?;
     }
@@ -137,9 +146,17 @@ fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
     mounts::harden(proc.as_fd(), mounts::DATA, false).at(Step::ProcFilesystem, "read-only")?;
     mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
     match plan.rootless {
-        true => mounts::detach(Path::new(root::HOST_PROC)).at(Step::ProcFilesystem, root::HOST_PROC),
+        true => cover_host_proc(),
         false => Ok(()),
     }
+}
+
+/// It came from the zygote's namespace, so this one may not take it away; nor can it take away what covers it, once
+/// the right to unmount is gone.
+fn cover_host_proc() -> Result<(), StepError> {
+    let empty = mounts::new_filesystem("tmpfs", &[("size", "4k"), ("nr_inodes", "1"), ("mode", "000")], mounts::DATA)
+        .at(Step::ProcFilesystem, root::HOST_PROC)?;
+    mounts::attach(empty.as_fd(), Path::new(root::HOST_PROC)).at(Step::ProcFilesystem, root::HOST_PROC)
 }
 
 /// A private writable folder; a descriptor of it.

@@ -29,7 +29,7 @@ const STAGE: &str = "/tmp";
 /// The id inside a user namespace.
 pub const INNER_ID: u32 = 1000;
 
-/// A rootless cell may mount its own /proc only while one is visible: it is kept here until then.
+/// A rootless cell maps its ids through, and may mount its own /proc only beside, a visible one: kept here until then.
 pub(super) const HOST_PROC: &str = "/.host-proc";
 
 /// A file that every cell has and none may read: what Landlock is checked against.
@@ -68,12 +68,18 @@ pub fn enter(plan: &SandboxPlan) -> Result<(), StepError> {
 fn enter_user_namespace() -> Result<(), StepError> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     sys::unshare_namespaces(CloneFlags::USER.and(CloneFlags::MOUNT)).at(Step::UserNamespace, "unshare")?;
-    for (file, text) in [
-        ("/proc/self/setgroups", "deny".to_owned()),
-        ("/proc/self/uid_map", format!("{INNER_ID} {uid} 1")),
-        ("/proc/self/gid_map", format!("{INNER_ID} {gid} 1")),
+    map_ids(Path::new("/proc/self"), uid, gid)
+}
+
+/// Makes the one id that a user namespace of ours has: `INNER_ID` inside, the given ones in its parent.
+pub(super) fn map_ids(process: &Path, uid: u32, gid: u32) -> Result<(), StepError> {
+    for (name, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{INNER_ID} {uid} 1")),
+        ("gid_map", format!("{INNER_ID} {gid} 1")),
     ] {
-        fs::write(file, text).at(Step::UserNamespace, file)?;
+        let file = process.join(name);
+        fs::write(&file, text).at(Step::UserNamespace, file.display())?;
     }
     Ok(())
 }

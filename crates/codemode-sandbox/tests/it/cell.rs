@@ -45,12 +45,12 @@ def attempt(f):
         return str(f())
     except OSError as e:
         return type(e).__name__
-result = [attempt(lambda: os.listdir('/var')), attempt(lambda: os.stat('/etc/shadow')), attempt(lambda: os.listdir('/')),
+result = [attempt(lambda: os.listdir('/boot')), attempt(lambda: os.stat('/etc/shadow')), attempt(lambda: os.listdir('/')),
     attempt(lambda: os.open('/workspace/new', os.O_CREAT | os.O_WRONLY)), open('/workspace/a.txt').read(),
     attempt(lambda: os.open('/usr/new', os.O_CREAT | os.O_WRONLY)), os.listdir('/sandbox'), os.getcwd()]";
     assert_eq!(
         result(&run_with(&[], code)),
-        r#"["FileNotFoundError","FileNotFoundError","PermissionError","OSError","alpha\nbeta\n","OSError",[],"/sandbox"]"#
+        r#"["PermissionError","FileNotFoundError","PermissionError","OSError","alpha\nbeta\n","PermissionError",[],"/sandbox"]"#
     );
 }
 
