@@ -11,8 +11,7 @@ use codemode_server::{
 use crate::{args::ServeArgs, environment, exit::Failure, guest, log};
 
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let arguments =
-        Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
+    let arguments = Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
     let config = ServerConfig::load(&sources).map_err(|error| refused(&error.to_string()))?;
     log::start(config.log_level.as_str());

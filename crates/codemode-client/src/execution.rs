@@ -40,7 +40,9 @@ pub(crate) async fn run<S: OutputSink>(
     let specs = host.specs();
     let names = specs.iter().map(|spec| spec.name.clone()).collect();
     route.send(start(request, specs));
-    Execution { link, id, route, host, names, calls: JoinMap::new(), sink, output: Output::default() }.drive(cancel).await
+    Execution { link, id, route, host, names, calls: JoinMap::new(), sink, output: Output::default() }
+        .drive(cancel)
+        .await
 }
 
 fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {

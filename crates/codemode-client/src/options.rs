@@ -19,13 +19,7 @@ pub struct ClientOptions {
 
 impl ClientOptions {
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            api_key: None,
-            timeout: DEFAULT_TIMEOUT,
-            policy: None,
-            client: default_client_name(),
-        }
+        Self { url: url.into(), api_key: None, timeout: DEFAULT_TIMEOUT, policy: None, client: default_client_name() }
     }
 }
 

@@ -72,11 +72,9 @@ impl LinkFailure {
         let (url, execution_id) = (peer.url.clone(), id.clone());
         match self {
             Self::Closed => ClientError::Closed { execution_id: Some(execution_id) },
-            Self::Silent => ClientError::Timeout {
-                url,
-                seconds: peer.timeout.as_secs_f64(),
-                execution_id: Some(execution_id),
-            },
+            Self::Silent => {
+                ClientError::Timeout { url, seconds: peer.timeout.as_secs_f64(), execution_id: Some(execution_id) }
+            }
             Self::Refused(refusal) => ClientError::Lost { url, detail: refusal.message, execution_id },
             Self::Protocol(detail) => ClientError::Protocol { url, detail, execution_id: Some(execution_id) },
             Self::Broken(detail) => ClientError::Lost { url, detail, execution_id },

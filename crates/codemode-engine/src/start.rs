@@ -40,7 +40,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<Shared, StartError> {
     let tier = probe.tier.ok_or(StartError::NoTier)?;
     let plan = SandboxPlan::build(&policy, &interpreter, probe.rootless).map_err(StartError::Plan)?;
     let driver = driver(&probe)?;
-    let keeper = Keeper::start(Launch { interpreter, guest_library, plan }).await?;
+    let keeper = Keeper::start(Launch { guest_library, plan }).await?;
     let python = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?.python.clone();
     let slots = UidSlots::new(std::process::id());
     let spawner = Spawner { keeper, driver, slots, made: AtomicU64::new(0) };

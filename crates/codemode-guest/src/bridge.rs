@@ -74,7 +74,9 @@ impl Bridge {
     fn check_owner(&self) -> PyResult<()> {
         match process::id() == self.owner {
             true => Ok(()),
-            false => Err(PyConnectionError::new_err("this process was forked: only the one that runs the code may call")),
+            false => {
+                Err(PyConnectionError::new_err("this process was forked: only the one that runs the code may call"))
+            }
         }
     }
 }
@@ -126,6 +128,7 @@ impl Bridge {
 
     /// Tells how the code ended. Nothing from a forked child.
     #[pyo3(signature = (kind, exit_code, result, error, warnings))]
+    #[allow(clippy::too_many_arguments)] // one per part of the frame
     fn finish(
         &self,
         py: Python<'_>,

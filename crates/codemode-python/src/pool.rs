@@ -146,12 +146,11 @@ impl Done {
 fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || {
-        const SOURCE: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(
-            concat!(include_str!("workers.py"), "\0").as_bytes(),
-        ) {
-            Ok(source) => source,
-            Err(_) => c"",
-        };
+        const SOURCE: &std::ffi::CStr =
+            match std::ffi::CStr::from_bytes_with_nul(concat!(include_str!("workers.py"), "\0").as_bytes()) {
+                Ok(source) => source,
+                Err(_) => c"",
+            };
         PyModule::from_code(py, SOURCE, c"codemode/_workers.py", c"codemode._workers").map(Bound::unbind)
     })?;
     Ok(module.bind(py))

@@ -34,11 +34,8 @@ module.zygote()
 
 /// Starts the zygote and hands it the plan. The answer, `Ready` or `Failed`, comes over the returned socket, and so does
 /// everything else; the zygote ends when that socket closes.
-pub fn launch_zygote(
-    interpreter: &Path,
-    guest_library: &Path,
-    plan: &SandboxPlan,
-) -> Result<(Child, OwnedFd), LaunchError> {
+pub fn launch_zygote(guest_library: &Path, plan: &SandboxPlan) -> Result<(Child, OwnedFd), LaunchError> {
+    let interpreter = &plan.interpreter;
     let (ours, theirs) = packet::pair().map_err(LaunchError::Plan)?;
     let child = Command::new(interpreter)
         // Isolated, UTF-8 whatever the locale, and no .pyc files where the code could not read them anyway.

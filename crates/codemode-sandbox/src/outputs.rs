@@ -72,8 +72,10 @@ struct Collector {
 }
 
 /// What a path may resolve to: below, through no link, on this file system.
-const BELOW: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
+const BELOW: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_XDEV);
 
 fn open_below(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     // Never blocks on a FIFO.
@@ -257,10 +259,7 @@ mod tests {
         assert_eq!(paths, ["sub/a.txt"]);
         assert_eq!(std_fs::read_to_string(target.path().join("sub/a.txt")).unwrap(), "hello");
         assert_eq!(collection.skipped.len(), 3, "{:?}", collection.skipped);
-        assert_eq!(
-            collection.files[0].sha256,
-            "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-        );
+        assert_eq!(collection.files[0].sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
     }
 
     #[test]

@@ -102,6 +102,9 @@ impl FromStr for Outcome {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| format!("unknown outcome `{text}`"))
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or_else(|| format!("unknown outcome `{text}`"))
     }
 }

@@ -82,9 +82,14 @@ mod tests {
 
     #[test]
     fn every_spelling_of_the_seeds_reads() {
-        for (text, bytes) in
-            [("512m", 512 << 20), ("512Mi", 512 << 20), ("1GB", 1 << 30), ("1g", 1 << 30), ("1024", 1024), ("100M", 100 << 20)]
-        {
+        for (text, bytes) in [
+            ("512m", 512 << 20),
+            ("512Mi", 512 << 20),
+            ("1GB", 1 << 30),
+            ("1g", 1 << 30),
+            ("1024", 1024),
+            ("100M", 100 << 20),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
     }

@@ -36,14 +36,30 @@ pub enum ToZygote {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromZygote {
     /// The base root is built and the interpreter warm.
-    Ready { python: String, layers: Vec<String> },
+    Ready {
+        python: String,
+        layers: Vec<String>,
+    },
     /// The zygote cannot serve; it ends.
-    Failed { step: String, message: String },
+    Failed {
+        step: String,
+        message: String,
+    },
     /// Comes with one descriptor: a pidfd of the cell's init.
-    Spawned { ticket: u64, pid: i32 },
-    SpawnFailed { ticket: u64, message: String },
+    Spawned {
+        ticket: u64,
+        pid: i32,
+    },
+    SpawnFailed {
+        ticket: u64,
+        message: String,
+    },
     /// The cell's init was reaped: nothing of that pid namespace is left.
-    Gone { ticket: u64, cpu_micros: u64, peak_memory_bytes: u64 },
+    Gone {
+        ticket: u64,
+        cpu_micros: u64,
+        peak_memory_bytes: u64,
+    },
 }
 
 impl ToZygote {

@@ -5,13 +5,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use std::{
-    error::Error,
-    io::Write,
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{error::Error, io::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use codemode_client::{Client, EmbeddedOptions, Request, Tools, Value, json};
 use codemode_types::{OutputStream, ToolFailure};

@@ -44,7 +44,7 @@ def client_of(daemon: Daemon, **tools: object) -> Codemode:
 def test_no_sandbox_outlives_the_executor(tmp_path: Path, token: str, how: signal.Signals) -> None:
     family: list[processes.Process] = []
     seen = threading.Event()
-    with Daemon(tmp_path, {"limits": {"code_timeout": 60}}) as daemon:
+    with Daemon(tmp_path, {"limits": {"code_timeout": 60}, "drain_timeout": 1}) as daemon:
 
         def note() -> None:
             family.extend(processes.descendants(daemon.pid))
@@ -114,7 +114,7 @@ def test_a_disconnected_client_takes_its_sandbox_along(tmp_path: Path, token: st
         "config = ClientConfig(executor_url=sys.argv[1], executor_api_key=sys.argv[2])\n"
         f"Codemode.from_client_config(config, registry=registry).execute({(NAME.format(token=token) + HOLD)!r})\n"
     )
-    with Daemon(tmp_path, {"limits": {"code_timeout": 60}}) as daemon:
+    with Daemon(tmp_path, {"limits": {"code_timeout": 60}, "drain_timeout": 1}) as daemon:
         application = subprocess.Popen(
             [sys.executable, "-c", program, daemon.url, KEY], stdout=subprocess.PIPE, text=True
         )

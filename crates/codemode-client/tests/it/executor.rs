@@ -73,10 +73,7 @@ impl Executor for Service {
         Ok(Response::new(UnboundedReceiverStream::new(messages)))
     }
 
-    async fn execute(
-        &self,
-        _: Request<Streaming<v1::ClientMessage>>,
-    ) -> Result<Response<Self::ExecuteStream>, Status> {
+    async fn execute(&self, _: Request<Streaming<v1::ClientMessage>>) -> Result<Response<Self::ExecuteStream>, Status> {
         Err(Status::unimplemented("execute"))
     }
 

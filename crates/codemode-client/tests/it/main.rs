@@ -1,4 +1,5 @@
 //! The client against a scripted executor: what travels, in which order, and what becomes of a broken stream.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; clippy.toml covers the tests themselves")]
 
 mod executor;
 mod multiplex;

@@ -29,7 +29,10 @@ async fn nobody_there_is_retryable_and_names_the_url() {
     let error = run(&client).await.unwrap_err();
     assert_eq!((error.code(), error.retryable()), ("connection", true));
     assert!(error.to_string().contains("unix:///nowhere/at/all: No such file"), "{error}");
-    assert!(!format!("{:?}", ClientOptions { api_key: Some("secret".into()), ..ClientOptions::new("x") }).contains("secret"));
+    assert!(
+        !format!("{:?}", ClientOptions { api_key: Some("secret".into()), ..ClientOptions::new("x") })
+            .contains("secret")
+    );
 }
 
 #[tokio::test]
@@ -77,8 +80,12 @@ async fn refusals_of_one_execution_leave_the_stream_alone() {
         while peer.receive().await.is_some() {}
     });
     let client = server.client();
-    assert!(matches!(run(&client).await.unwrap_err(), ClientError::Rejected { rejection, .. } if !rejection.code.retryable()));
-    assert!(matches!(run(&client).await.unwrap_err(), ClientError::Overloaded { rejection, .. } if rejection.code.retryable()));
+    assert!(
+        matches!(run(&client).await.unwrap_err(), ClientError::Rejected { rejection, .. } if !rejection.code.retryable())
+    );
+    assert!(
+        matches!(run(&client).await.unwrap_err(), ClientError::Overloaded { rejection, .. } if rejection.code.retryable())
+    );
     assert_eq!(run(&client).await.unwrap(), "3");
 }
 
@@ -95,14 +102,46 @@ async fn closing_ends_what_is_under_way() {
     assert_eq!(run(&client).await.unwrap_err().code(), "closed");
 }
 
-/// A peer that accepts the connection and never reads: only keepalives can tell.
+/// The executor's host freezes under an execution: the connection stands, and only keepalives can tell.
 #[tokio::test]
 async fn silence_is_a_timeout() {
+    let server = Server::start(|mut peer| async move {
+        peer.greet().await;
+        while peer.receive().await.is_some() {}
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let (freeze, frozen) = tokio::sync::oneshot::channel();
+    let upstream = server.socket();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut executor = tokio::net::UnixStream::connect(upstream).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut client, &mut executor) => {}
+            _ = frozen => {}
+        }
+        // Open and dead.
+        std::future::pending::<()>().await;
+    });
+    let url = format!("unix:{}", socket.display());
+    let options = ClientOptions { url, timeout: Duration::from_millis(300), ..server.options() };
+    let client = Client::connect(options).unwrap();
+    client.info().await.unwrap();
+    freeze.send(()).unwrap();
+    let error = run(&client).await.unwrap_err();
+    assert_eq!((error.code(), error.retryable()), ("timeout", false), "{error}");
+    assert!(error.execution_id().is_some());
+}
+
+/// Something listens and says nothing at all.
+#[tokio::test]
+async fn silence_from_the_start_is_a_timeout_too() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let _listener = tokio::net::UnixListener::bind(&socket).unwrap();
     let url = format!("unix:{}", socket.display());
     let options = ClientOptions { timeout: Duration::from_millis(300), ..ClientOptions::new(url) };
     let error = run(&Client::connect(options).unwrap()).await.unwrap_err();
-    assert_eq!(error.code(), "timeout", "{error}");
+    assert_eq!((error.code(), error.retryable()), ("timeout", true), "{error}");
 }

@@ -25,7 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How to start a zygote.
 #[derive(Debug)]
 pub(crate) struct Launch {
-    pub(crate) interpreter: PathBuf,
     pub(crate) guest_library: PathBuf,
     pub(crate) plan: SandboxPlan,
 }
@@ -115,7 +114,7 @@ async fn restart(launch: &Arc<Launch>) -> Running {
 async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
     let task = Arc::clone(launch);
     let started =
-        tokio::task::spawn_blocking(move || launch::launch_zygote(&task.interpreter, &task.guest_library, &task.plan));
+        tokio::task::spawn_blocking(move || launch::launch_zygote(&task.guest_library, &task.plan));
     let (child, socket): (Child, OwnedFd) =
         started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
     let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;

@@ -19,13 +19,7 @@ use rustix::{
 };
 
 use super::{
-    Step, StepError,
-    error::AtStep,
-    identity, landlock, limits,
-    limits::ResourceLimits,
-    mounts, root,
-    seccomp,
-    verify,
+    Step, StepError, error::AtStep, identity, landlock, limits, limits::ResourceLimits, mounts, root, seccomp, verify,
 };
 use crate::{
     packet,
@@ -128,7 +122,8 @@ fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Re
     mount_scratch("/dev/shm", SHARED_MEMORY_BYTES, owner)?;
     // Its directory goes to the daemon, which reads it once every process here is dead.
     let outputs = mount_scratch("/outputs", spawn.outputs_bytes, owner)?;
-    packet::send(descriptors.cell.as_fd(), &FromCell::Outputs.encode(), &[outputs.as_fd()]).at(Step::Report, "outputs")?;
+    packet::send(descriptors.cell.as_fd(), &FromCell::Outputs.encode(), &[outputs.as_fd()])
+        .at(Step::Report, "outputs")?;
     chdir("/sandbox").at(Step::WritableMounts, "/sandbox")
 }
 
@@ -138,7 +133,8 @@ const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
 
 /// A /proc of this pid namespace that shows processes only, read-only.
 fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
-    let proc = mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH).at(Step::ProcFilesystem, "proc")?;
+    let proc =
+        mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH).at(Step::ProcFilesystem, "proc")?;
     // The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
     let file = fs::openat(&proc, "self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .at(Step::ProcFilesystem, "oom_score_adj")?;

@@ -23,7 +23,8 @@ const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 /// Confines this process for good. `commands`: names of the plan's commands that it may execute.
 pub(super) fn restrict(plan: &SandboxPlan, commands: &[String]) -> Result<i32, StepError> {
     let abi = sys::landlock_abi();
-    let known = known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
+    let known =
+        known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
     let ruleset = build(plan, commands, known).map_err(|error| StepError::new(Step::Landlock, error))?;
     let status = ruleset.restrict_self().map_err(|error| StepError::new(Step::Landlock, error))?;
     match status.ruleset {
@@ -54,9 +55,8 @@ enum RuleError {
 }
 
 fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCreated, RuleError> {
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(abi))?;
+    let mut ruleset =
+        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
     if abi >= ABI::V4 {
         // No rule allows a port: TCP is gone also where a network namespace would have it.
         ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;

@@ -15,10 +15,7 @@ use rustix::{
     },
 };
 
-use super::{
-    Step, StepError,
-    error::AtStep,
-};
+use super::{Step, StepError, error::AtStep};
 use crate::sys::{AttributeChange, MountAttributes, set_mount_attributes};
 
 /// What every mount of a sandbox has.
@@ -32,7 +29,12 @@ pub(super) const SCRATCH: MountAttributes = BASE.and(MountAttributes::NO_EXEC);
 pub(super) const DEVICE: MountAttributes = MountAttributes::NO_SUID.and(MountAttributes::NO_EXEC);
 
 /// A detached copy of what is mounted at `path`, hardened.
-pub(super) fn copy_of(path: &Path, recursive: bool, attributes: MountAttributes, step: Step) -> Result<OwnedFd, StepError> {
+pub(super) fn copy_of(
+    path: &Path,
+    recursive: bool,
+    attributes: MountAttributes,
+    step: Step,
+) -> Result<OwnedFd, StepError> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use rustix::{
-
     mount::{MountPropagationFlags, mount_change},
     process::{chdir, getegid, geteuid, pivot_root},
 };
@@ -37,8 +36,7 @@ pub(super) const LANDLOCK_WITNESS: &str = "/.landlock-witness";
 
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
-const MOUNT_POINTS: [&str; 7] =
-    ["/workspace", "/sandbox", "/outputs", "/tmp", "/proc", "/dev/shm", "/etc"];
+const MOUNT_POINTS: [&str; 7] = ["/workspace", "/sandbox", "/outputs", "/tmp", "/proc", "/dev/shm", "/etc"];
 
 /// Moves this process, which runs one thread, into a namespace whose root is the base root.
 pub fn enter(plan: &SandboxPlan) -> Result<(), StepError> {
@@ -49,12 +47,9 @@ pub fn enter(plan: &SandboxPlan) -> Result<(), StepError> {
     let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", all).at(Step::MountNamespace, "make private")?;
     let parts = open_parts(plan)?;
-    let stage = mounts::new_filesystem(
-        "tmpfs",
-        &[("size", "16m"), ("nr_inodes", "65536"), ("mode", "755")],
-        mounts::BASE,
-    )
-    .at(Step::BaseRoot, "tmpfs")?;
+    let stage =
+        mounts::new_filesystem("tmpfs", &[("size", "16m"), ("nr_inodes", "65536"), ("mode", "755")], mounts::BASE)
+            .at(Step::BaseRoot, "tmpfs")?;
     mounts::attach(stage.as_fd(), Path::new(STAGE)).at(Step::BaseRoot, STAGE)?;
     lay_out(plan)?;
     for part in parts {
@@ -136,9 +131,12 @@ fn lay_out(plan: &SandboxPlan) -> Result<(), StepError> {
     for device in DEVICES {
         make_file(&staged(&Path::new("/dev").join(device)), "")?;
     }
-    for (name, target) in
-        [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")]
-    {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
         let link = staged(&Path::new("/dev").join(name));
         std::os::unix::fs::symlink(target, &link).at(Step::BaseRoot, link.display())?;
     }
@@ -187,7 +185,6 @@ fn staged(path: &Path) -> PathBuf {
 fn make_parent(path: &Path) -> Result<(), StepError> {
     path.parent().map_or(Ok(()), make_folder)
 }
-
 
 fn make_folder(path: &Path) -> Result<(), StepError> {
     fs::create_dir_all(path).at(Step::BaseRoot, path.display())

@@ -4,8 +4,7 @@ mod v1;
 mod v2;
 
 use std::{
-    fs,
-    io,
+    fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},

@@ -63,7 +63,8 @@ fn prepare(parent: &Path) -> Result<PathBuf, String> {
 
 /// Makes the controllers available to the children of `folder`.
 fn enable(folder: &Path) -> Result<(), String> {
-    let read = |file: &str| fs::read_to_string(folder.join(file)).map_err(|error| format!("{}: {error}", folder.display()));
+    let read =
+        |file: &str| fs::read_to_string(folder.join(file)).map_err(|error| format!("{}: {error}", folder.display()));
     let (available, enabled) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
     let has = |list: &str, name: &str| list.split_ascii_whitespace().any(|entry| entry == name);
     for name in CONTROLLERS {

@@ -60,7 +60,11 @@ const COMPANIONS: [Companions; 3] = [
     // git runs its own helpers from here
     Companions { name: "git", executables: &["/usr/lib/git-core"], data: &["/usr/share/git-core"] },
     // perl's modules
-    Companions { name: "perl", executables: &[], data: &["/usr/share/perl", "/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/perl-base"] },
+    Companions {
+        name: "perl",
+        executables: &[],
+        data: &["/usr/share/perl", "/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/perl-base"],
+    },
     // file's table of magic numbers
     Companions { name: "file", executables: &[], data: &["/usr/share/misc", "/usr/share/file", "/etc/magic"] },
 ];
@@ -96,7 +100,9 @@ fn resolve_one(name: &str, interpreter: &Interpreter, tree: &mut Tree) -> Result
 /// The guest's own interpreter is what `python` means, whatever else PATH holds.
 fn find(name: &str, interpreter: &Interpreter) -> Option<PathBuf> {
     let (major, minor, _) = interpreter.version;
-    if [String::from("python"), format!("python{major}"), format!("python{major}.{minor}")].iter().any(|own| own == name)
+    if [String::from("python"), format!("python{major}"), format!("python{major}.{minor}")]
+        .iter()
+        .any(|own| own == name)
     {
         return Some(interpreter.executable.clone());
     }

@@ -17,9 +17,10 @@ use super::{elf, tree::Tree};
 pub struct Interpreter {
     pub version: (u32, u32, u32),
     pub implementation: String,
+    /// What to start: a wrapper script on PATH leads here, and a virtual environment is found from here.
+    pub command: PathBuf,
     /// The file behind every link.
     pub executable: PathBuf,
-    pub prefix: PathBuf,
     /// Folders and archives that imports search.
     pub search_path: Vec<PathBuf>,
 }
@@ -34,19 +35,19 @@ pub enum InterpreterError {
     Unsupported { path: PathBuf, found: String },
 }
 
-/// Isolated mode: neither the caller's environment nor its working folder changes the answer.
+/// Isolated mode: neither the caller's Python variables nor its working folder change the answer. PATH stays, which
+/// version managers' wrapper scripts need.
 const QUESTION: &str = "
 import json, os, sys
 print(json.dumps({
     'version': sys.version_info[:3], 'implementation': sys.implementation.name,
-    'executable': os.path.realpath(sys.executable), 'prefix': sys.prefix, 'search_path': sys.path,
+    'command': sys.executable, 'executable': os.path.realpath(sys.executable), 'search_path': sys.path,
 }))";
 
 impl Interpreter {
     pub fn ask(path: &Path) -> Result<Self, InterpreterError> {
         let output = Command::new(path)
             .args(["-I", "-c", QUESTION])
-            .env_clear()
             .stdin(Stdio::null())
             .output()
             .map_err(|source| InterpreterError::Run { path: path.into(), source })?;

@@ -13,12 +13,15 @@ use thiserror::Error;
 
 pub use commands::CommandPlan;
 pub use interpreter::Interpreter;
+use tree::{Parts, Tree};
 
 /// Everything a zygote needs to build its base root, and each cell to confine itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SandboxPlan {
     /// No real root: a user namespace gives the rights to build, and one user id is all there is.
     pub rootless: bool,
+    /// The interpreter's own idea of the file to start.
+    pub interpreter: PathBuf,
     /// Read-only parts of the host, each at the same path inside.
     pub binds: Vec<Bind>,
     /// Symbolic links, link → target.
@@ -71,18 +74,19 @@ impl SandboxPlan {
             return Err(PlanError::Network(policy.network.mode));
         }
         let interpreter = Interpreter::ask(interpreter)?;
-        let mut tree = tree::Tree::default();
+        let mut tree = Tree::default();
         tree.host_layout();
         let mut readable = interpreter.add_to(&mut tree);
         let commands = match policy.direct_execution() {
             true => commands::resolve(&policy.execution.allowed_commands, &interpreter, &mut tree)?,
             false => Vec::new(),
         };
-        readable.extend(tree.library_folders());
+        readable.extend(tree.libraries());
         readable.extend(tree.shared_data());
-        let (binds, links, masks, loaders) = tree.into_parts();
+        let Parts { binds, links, masks, loaders } = tree.into_parts();
         Ok(Self {
             rootless,
+            interpreter: interpreter.command,
             binds,
             links,
             masks,

@@ -20,6 +20,14 @@ pub(super) struct Tree {
     search: elf::Search,
 }
 
+/// What of a tree goes into a plan.
+pub(super) struct Parts {
+    pub(super) binds: Vec<Bind>,
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    pub(super) masks: Vec<Mask>,
+    pub(super) loaders: Vec<PathBuf>,
+}
+
 impl Tree {
     /// The top-level links of a merged /usr, and the data that programs expect everywhere.
     pub(super) fn host_layout(&mut self) {
@@ -110,9 +118,8 @@ impl Tree {
         (self.libraries.len() > known).then_some(real)
     }
 
-    /// Folders that hold nothing but libraries of the closure.
-    pub(super) fn library_folders(&self) -> Vec<PathBuf> {
-        // Each library by itself: a folder might also hold a bound program.
+    /// Each library by itself: its folder might also hold a program.
+    pub(super) fn libraries(&self) -> Vec<PathBuf> {
         self.libraries.iter().cloned().collect()
     }
 
@@ -120,7 +127,7 @@ impl Tree {
         self.shared.iter().cloned().collect()
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Bind>, Vec<(PathBuf, PathBuf)>, Vec<Mask>, Vec<PathBuf>) {
+    pub(super) fn into_parts(self) -> Parts {
         let inside = |path: &Path, folders: &BTreeSet<PathBuf>| {
             path.ancestors().skip(1).any(|ancestor| folders.contains(ancestor))
         };
@@ -132,6 +139,6 @@ impl Tree {
             .collect();
         let links = self.links.into_iter().filter(|(link, _)| !inside(link, &self.folders)).collect();
         let masks = self.masks.into_iter().map(|(path, is_directory)| Mask { path, is_directory }).collect();
-        (binds, links, masks, self.loaders.into_iter().collect())
+        Parts { binds, links, masks, loaders: self.loaders.into_iter().collect() }
     }
 }

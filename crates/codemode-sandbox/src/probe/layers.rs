@@ -20,11 +20,7 @@ pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
             status: landlock(),
             why: "files and programs outside the policy stay shut, for every descendant",
         },
-        LayerReport {
-            name: "seccomp",
-            status: seccomp(),
-            why: "most of the kernel's calls do not exist for the code",
-        },
+        LayerReport { name: "seccomp", status: seccomp(), why: "most of the kernel's calls do not exist for the code" },
         LayerReport {
             name: "cgroup",
             status: cgroup(rootless),

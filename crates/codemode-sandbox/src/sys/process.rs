@@ -12,9 +12,8 @@ impl CloneFlags {
     pub const USER: Self = Self(libc::CLONE_NEWUSER);
     pub const MOUNT: Self = Self(libc::CLONE_NEWNS);
     /// Everything a cell has of its own but the user namespace.
-    pub const CELL: Self = Self(
-        libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS,
-    );
+    pub const CELL: Self =
+        Self(libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS);
 
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -57,7 +57,7 @@ impl Zygote {
     pub(crate) fn start(policy: &Policy) -> Self {
         let rootless = !rustix::process::geteuid().is_root();
         let plan = SandboxPlan::build(policy, &interpreter(), rootless).unwrap();
-        let (child, control) = launch::launch_zygote(&interpreter(), &guest_library(), &plan).unwrap();
+        let (child, control) = launch::launch_zygote(&guest_library(), &plan).unwrap();
         let zygote = Self { control: Some(control), child };
         match zygote.hear().0 {
             FromZygote::Ready { .. } => zygote,
@@ -133,12 +133,9 @@ impl Cell {
         };
         self.guest.write_all(&ToGuest::Start(Box::new(start)).encode()).unwrap();
         let finish = self.finish();
-        let status = loop {
-            match hear_cell(&self.channel) {
-                Some((FromCell::Exited { status }, _)) => break status,
-                Some(other) => panic!("{other:?}"),
-                None => panic!("init ended without a word"),
-            }
+        let status = match hear_cell(&self.channel) {
+            Some((FromCell::Exited { status }, _)) => status,
+            other => panic!("{other:?}"),
         };
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();

@@ -46,7 +46,10 @@ impl Policy {
         }
         for command in &self.execution.allowed_commands {
             if command.is_empty() || command.contains(['/', '\0']) || command.starts_with('-') {
-                say("execution.allowed_commands", &format!("`{command}` is not a command name; write names, not paths"));
+                say(
+                    "execution.allowed_commands",
+                    &format!("`{command}` is not a command name; write names, not paths"),
+                );
             }
         }
         self.validate_limits(&mut say);

@@ -157,7 +157,9 @@ mod tests {
     #[test]
     fn arguments_decide_where_they_must() {
         assert_eq!(native(libc::SYS_clone, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0]), ALLOW);
-        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWPID, libc::CLONE_NEWNET, libc::CLONE_NEWTIME] {
+        for flag in
+            [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWPID, libc::CLONE_NEWNET, libc::CLONE_NEWTIME]
+        {
             assert_eq!(native(libc::SYS_clone, [flag as u32 as u64, 0, 0, 0, 0, 0]), refuse(libc::EPERM));
         }
         assert_eq!(native(libc::SYS_socket, [libc::AF_UNIX as u64, 1, 0, 0, 0, 0]), ALLOW);

@@ -1,0 +1,120 @@
+//! What came of the execution, for a person or for a program.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use codemode_client::{ClientError, ExecutionOutcome, Value, json};
+use codemode_types::{ExecutionFailure, ExecutionReport};
+
+use crate::exit::{self, Failure};
+
+pub(super) fn print(outcome: &ExecutionOutcome, json: bool) -> Result<ExitCode, Failure> {
+    match json {
+        true => print_json(outcome)?,
+        false => print_text(outcome)?,
+    }
+    // Codes of processes are 0 to 255; what lies outside is a failure whatever its low bits say.
+    Ok(ExitCode::from(u8::try_from(outcome.report.exit_code).unwrap_or(1)))
+}
+
+/// Where there is no report: the same document with only what is known.
+pub(super) fn print_error(error: &ClientError, exit: u8) -> Result<ExitCode, Failure> {
+    let document = json!({
+        "execution_id": error.execution_id().map(ToString::to_string),
+        "success": false,
+        "error": {"error_type": error.code(), "message": error.to_string(), "traceback": "", "line": null},
+        "retryable": error.retryable(),
+    });
+    exit::print(&format!("{document}\n"))?;
+    Ok(ExitCode::from(exit))
+}
+
+fn print_json(outcome: &ExecutionOutcome) -> Result<(), Failure> {
+    let (stdout, stderr) = (String::from_utf8_lossy(&outcome.stdout), String::from_utf8_lossy(&outcome.stderr));
+    let document = codemode_server::report_json(&outcome.report, &stdout, &stderr).map_err(Failure::unavailable)?;
+    exit::print(&format!("{}\n", String::from_utf8_lossy(&document))).map(|_| ())
+}
+
+fn print_text(outcome: &ExecutionOutcome) -> Result<(), Failure> {
+    let report = &outcome.report;
+    if let Some(text) = report.result.as_deref().and_then(result_text) {
+        let separator = if outcome.stdout.is_empty() || outcome.stdout.ends_with(b"\n") { "" } else { "\n" };
+        exit::print(&format!("{separator}{text}\n"))?;
+    }
+    let separator = if outcome.stderr.is_empty() || outcome.stderr.ends_with(b"\n") { "" } else { "\n" };
+    let notes = notes(report);
+    if !notes.is_empty() {
+        let _ = io::stderr().write_all(format!("{separator}{notes}").as_bytes());
+    }
+    Ok(())
+}
+
+/// Text as it is, `None` not at all, anything else as JSON.
+fn result_text(result: &[u8]) -> Option<String> {
+    match serde_json::from_slice(result) {
+        Ok(Value::Null) => None,
+        Ok(Value::String(text)) => Some(text),
+        // The guest's own text: a parsed number would lose digits.
+        _ => Some(String::from_utf8_lossy(result).into_owned()),
+    }
+}
+
+/// Why it failed, and what the executor has to say.
+fn notes(report: &ExecutionReport) -> String {
+    let mut lines = Vec::new();
+    if let Some(failure) = &report.failure {
+        lines.push(failure_text(failure));
+    }
+    let violation = |it: &codemode_types::Violation| format!("codemode: {}: {}", it.kind, it.detail);
+    lines.extend(report.violations.iter().map(violation));
+    lines.extend(report.warnings.iter().map(|warning| format!("codemode: {warning}")));
+    for (cut, stream) in [(report.stdout_truncated, "stdout"), (report.stderr_truncated, "stderr")] {
+        if cut {
+            lines.push(format!("codemode: {stream} was cut at its limit"));
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect()
+}
+
+fn failure_text(failure: &ExecutionFailure) -> String {
+    let last = format!("{}: {}", failure.error_type, failure.message);
+    match failure.traceback.trim_end() {
+        "" => last,
+        traceback if traceback.contains(failure.message.trim_end()) => traceback.to_owned(),
+        traceback => format!("{traceback}\n{last}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_read_as_a_person_expects() {
+        let cases: [(&[u8], Option<&str>); 5] = [
+            (b"4", Some("4")),
+            (b"123456789012345678901234567890", Some("123456789012345678901234567890")),
+            (b"\"two\\nlines\"", Some("two\nlines")),
+            (b"{\"a\": [1.0]}", Some("{\"a\": [1.0]}")),
+            (b"null", None),
+        ];
+        for (json, text) in cases {
+            assert_eq!(result_text(json).as_deref(), text);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let failure = |traceback: &str| ExecutionFailure {
+            error_type: "ValueError".into(),
+            message: "no".into(),
+            traceback: traceback.into(),
+            line: Some(1),
+        };
+        assert_eq!(failure_text(&failure("")), "ValueError: no");
+        assert_eq!(failure_text(&failure("Traceback\nValueError: no\n")), "Traceback\nValueError: no");
+        assert_eq!(failure_text(&failure("Traceback")), "Traceback\nValueError: no");
+    }
+}

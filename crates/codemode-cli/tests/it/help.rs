@@ -1,0 +1,33 @@
+use crate::refused::codemode;
+
+macro_rules! help {
+    ($($name:ident: $arguments:expr;)+) => {
+        $(#[test]
+        fn $name() {
+            let ran = codemode(&$arguments);
+            assert_eq!((ran.exit, ran.stderr.as_str()), (0, ""));
+            insta::assert_snapshot!(ran.stdout);
+        })+
+    };
+}
+
+help! {
+    all: ["--help"];
+    serve: ["serve", "--help"];
+    run: ["run", "--help"];
+    doctor: ["doctor", "--help"];
+    completions: ["completions", "--help"];
+}
+
+#[test]
+fn version() {
+    let expected = format!("codemode {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(codemode(&["version"]).stdout, expected);
+    assert_eq!(codemode(&["--version"]).stdout, expected);
+}
+
+#[test]
+fn completions_are_a_script() {
+    let ran = codemode(&["completions", "bash"]);
+    assert!(ran.exit == 0 && ran.stdout.contains("_codemode()"));
+}

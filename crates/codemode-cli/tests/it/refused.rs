@@ -1,0 +1,95 @@
+//! What bad usage gets: exit 64, and a text that says how to mend it.
+
+use std::{fs, process::Command};
+
+pub(crate) struct Ran {
+    pub(crate) exit: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn codemode(arguments: &[&str]) -> Ran {
+    with_environment(arguments, &[])
+}
+
+fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_codemode"))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(environment.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    Ran {
+        exit: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn refusal(ran: &Ran) -> &str {
+    assert_eq!((ran.exit, ran.stdout.as_str()), (64, ""), "{}", ran.stderr);
+    &ran.stderr
+}
+
+#[test]
+fn bad_usage_is_64() {
+    insta::assert_snapshot!(refusal(&codemode(&["rnu"])));
+    insta::assert_snapshot!(refusal(&codemode(&["run"])));
+    insta::assert_snapshot!(refusal(&codemode(&["run", "-", "--timeout", "0"])));
+    insta::assert_snapshot!(refusal(&codemode(&["serve", "--listen", "8001"])));
+    insta::assert_snapshot!(refusal(&codemode(&["serve", "--port", "1", "--listen", "a:1"])));
+    refusal(&codemode(&[]));
+}
+
+#[test]
+fn embedded_is_not_for_people() {
+    let ran = codemode(&["serve", "--embedded"]);
+    assert!(refusal(&ran).starts_with("codemode: serve --embedded is for client libraries"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wrong_configuration_is_64_with_every_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.yaml");
+    fs::write(&path, "prt: 1\nlimits: {memory_limt: 1g}\n").unwrap();
+    let path = path.display().to_string();
+    let ran = with_environment(&["serve", "--config", &path], &[("CODEMODE_API_KEY", "")]);
+    insta::assert_snapshot!(refusal(&ran));
+    let ran = codemode(&["run", "-", "--config", &path]);
+    insta::assert_snapshot!(refusal(&ran));
+    let ran = codemode(&["serve", "--config", "/nowhere"]);
+    insta::assert_snapshot!(refusal(&ran));
+}
+
+#[test]
+fn an_open_address_without_a_key_is_refused() {
+    let ran = codemode(&["serve", "--host", "0.0.0.0", "--port", "0"]);
+    assert_eq!(ran.exit, 69);
+    assert!(ran.stderr.contains("no API key is set: set CODEMODE_API_KEY"), "{}", ran.stderr);
+}
+
+#[test]
+fn run_says_what_it_cannot_read() {
+    insta::assert_snapshot!(refusal(&codemode(&["run", "/nowhere/job.py"])));
+    insta::assert_snapshot!(refusal(&codemode(&["run", "-", "--workspace", "/nowhere"])));
+    insta::assert_snapshot!(refusal(&codemode(&["run", "-", "--workspace", "/etc/passwd"])));
+    let remote = [("CODEMODE_EXECUTOR_URL", "http://127.0.0.1:1")];
+    insta::assert_snapshot!(refusal(&with_environment(&["run", "-", "--workspace", "/"], &remote)));
+    insta::assert_snapshot!(refusal(&codemode(&["run", "-", "--url", "ftp://x"])));
+}
+
+#[test]
+fn an_executor_that_is_not_there_is_69() {
+    // A port that was free a moment ago, and that nobody listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let ran = codemode(&["run", "-", "--url", &url]);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (69, ""));
+    assert!(ran.stderr.starts_with(&format!("codemode: cannot connect to the executor at {url}: ")), "{}", ran.stderr);
+    let ran = codemode(&["run", "-", "--json", "--url", &url]);
+    assert_eq!((ran.exit, ran.stderr.as_str()), (69, ""));
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["success"], &document["error"]["error_type"]), (&false.into(), &"connection".into()));
+}
