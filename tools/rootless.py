@@ -68,9 +68,11 @@ def fill_wheelhouse() -> None:
         return
     shutil.rmtree(WHEELHOUSE, ignore_errors=True)
     say("downloading the test tools for the system's Python")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--only-binary=:all:"]
-    target = ["--python-version", system_version(), "--dest", str(WHEELHOUSE), "--requirement", str(REQUIREMENTS)]
-    subprocess.run([*pip, *target], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # Its own pip, or the conditions in the requirements would be judged for another Python.
+        subprocess.run([SYSTEM_PYTHON, "-m", "venv", folder], check=True)
+        pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+        subprocess.run([*pip, "--dest", str(WHEELHOUSE), "--requirement", str(REQUIREMENTS)], check=True)
     stamp.write_text(wanted)
 
 

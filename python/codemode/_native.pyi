@@ -35,6 +35,8 @@ class Dispatch(Protocol):
 OnOutput = Callable[[int, bytes], None]
 
 # The answer of one execution; keys are those of `codemode.v1.Finished`, see `codemode._result.result_from_raw`.
+# That the executor would not run the code (`invalid_code`, `code_too_long`, `policy`) is an answer too: outcome
+# `rejected`, exit_code None, error_type `Rejected`, a message that begins with the code.
 RawResult = dict[str, Any]
 
 @final
@@ -67,7 +69,8 @@ class NativeClient:
     ) -> NativeExecution:
         """Returns at once; `on_done` is called once, from a native thread."""
     def info(self) -> dict[str, Any]:
-        """Connects if need be. {version, tier, layers, substitutes, limits, policy, embedded}."""
+        """Connects if need be. {version, tier, layers, substitutes, limits, policy,
+        max_concurrent_executions, embedded}."""
     def health(self) -> bool: ...
     def close(self) -> None: ...
     def after_fork_in_child(self) -> None:
@@ -76,8 +79,7 @@ class NativeClient:
 class NativeError(Exception):
     """args = (code, message, retryable, execution_id | None, exception class name).
 
-    `codemode._errors.from_native` maps it to the public exceptions. `retryable` only if nothing can have run. A
-    refusal of the code itself has the code `invalid_code` or `code_too_long`.
+    `codemode._errors.from_native` maps it to the public exceptions. `retryable` only if nothing can have run.
     """
 
 def version() -> str: ...

@@ -37,11 +37,6 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
-/// Serve executions to clients over gRPC and HTTP
-///
-/// Without an API key it listens only where nobody but this machine gets in: on loopback or on a Unix socket. Each
-/// setting is looked for on the command line, then in the environment, then in the file. Ctrl-C or SIGTERM stops
-/// taking work and gives what runs 30 seconds; a second one ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
     /// The configuration and policy, in YAML
@@ -64,13 +59,6 @@ pub(crate) struct ServeArgs {
     pub(crate) embedded: bool,
 }
 
-/// Run one piece of Python in a sandbox and print what comes of it
-///
-/// The code's output appears as it comes, each stream on its own. At the end follows its result on standard output: the
-/// variable `result`, else the value of the last expression. Text is printed as it is, anything else as JSON, None not
-/// at all.
-///
-/// The code sees /workspace (read-only), /sandbox (its own, gone afterwards) and /outputs.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The Python file, or - for standard input
@@ -99,7 +87,6 @@ pub(crate) struct RunArgs {
     pub(crate) url: Option<String>,
 }
 
-/// Show which layers of isolation this machine has, and why each matters
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
     /// Print one JSON document instead
@@ -138,21 +125,31 @@ Exit codes: the code's own for `run`, 124 after a timeout, 64 for bad usage or c
 69 where the executor cannot be reached or does not start.";
 
 const SERVE_EXAMPLES: &str = "\
+Without an API key it listens only where nobody but this machine gets in: on loopback or on a Unix
+socket. Each setting is looked for on the command line, then in the environment, then in the file.
+Ctrl-C or SIGTERM stops taking work and gives what runs 30 seconds; a second one ends at once.
+
 Examples:
-  codemode serve                                     this machine only, on 127.0.0.1:8001
+  codemode serve                             this machine only, on 127.0.0.1:8001
   codemode serve --config codemode.yaml --listen unix:/run/codemode.sock
   CODEMODE_API_KEY_FILE=/run/secrets/key codemode serve --host 0.0.0.0
 
 Environment:
-  CODEMODE_API_KEY, CODEMODE_API_KEY_FILE            key that callers must send, or a file that holds it
-  CODEMODE_HOST, CODEMODE_PORT                       where to listen
-  CODEMODE_MAX_EXEC_TIME                             seconds of code_timeout, the most a client can ask for
-  CODEMODE_MEMORY_LIMIT                              memory of one execution, such as 512m
-  CODEMODE_LOG_LEVEL, CODEMODE_LOG                   level, or a filter such as codemode_server=debug
+  CODEMODE_API_KEY, CODEMODE_API_KEY_FILE    the key that callers must send, or a file with it
+  CODEMODE_HOST, CODEMODE_PORT               where to listen
+  CODEMODE_MAX_EXEC_TIME                     code_timeout in seconds: default and ceiling
+  CODEMODE_MEMORY_LIMIT                      memory of one execution, such as 512m
+  CODEMODE_LOG_LEVEL                         as --log-level
+  CODEMODE_LOG                               a filter, such as codemode_server=debug
 
 Probes need no key: GET /healthz, GET /readyz, and the standard gRPC health service.";
 
 const RUN_EXAMPLES: &str = "\
+The code's output appears as it comes, each stream on its own. Then follows its result on standard
+output: the variable `result`, else the value of the last expression. Text is printed as it is,
+anything else as JSON, None not at all. The code sees /workspace (read-only), /sandbox (its own,
+gone afterwards) and /outputs.
+
 Examples:
   echo '2 + 2' | codemode run -
   codemode run report.py --workspace ./logs --outputs ./out --allow grep --allow wc

@@ -21,6 +21,15 @@ impl Failure {
         Self { exit: USAGE, message: message.to_string() }
     }
 
+    /// Many problems read best one a line.
+    pub(crate) fn configuration(problems: impl ToString) -> Self {
+        let problems = problems.to_string();
+        match problems.lines().count() {
+            1 => Self::usage(format!("configuration: {problems}")),
+            _ => Self::usage(format!("configuration:\n  {}", problems.replace('\n', "\n  "))),
+        }
+    }
+
     pub(crate) fn unavailable(message: impl ToString) -> Self {
         Self { exit: UNAVAILABLE, message: message.to_string() }
     }

@@ -13,17 +13,9 @@ use crate::{args::ServeArgs, environment, exit::Failure, guest, log};
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let arguments = Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
-    let config = ServerConfig::load(&sources).map_err(|error| refused(&error.to_string()))?;
+    let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str());
     runtime()?.block_on(until_stopped(config))
-}
-
-/// Many problems read best one a line.
-fn refused(problems: &str) -> Failure {
-    match problems.lines().count() {
-        1 => Failure::usage(format!("configuration: {problems}")),
-        _ => Failure::usage(format!("configuration:\n  {}", problems.replace('\n', "\n  "))),
-    }
 }
 
 async fn until_stopped(config: ServerConfig) -> Result<ExitCode, Failure> {

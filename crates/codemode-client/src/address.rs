@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use tonic::transport::{Endpoint, Uri};
+use tonic::transport::Uri;
 
 use crate::ClientError;
 
@@ -31,13 +31,6 @@ impl Address {
             "http" | "grpc" => tcp(scheme, authority).map_err(|reason| refuse(&reason)),
             "https" | "grpcs" => Err(refuse("TLS is not available yet; use http:// or grpc:// on a network you trust")),
             _ => Err(refuse("must begin with http://, grpc:// or unix://")),
-        }
-    }
-
-    pub(crate) fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
-        match self {
-            Self::Tcp(uri) => Ok(Endpoint::from(uri.clone())),
-            Self::Unix(path) => Endpoint::from_shared(format!("unix:{path}")),
         }
     }
 }

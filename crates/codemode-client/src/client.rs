@@ -123,9 +123,9 @@ impl Client {
         };
         let question = HealthCheckRequest { service: String::new() };
         let ask = async {
-            let channel = dial.channel().await?;
+            let (channel, pulse) = dial.channel().await?;
             let answer = HealthClient::new(channel).check(question).await;
-            answer.map_err(|status| LinkFailure::of(&status).at_connect(&dial.peer))
+            answer.map_err(|status| LinkFailure::of(&status, &pulse).at_connect(&dial.peer))
         };
         let answer = tokio::time::timeout(dial.peer.timeout, ask).await;
         let answer = answer.unwrap_or_else(|_| Err(LinkFailure::Silent.at_connect(&dial.peer)))?;

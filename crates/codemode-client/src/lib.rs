@@ -32,6 +32,7 @@ mod output;
 mod request;
 mod status;
 mod tools;
+mod wire;
 
 pub use codemode_proto::ExecutorInfo;
 pub use serde_json::{Value, json};

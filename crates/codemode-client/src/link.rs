@@ -1,5 +1,8 @@
 use std::{
     collections::HashMap,
+    future::Future,
+    io,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,18 +15,25 @@ use codemode_proto::{
     v1::{self, executor_client::ExecutorClient, server_message::Message},
 };
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
-use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::mpsc,
+    task::AbortHandle,
+    time::timeout,
+};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
     Streaming,
     metadata::{Ascii, MetadataValue},
-    transport::Channel,
+    transport::{Channel, Endpoint, Uri},
 };
 
 use crate::{
     ClientError,
     address::Address,
     status::{LinkFailure, Peer, detail},
+    wire::{Pulse, Watched},
 };
 
 /// Against a length prefix gone wild. An executor's own limits are far below, unless its operator raised them.
@@ -41,22 +51,31 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// An HTTP/2 connection, whose keepalive gives a silent executor `timeout` in all.
-    pub(crate) async fn channel(&self) -> Result<Channel, ClientError> {
-        let unreachable = |error: tonic::transport::Error| ClientError::Connection {
-            url: self.peer.url.clone(),
-            detail: connect_detail(&error),
-        };
+    pub(crate) async fn channel(&self) -> Result<(Channel, Pulse), ClientError> {
+        let pulse = Pulse::default();
         let patience = self.peer.timeout;
         let interval = patience / 3;
-        self.address
-            .endpoint()
-            .map_err(unreachable)?
+        let uri = match &self.address {
+            Address::Tcp(uri) => uri.clone(),
+            // HTTP wants an authority; nobody resolves it.
+            Address::Unix(_) => Uri::from_static("http://codemode"),
+        };
+        let endpoint = Endpoint::from(uri)
             .connect_timeout(patience.min(MAX_CONNECT))
             .http2_keep_alive_interval(interval)
-            .keep_alive_timeout(patience - interval)
-            .connect()
-            .await
-            .map_err(unreachable)
+            .keep_alive_timeout(patience - interval);
+        let channel = match &self.address {
+            Address::Tcp(_) => endpoint.connect_with_connector(tcp(pulse.clone())).await,
+            Address::Unix(path) => endpoint.connect_with_connector(unix(path.clone(), pulse.clone())).await,
+        };
+        match channel {
+            Ok(channel) => Ok((channel, pulse)),
+            Err(error) => {
+                // tonic says "transport error"; what lies beneath says why.
+                let detail = detail("", std::error::Error::source(&error));
+                Err(ClientError::Connection { url: self.peer.url.clone(), detail })
+            }
+        }
     }
 
     fn authorized<T>(&self, message: T) -> tonic::Request<T> {
@@ -68,9 +87,33 @@ impl Dial {
     }
 }
 
-/// tonic says "transport error"; what lies beneath says why.
-fn connect_detail(error: &tonic::transport::Error) -> String {
-    detail("", std::error::Error::source(error))
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<TokioIo<Watched<S>>>> + Send>>;
+
+fn tcp(
+    pulse: Pulse,
+) -> impl tower::Service<Uri, Response = TokioIo<Watched<TcpStream>>, Error = io::Error, Future = Connecting<TcpStream>>
+{
+    tower::service_fn(move |uri: Uri| -> Connecting<TcpStream> {
+        let pulse = pulse.clone();
+        Box::pin(async move {
+            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+            let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
+            // A tool's answer must not wait for the acknowledgement of what went before.
+            socket.set_nodelay(true)?;
+            Ok(TokioIo::new(Watched::new(socket, pulse)))
+        })
+    })
+}
+
+fn unix(
+    path: String,
+    pulse: Pulse,
+) -> impl tower::Service<Uri, Response = TokioIo<Watched<UnixStream>>, Error = io::Error, Future = Connecting<UnixStream>>
+{
+    tower::service_fn(move |_: Uri| -> Connecting<UnixStream> {
+        let (path, pulse) = (path.clone(), pulse.clone());
+        Box::pin(async move { Ok(TokioIo::new(Watched::new(UnixStream::connect(path).await?, pulse))) })
+    })
 }
 
 /// `Bearer <key>`, kept out of logs.
@@ -93,15 +136,15 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) async fn open(dial: &Dial) -> Result<Arc<Self>, ClientError> {
-        let channel = dial.channel().await?;
+        let (channel, pulse) = dial.channel().await?;
         // An executor that accepts and then says nothing, though it answers pings.
-        timeout(dial.peer.timeout, Self::greet(dial, channel))
+        timeout(dial.peer.timeout, Self::greet(dial, channel, pulse))
             .await
             .unwrap_or(Err(LinkFailure::Silent))
             .map_err(|failure| failure.at_connect(&dial.peer))
     }
 
-    async fn greet(dial: &Dial, channel: Channel) -> Result<Arc<Self>, LinkFailure> {
+    async fn greet(dial: &Dial, channel: Channel, pulse: Pulse) -> Result<Arc<Self>, LinkFailure> {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let broken = |_| LinkFailure::Broken("the stream closed at once".into());
         outbox.send(v1::ClientMessage::hello(dial.hello.clone())).map_err(broken)?;
@@ -109,11 +152,11 @@ impl Link {
             .max_decoding_message_size(MAX_MESSAGE)
             .connect(dial.authorized(UnboundedReceiverStream::new(inbox)))
             .await
-            .map_err(|status| LinkFailure::of(&status))?
+            .map_err(|status| LinkFailure::of(&status, &pulse))?
             .into_inner();
-        let info = welcome(next(&mut incoming).await?)?;
+        let info = welcome(next(&mut incoming, &pulse).await?)?;
         let routes = Arc::new(Routes::default());
-        let reader = tokio::spawn(read(incoming, Arc::clone(&routes))).abort_handle();
+        let reader = tokio::spawn(read(incoming, Arc::clone(&routes), pulse)).abort_handle();
         let (peer, retired) = (dial.peer.clone(), AtomicBool::new(false));
         Ok(Arc::new(Self { info, peer, outbox, routes, reader, retired }))
     }
@@ -221,9 +264,9 @@ impl Routes {
     }
 }
 
-async fn read(mut incoming: Streaming<v1::ServerMessage>, routes: Arc<Routes>) {
+async fn read(mut incoming: Streaming<v1::ServerMessage>, routes: Arc<Routes>, pulse: Pulse) {
     let failure = loop {
-        match next(&mut incoming).await {
+        match next(&mut incoming, &pulse).await {
             Ok((id, Message::Rejected(rejected))) if id.is_empty() => break refusal(rejected),
             Ok((id, message)) => routes.deliver(&id, message),
             Err(failure) => break failure,
@@ -233,9 +276,9 @@ async fn read(mut incoming: Streaming<v1::ServerMessage>, routes: Arc<Routes>) {
     routes.fail(failure);
 }
 
-async fn next(incoming: &mut Streaming<v1::ServerMessage>) -> Result<(String, Message), LinkFailure> {
+async fn next(incoming: &mut Streaming<v1::ServerMessage>, pulse: &Pulse) -> Result<(String, Message), LinkFailure> {
     loop {
-        let frame = incoming.message().await.map_err(|status| LinkFailure::of(&status))?;
+        let frame = incoming.message().await.map_err(|status| LinkFailure::of(&status, pulse))?;
         let Some(frame) = frame else {
             return Err(LinkFailure::Broken("the executor ended the stream".into()));
         };

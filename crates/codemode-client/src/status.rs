@@ -3,7 +3,7 @@ use std::{error::Error, time::Duration};
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
 use tonic::{Code, Status};
 
-use crate::ClientError;
+use crate::{ClientError, wire::Pulse};
 
 /// Who is at the other end, for messages.
 #[derive(Clone, Debug)]
@@ -28,15 +28,16 @@ pub(crate) enum LinkFailure {
 }
 
 impl LinkFailure {
-    pub(crate) fn of(status: &Status) -> Self {
+    pub(crate) fn of(status: &Status, pulse: &Pulse) -> Self {
         if let Some(code) = stated(status) {
             return Self::Refused(Rejection::new(code, status.message()));
         }
         let detail = detail(status.message(), status.source());
         match status.code() {
             Code::Unauthenticated => Self::Unauthenticated,
-            // hyper names it so; there is no type to ask for.
+            // There are no types to ask for.
             _ if detail.contains("keep-alive timed out") => Self::Silent,
+            _ if detail.contains("broken pipe") && !pulse.ended() => Self::Silent,
             Code::InvalidArgument | Code::FailedPrecondition | Code::PermissionDenied => {
                 Self::Refused(Rejection::new(ErrorCode::Policy, status.message()))
             }

@@ -6,17 +6,11 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream as StdStream,
     },
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use codemode_sandbox::{
-    cgroup::{CgroupError, Driver},
-    packet,
-};
+use codemode_sandbox::{cgroup::CgroupError, packet};
 use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -26,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    cgroup::SharedCgroup,
+    cgroup::{Groups, SharedCgroup},
     escape::escaped,
     readiness::watch,
     shape::Shape,
@@ -121,9 +115,8 @@ impl Drop for Life {
 pub(crate) struct Spawner {
     pub(crate) keeper: Keeper,
     /// `None`: the declared substitutes stand in.
-    pub(crate) driver: Option<Arc<Driver>>,
+    pub(crate) groups: Option<Arc<Groups>>,
     pub(crate) slots: Arc<UidSlots>,
-    pub(crate) made: AtomicU64,
 }
 
 /// Our ends and the sandbox's ends of its channels.
@@ -139,8 +132,8 @@ impl Spawner {
     /// Ends the zygote, every sandbox with it, and removes what the control groups left.
     pub(crate) async fn stop(&self) {
         self.keeper.stop().await;
-        if let Some(driver) = self.driver.clone() {
-            let _ = tokio::task::spawn_blocking(move || driver.remove_all()).await;
+        if let Some(groups) = self.groups.clone() {
+            let _ = tokio::task::spawn_blocking(move || groups.clean()).await;
         }
     }
 
@@ -152,7 +145,7 @@ impl Spawner {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
-        let order = shape.order(slot.uid(), cgroup.is_none());
+        let order = shape.order(slot.uid(), cgroup.is_some());
         let held = Held::new(slot, cgroup.clone());
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let descriptors: Vec<BorrowedFd<'_>> =
@@ -181,13 +174,10 @@ impl Spawner {
     }
 
     async fn cgroup(&self, shape: &Shape) -> Result<Option<SharedCgroup>, SpawnError> {
-        let Some(driver) = self.driver.clone() else { return Ok(None) };
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let name = format!("codemode-{}-{number}", std::process::id());
+        let Some(groups) = self.groups.clone() else { return Ok(None) };
         let limits = shape.cgroup_limits();
-        let created = tokio::task::spawn_blocking(move || driver.create(&name, &limits)).await;
-        let cgroup = created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup)?;
-        Ok(Some(SharedCgroup::new(cgroup)))
+        let created = tokio::task::spawn_blocking(move || groups.create(&limits)).await;
+        created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup).map(Some)
     }
 }
 

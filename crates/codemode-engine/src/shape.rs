@@ -4,6 +4,8 @@ use codemode_sandbox::cgroup::CgroupLimits;
 use codemode_types::{Limits, Policy};
 use codemode_wire::zygote::Spawn;
 
+const NPROC_MARGIN: u64 = 16;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape {
     commands: Vec<String>,
@@ -56,19 +58,20 @@ impl Shape {
         CgroupLimits { memory_bytes: self.memory_bytes, processes, cpus: self.cpus }
     }
 
-    /// `address_space`: whether RLIMIT_AS has to stand in for a memory cgroup.
-    pub(crate) fn order(&self, uid: u32, address_space: bool) -> Spawn {
+    /// `grouped`: whether a control group bounds memory and processes. Where it does not, RLIMIT_AS and RLIMIT_NPROC
+    /// do; where it does, RLIMIT_NPROC leaves it the first word, because a group can tell that it was met.
+    pub(crate) fn order(&self, uid: u32, grouped: bool) -> Spawn {
         Spawn {
             ticket: 0,
             uid,
             sandbox_bytes: self.sandbox_bytes,
             outputs_bytes: self.outputs_bytes,
             tmp_bytes: self.tmp_bytes,
-            processes: self.processes,
+            processes: self.processes.saturating_add(if grouped { NPROC_MARGIN } else { 0 }),
             open_files: self.open_files,
             file_size: self.file_size,
             cpu_seconds: self.cpu_seconds,
-            address_space: if address_space { self.address_space() } else { 0 },
+            address_space: if grouped { 0 } else { self.address_space() },
             allow_jit: self.allow_jit,
             commands: self.commands.clone(),
         }
@@ -105,7 +108,7 @@ mod tests {
     fn no_tmpfs_is_larger_than_memory() {
         let mut policy = Policy::default();
         policy.limits.memory_limit = ByteSize::mib(64);
-        let order = Shape::of(&policy, &policy.limits).order(1, false);
+        let order = Shape::of(&policy, &policy.limits).order(1, true);
         assert_eq!([order.sandbox_bytes, order.outputs_bytes, order.tmp_bytes], [64 << 20; 3]);
         assert_eq!(order.address_space, 0);
     }

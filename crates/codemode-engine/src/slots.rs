@@ -2,10 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-/// Also the most sandboxes, parked and running, that one engine can hold.
+/// Also the most sandboxes, parked and running, that one process can hold.
 pub(crate) const SLOTS: u16 = 256;
 const FIRST_UID: u32 = 2_000_000_000;
 /// The kernel's largest pid_max.
@@ -26,7 +26,13 @@ pub(crate) struct UidSlot {
 }
 
 impl UidSlots {
-    pub(crate) fn new(daemon_pid: u32) -> Arc<Self> {
+    /// The ids of this process, which all its engines share.
+    pub(crate) fn of_this_process() -> Arc<Self> {
+        static OURS: LazyLock<Arc<UidSlots>> = LazyLock::new(|| UidSlots::new(std::process::id()));
+        Arc::clone(&OURS)
+    }
+
+    fn new(daemon_pid: u32) -> Arc<Self> {
         let base = FIRST_UID + (daemon_pid % PIDS) * u32::from(SLOTS);
         Arc::new(Self { base, free: Mutex::new((0..SLOTS).collect()) })
     }

@@ -1,13 +1,8 @@
 //! Starting an engine, step by step; each step that fails has its own error.
 
-use std::{
-    num::NonZero,
-    sync::{Arc, atomic::AtomicU64},
-    thread::available_parallelism,
-};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 
 use codemode_sandbox::{
-    cgroup::Driver,
     plan::SandboxPlan,
     probe::{Probe, probe},
 };
@@ -17,6 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Engine, EngineConfig, ExecutionEvent, ExecutionRequest, StartError,
     admission::Admission,
+    cgroup::Groups,
     engine::Shared,
     escape::escaped,
     pool::{Pool, Size},
@@ -39,11 +35,10 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<Shared, StartError> {
     probe.check(&policy).map_err(StartError::Probe)?;
     let tier = probe.tier.ok_or(StartError::NoTier)?;
     let plan = SandboxPlan::build(&policy, &interpreter, probe.rootless).map_err(StartError::Plan)?;
-    let driver = driver(&probe)?;
+    let groups = groups(&probe)?;
     let keeper = Keeper::start(Launch { guest_library, plan }).await?;
     let python = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?.python.clone();
-    let slots = UidSlots::new(std::process::id());
-    let spawner = Spawner { keeper, driver, slots, made: AtomicU64::new(0) };
+    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process() };
     let shape = Shape::of(&policy, &policy.limits);
     let first = spawner.spawn(&shape).await.map_err(StartError::Sandbox)?;
     let isolation = Isolation { tier, layers: first.layers.clone(), substitutes: probe.substitutes() };
@@ -81,12 +76,12 @@ fn size(policy: &Policy, places: u32) -> Size {
 }
 
 /// No control groups only where the probe found, and says, what stands in for them.
-fn driver(probe: &Probe) -> Result<Option<Arc<Driver>>, StartError> {
+fn groups(probe: &Probe) -> Result<Option<Arc<Groups>>, StartError> {
     if probe.rootless {
         return Ok(None);
     }
-    match Driver::find() {
-        Ok(driver) => Ok(Some(Arc::new(driver))),
+    match Groups::find() {
+        Ok(groups) => Ok(Some(Arc::new(groups))),
         Err(_) if probe.substitutes().iter().any(|substitute| substitute.starts_with("cgroup")) => Ok(None),
         Err(error) => Err(StartError::Cgroup(error)),
     }

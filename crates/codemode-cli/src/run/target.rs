@@ -80,7 +80,7 @@ fn embedded(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Embe
 /// The file's policy with the options on top. Paths on the command line are relative to the current folder.
 fn policy(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Policy, Failure> {
     let source = args.config.clone().map_or(PolicySource::Default, PolicySource::File);
-    let mut policy = load_policy(source, variables).map_err(Failure::usage)?;
+    let mut policy = load_policy(source, variables).map_err(Failure::configuration)?;
     if let Some(workspace) = &args.workspace {
         policy.filesystem.workspace.mount = Some(folder("--workspace", workspace)?);
     }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::{ErrorKind, Read, Write},
     os::{
@@ -67,8 +68,19 @@ fn request(options: &EmbeddedOptions, location: &Location) -> Result<Vec<u8>, Cl
         "policy_path": path(&options.policy_path)?,
         "base_dir": path(&options.base_dir)?,
         "interpreter": path(&options.interpreter)?,
+        "environment": options.policy_path.as_deref().map(named_variables).unwrap_or_default(),
     });
     Ok(format!("{request}\n").into_bytes())
+}
+
+/// The variables that a policy file names as `${NAME}`: the executor's own environment lacks them, and no others are
+/// its business.
+fn named_variables(file: &Path) -> BTreeMap<String, String> {
+    // A file that cannot be read is the executor's to refuse.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let is_name = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '_';
+    let names = text.split("${").skip(1).map(|rest| rest.chars().take_while(is_name).collect::<String>());
+    names.filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect()
 }
 
 fn spawn(options: &EmbeddedOptions, folder: TempDir) -> Result<Child, ClientError> {

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use codemode_client::{Client, ClientError, ExecutionOutcome, NoTools, Request, Tools, Value, json};
+use codemode_client::{Client, ClientError, ClientOptions, ExecutionOutcome, NoTools, Request, Tools, Value, json};
 use codemode_proto::v1::{self, client_message::Message, tool_result};
 use codemode_types::{OutputStream, ToolFailure};
 use tokio::sync::oneshot;
@@ -186,4 +186,27 @@ async fn dropping_cancels_and_cancelling_reports() {
     let token = request.cancel.clone();
     let outcome = client.execute(request, Arc::new(NoTools), |_, _| token.cancel()).await.unwrap();
     assert_eq!((outcome.report.exit_code, &outcome.stdout[..]), (143, &b"partial"[..]));
+}
+
+#[tokio::test]
+async fn tcp_is_spoken_under_both_names() {
+    let server = Server::start(|mut peer| async move {
+        peer.greet().await;
+        let (id, _) = peer.started().await;
+        peer.send(&id, finished("4"));
+        while peer.receive().await.is_some() {}
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let upstream = server.socket();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut executor = tokio::net::UnixStream::connect(&upstream).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut executor).await });
+        }
+    });
+    for url in [format!("http://localhost:{port}/"), format!("grpc://127.0.0.1:{port}")] {
+        let client = Client::connect(ClientOptions { url, ..server.options() }).unwrap();
+        assert_eq!(run(&client, "2 + 2").await.unwrap().report.result.as_deref(), Some(&b"4"[..]));
+    }
 }

@@ -113,8 +113,7 @@ async fn restart(launch: &Arc<Launch>) -> Running {
 
 async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
     let task = Arc::clone(launch);
-    let started =
-        tokio::task::spawn_blocking(move || launch::launch_zygote(&task.guest_library, &task.plan));
+    let started = tokio::task::spawn_blocking(move || launch::launch_zygote(&task.guest_library, &task.plan));
     let (child, socket): (Child, OwnedFd) =
         started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
     let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;

@@ -68,3 +68,11 @@ fn an_early_end_is_told_with_its_status() {
     let error = launch(&EmbeddedOptions::new("/nowhere/codemode")).err().unwrap();
     assert!(error.to_string().contains("/nowhere/codemode"), "{error}");
 }
+
+#[test]
+fn only_the_variables_that_a_policy_names_are_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, "a: ${PATH}\nb: ${NOT_SET_ANYWHERE:-x}\n").unwrap();
+    assert_eq!(named_variables(&file).into_keys().collect::<Vec<_>>(), ["PATH"]);
+}

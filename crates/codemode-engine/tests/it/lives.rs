@@ -1,0 +1,72 @@
+//! Whose death ends what.
+
+use std::path::Path;
+
+use codemode_types::Outcome;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::harness::{await_word, echo, engine, engine_of, finish, interpreter, is_root, request, run};
+
+/// Pids of processes for which `wanted` says so of their /proc folder.
+fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|pid: &i32| wanted(Path::new(&format!("/proc/{pid}")))).collect()
+}
+
+fn status_field(process: &Path, name: &str) -> Option<i64> {
+    let status = std::fs::read_to_string(process.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn of_user(uid: i64) -> Vec<i32> {
+    processes(|process| status_field(process, "Uid") == Some(uid))
+}
+
+#[tokio::test]
+async fn nothing_of_an_execution_is_left_when_its_report_is_there() {
+    if !is_root() {
+        return; // its processes cannot be told apart by their user there
+    }
+    let engine = engine(json!({"limits": {"code_timeout": 0.4, "cpus": 4}})).await;
+    let code = "import os, signal, time\nprint(os.getuid(), flush=True)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        while True: time.sleep(1)\n    os._exit(0)\nwhile True: time.sleep(1)";
+    let ran = run(&engine, code).await;
+    assert_eq!(ran.outcome(), Outcome::Timeout, "{ran:#?}");
+    assert_eq!(of_user(ran.stdout.trim().parse().unwrap()), [0; 0]);
+}
+
+#[tokio::test]
+async fn a_zygote_that_dies_is_replaced_and_its_executions_say_so() {
+    // A name of its own tells this engine's zygote from those of the tests beside it.
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("python3");
+    std::os::unix::fs::symlink(interpreter(), &name).unwrap();
+    let engine = engine_of(json!({}), name.clone()).await;
+    let mut running = engine.execute(request(&engine, "print('here', flush=True)\nwhile True: pass")).unwrap();
+    await_word(&mut running, "here\n").await;
+    let us = i64::from(std::process::id());
+    let zygotes = processes(|process| {
+        let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+        line.starts_with(name.as_os_str().as_encoded_bytes()) && status_field(process, "PPid") == Some(us)
+    });
+    assert_eq!(zygotes.len(), 1);
+    kill_process(Pid::from_raw(zygotes[0]).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(finish(running, echo).await.outcome(), Outcome::Interrupted);
+    assert_eq!(run(&engine, "2 + 2").await.result(), "4");
+}
+
+#[tokio::test]
+async fn a_drained_engine_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("python3");
+    std::os::unix::fs::symlink(interpreter(), &name).unwrap();
+    let engine = engine_of(json!({"pool": {"min": 2}}), name.clone()).await;
+    run(&engine, "1").await;
+    engine.drain(std::time::Duration::from_secs(10)).await;
+    let left = processes(|process| {
+        std::fs::read(process.join("cmdline")).unwrap_or_default().starts_with(name.as_os_str().as_encoded_bytes())
+    });
+    assert_eq!(left, [0; 0]);
+}
