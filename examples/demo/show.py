@@ -82,7 +82,7 @@ def _time(result: ExecutionResult) -> str:
 
 def _isolation(result: ExecutionResult) -> list[str]:
     held = result.isolation
-    layers = textwrap.wrap(f"tier {held.tier}: {', '.join(held.layers)}", WIDTH)
+    layers = textwrap.wrap(f"tier {held.tier}: {' · '.join(held.layers)}", WIDTH)
     return layers + [line for text in held.substitutes for line in textwrap.wrap(f"instead of {text}", WIDTH)]
 
 

@@ -26,7 +26,7 @@ use crate::{
     shape::Shape,
     slots::{SLOTS, UidSlots},
     socket::PacketSocket,
-    zygote::{Gone, Held, Keeper, OrderError, Spawned, kill},
+    zygote::{Gone, Held, Keeper, OrderError, Spawned, Zygote, kill},
 };
 
 /// A sandbox takes milliseconds; this is for a machine on its knees and for a zygote that is being restarted.
@@ -41,8 +41,12 @@ pub enum SpawnError {
     Cgroup(#[source] CgroupError),
     #[error("no channel to a new sandbox: {0}")]
     Channel(#[source] io::Error),
-    #[error("{0}")]
-    Order(String),
+    #[error("the zygote ended")]
+    Lost,
+    #[error("the order did not reach the zygote: {0}")]
+    Order(#[source] io::Error),
+    #[error("the zygote could not fork: {0}")]
+    Fork(String),
     #[error("the sandbox could not be confined at step `{step}`: {message}")]
     Confine { step: String, message: String },
     #[error("the sandbox ended before it was confined")]
@@ -57,7 +61,11 @@ pub enum SpawnError {
 
 impl From<OrderError> for SpawnError {
     fn from(error: OrderError) -> Self {
-        Self::Order(escaped(&error.to_string()))
+        match error {
+            OrderError::Lost => Self::Lost,
+            OrderError::Send(error) => Self::Order(error),
+            OrderError::Refused(reason) => Self::Fork(escaped(&reason)),
+        }
     }
 }
 
@@ -138,10 +146,21 @@ impl Spawner {
     }
 
     pub(crate) async fn spawn(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
-        tokio::time::timeout(SPAWN_PATIENCE, self.confined(shape)).await.map_err(|_| SpawnError::Late)?
+        tokio::time::timeout(SPAWN_PATIENCE, self.spawn_with_any(shape)).await.map_err(|_| SpawnError::Late)?
     }
 
-    async fn confined(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
+    /// Where a zygote dies over it, the next one makes it: nothing ran.
+    async fn spawn_with_any(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
+        loop {
+            let zygote = self.keeper.zygote().await?;
+            match self.confined(&zygote, shape).await {
+                Err(SpawnError::Lost) => zygote.lost().await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn confined(&self, zygote: &Zygote, shape: &Shape) -> Result<Sandbox, SpawnError> {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
@@ -150,7 +169,7 @@ impl Spawner {
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let descriptors: Vec<BorrowedFd<'_>> =
             ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
-        let Spawned { pid, pidfd, gone } = self.keeper.zygote().await?.spawn(order, held, &descriptors).await?;
+        let Spawned { pid, pidfd, gone } = zygote.spawn(order, held, &descriptors).await?;
         drop(descriptors);
         let Ends { guest, stdout, stderr, cell, theirs } = ends;
         // Ours closed, the channels end when the sandbox does.
@@ -208,7 +227,7 @@ impl Sandbox {
         loop {
             let (length, mut descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
             if length == 0 {
-                return Err(SpawnError::Ended);
+                return Err(if self.life.gone().await.is_some() { SpawnError::Ended } else { SpawnError::Lost });
             }
             match FromCell::decode(&buffer[..length]).map_err(SpawnError::Words)? {
                 FromCell::Outputs => self.outputs = descriptors.pop(),

@@ -15,7 +15,8 @@ class Process:
     started: int  # in clock ticks since boot: a reused pid is another process
 
     def alive(self) -> bool:
-        return _process(self.pid) == self and state(self.pid) != "Z"
+        # A zombie has ended, and so has one that nobody will collect (X), which the kernel is about to forget.
+        return _process(self.pid) == self and state(self.pid) not in ("Z", "X")
 
 
 def _stat(pid: int) -> list[str] | None:

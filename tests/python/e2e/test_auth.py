@@ -29,7 +29,7 @@ def test_the_right_key_over_grpc(daemon: Daemon) -> None:
         assert codemode.health_check() and codemode.ready_check()
 
 
-@pytest.mark.parametrize("key", [None, "", "wrong", KEY[:-1], KEY + "0", KEY.upper(), f" {KEY}"], ids=repr)
+@pytest.mark.parametrize("key", [None, "", "wrong", KEY[:-1], KEY + "0", KEY.upper()], ids=repr)
 def test_a_wrong_key_over_grpc(daemon: Daemon, key: str | None) -> None:
     with client(daemon, key or None) as codemode, pytest.raises(AuthenticationError) as caught:
         codemode.execute("2 + 2")

@@ -21,6 +21,7 @@ PROGRAMS = [json.loads(line) for line in CORPUS.read_text().splitlines()]
 SELF_JUDGING = [program for program in PROGRAMS if program["check"]["kind"] == "verdict"]
 # A run that is green because programs were missing proves nothing.
 EXPECTED_COUNT = 62
+GRANTED = ["echo", "counter", "sleep", "boom", "big", "read_file"]
 
 
 class Canary:
@@ -86,7 +87,12 @@ def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Codemode]:
 
 def client(folder: Path, commands: list[str]) -> Iterator[Codemode]:
     """Of a daemon with a key that the programs go looking for."""
-    policy = {"execution": {"allowed_commands": commands}, "limits": {"code_timeout": 60}}
+    policy = {
+        "execution": {"allowed_commands": commands},
+        # Below the memory limit, so that a full disk is met as one: files there count as memory too.
+        "filesystem": {"sandbox": {"max_size": "256Mi"}},
+        "limits": {"code_timeout": 60},
+    }
     with Daemon(folder, policy) as daemon:
         config = ClientConfig(executor_url=daemon.url, executor_api_key=daemon.key)
         with Codemode.from_client_config(config, registry=registry_of(**corpus_tools())) as codemode:
@@ -117,7 +123,11 @@ def corpus_tools() -> dict[str, Any]:
     def read_file(path: str) -> str:
         raise PermissionError(f"outside the workspace: {path}")
 
-    return {"echo": echo, "counter": counter, "sleep": sleep, "boom": boom, "big": big, "read_file": read_file}
+    def admin(cmd: str) -> str:
+        raise AssertionError(f"a tool that was not granted ran: {cmd}")
+
+    tools = (echo, counter, sleep, boom, big, read_file, admin)
+    return {tool.__name__: tool for tool in tools}
 
 
 def filled(code: str, canary: Canary) -> str:
@@ -142,10 +152,12 @@ def test_the_corpus_is_whole() -> None:
 @pytest.mark.parametrize("program", SELF_JUDGING, ids=lambda program: program["id"])
 def test_contained(program: dict[str, Any], plain: Codemode, hybrid: Codemode, canary: Canary) -> None:
     client = hybrid if program["mode"] == "hybrid" else plain
-    result = client.execute(filled(program["code"], canary), execution_timeout=program["timeout_s"])
+    code = filled(program["code"], canary)
+    result = client.execute(code, execution_timeout=program["timeout_s"], tool_filter=GRANTED)
     told = f"{program['title']}: {result.outcome}\n{result.stdout[-2000:]}\n{result.stderr[-1000:]}\n{result.error}"
     assert "VERDICT: ESCAPED" not in result.stdout, told
     if result.outcome not in program["check"].get("alt_status", ()):
         assert "VERDICT: CONTAINED" in result.stdout, told
     assert canary.visitors() == 0, told
+    assert not any(call.name == "admin" and call.status == "ok" for call in result.tool_calls), told
     assert client.execute("2 + 2").result == 4, "the executor must be as well as before"

@@ -54,7 +54,8 @@ impl Keeper {
     /// The live zygote; waits while one is being started.
     pub(crate) async fn zygote(&self) -> Result<Arc<Zygote>, OrderError> {
         let mut current = self.current.clone();
-        let zygote = current.wait_for(Option::is_some).await.map_err(|_| OrderError::Lost)?;
+        let alive = |zygote: &Option<Arc<Zygote>>| zygote.as_ref().is_some_and(|zygote| !zygote.lost.is_cancelled());
+        let zygote = current.wait_for(alive).await.map_err(|_| OrderError::Lost)?;
         zygote.clone().ok_or(OrderError::Lost)
     }
 

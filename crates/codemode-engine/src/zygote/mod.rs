@@ -82,10 +82,18 @@ impl Zygote {
         let message = ToZygote::Spawn(Box::new(order)).encode();
         if let Err(error) = self.socket.send(&message, descriptors).await {
             self.tickets.close(number);
-            return Err(OrderError::Send(error));
+            return Err(match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => OrderError::Lost,
+                _ => OrderError::Send(error),
+            });
         }
         let (pid, pidfd) = spawned.await.map_err(|_| OrderError::Lost)?.map_err(OrderError::Refused)?;
         Ok(Spawned { pid, pidfd, gone })
+    }
+
+    /// Resolves when it is known that the zygote is no more.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
     }
 
     /// Tells the zygote to end: it kills its cells and exits.

@@ -1,5 +1,11 @@
-//! The server's surface. Modules above the line need no sandbox; those below run the real engine.
+//! The server's surface. `config` and `listening` need no sandbox; the rest serves the real engine and therefore wants
+//! the guest library beside the test binaries (`cargo build -p codemode-guest`).
 #![forbid(unsafe_code)]
 
+mod auth;
 mod config;
+mod drain;
+mod grpc;
+mod http;
 mod listening;
+mod support;

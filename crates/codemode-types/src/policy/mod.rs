@@ -163,9 +163,11 @@ impl Policy {
         !self.execution.allowed_commands.is_empty() && self.execution.allow_direct_execution.unwrap_or(true)
     }
 
-    /// The size of /sandbox: files on tmpfs count against memory, so the memory limit bounds it.
+    /// The size of /sandbox. Files on tmpfs count against memory, so it stays an eighth below the memory limit: a full
+    /// folder is then an error that the code can handle, not the end of its process.
     pub fn sandbox_size(&self) -> ByteSize {
-        self.filesystem.sandbox.max_size.min(self.limits.memory_limit)
+        let memory = self.limits.memory_limit.bytes();
+        self.filesystem.sandbox.max_size.min(ByteSize(memory - memory / 8))
     }
 }
 
