@@ -62,7 +62,7 @@ lint-python: venv
 
 lint-deny: ## Licences, bans and sources of the dependencies (installs cargo-deny on first use)
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "codemode: installing cargo-deny $(DENY_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(DENY_VERSION) cargo-deny; }
-	$(CARGO) deny --locked check bans licenses sources
+	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
 lint-advisories: ## Known vulnerabilities of the dependencies (needs network access to the advisory database)
 	$(CARGO) deny --locked check advisories

@@ -207,7 +207,8 @@ def throughputs(results: dict[str, Any]) -> str:
 
 def memory(found: dict[str, float]) -> str:
     mib = {name: f"{value / 2**20:.1f} MiB" for name, value in found.items()}
-    return f"| daemon | one more parked sandbox |\n|--:|--:|\n| {mib['daemon']} | {mib['per_parked']} |"
+    cells = f"| {mib['daemon']} | {mib['zygote']} | {mib['per_parked']} |"
+    return f"| daemon | zygote | one more parked sandbox |\n|--:|--:|--:|\n{cells}"
 
 
 def read(path: str) -> list[str]:

@@ -100,10 +100,11 @@ def address(process: subprocess.Popen[bytes], log: Any) -> int:
 
 
 def memory() -> dict[str, Any]:
-    """Proportional set sizes in bytes: the daemon, and what one more parked sandbox costs."""
-    daemon_small, sandboxes_small = resident(1)
-    _, sandboxes_large = resident(1 + PARKED)
-    return {"daemon": daemon_small, "per_parked": (sandboxes_large - sandboxes_small) / PARKED}
+    """Proportional set sizes in bytes: the daemon, the zygote, and what one more parked sandbox costs."""
+    daemon, small = resident(1)
+    _, large = resident(1 + PARKED)
+    per_parked = (large - small) / PARKED
+    return {"daemon": daemon, "zygote": small - per_parked, "per_parked": per_parked}
 
 
 def resident(parked: int) -> tuple[int, int]:

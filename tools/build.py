@@ -86,7 +86,7 @@ def make_venv() -> None:
 def build_wheel(profile: Profile) -> Path:
     need_toolchain()
     inputs = digest([profile.name, rust_version()], files(WHEEL_INPUTS))
-    stamp = profile.wheels / f".{profile.name}"
+    stamp = TARGET / f".wheel-{profile.name}"
     made = sorted(profile.wheels.glob("codemode_runtime-*.whl"))
     if len(made) == 1 and read(stamp) == inputs:
         return made[0]

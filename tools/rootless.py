@@ -92,9 +92,10 @@ def throw_away_folder() -> Iterator[Path]:
 
 
 def lay_out(home: Path, wheel: Path) -> None:
-    for name in ("tests", "examples"):
+    for name in ("tests", "examples", "tools"):
         shutil.copytree(ROOT / name, home / "tree" / name, ignore=shutil.ignore_patterns("__pycache__", "target"))
-    shutil.copy(ROOT / "pyproject.toml", home / "tree")
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, home / "tree")
     shutil.copytree(WHEELHOUSE, home / "wheels")
     shutil.copy(wheel, home / "wheels")
     (home / "tmp").mkdir()
@@ -112,7 +113,6 @@ def run_tests(home: Path, wheel: str) -> int:
     python = str(home / "venv" / "bin" / "python")
     install = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-index"]
     sources = ["--find-links", str(home / "wheels"), "--requirement", str(REQUIREMENTS.relative_to(ROOT))]
-    shutil.copytree(ROOT / "tools", home / "tree" / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     for command in (
         [SYSTEM_PYTHON, "-m", "venv", str(home / "venv")],
         [*install, *sources, str(home / "wheels" / wheel)],

@@ -119,7 +119,7 @@ async fn serve_parent(request: Request, policy: Policy, parent: &UnixStream) -> 
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let starting = Engine::start(EngineConfig { policy, interpreter, guest_library });
     let engine = tokio::select! {
-        engine = starting => engine.map_err(Failure::unavailable)?,
+        engine = starting => engine.map_err(Failure::start)?,
         () = alive.ended() => return Ok(ExitCode::SUCCESS),
     };
     let running = codemode_server::start(engine, &keys, vec![listener]).await;

@@ -5,6 +5,9 @@ use std::{
     process::ExitCode,
 };
 
+use codemode_engine::StartError;
+use codemode_sandbox::probe::ProbeError;
+
 /// Bad usage, bad configuration: the caller can mend it (EX_USAGE).
 pub(crate) const USAGE: u8 = 64;
 /// The executor cannot be reached or does not start (EX_UNAVAILABLE).
@@ -32,6 +35,21 @@ impl Failure {
 
     pub(crate) fn unavailable(message: impl ToString) -> Self {
         Self { exit: UNAVAILABLE, message: message.to_string() }
+    }
+
+    /// What the policy asks is the caller's to mend; what the machine lacks is not.
+    pub(crate) fn start(error: StartError) -> Self {
+        match error {
+            StartError::TooManyAtOnce { .. }
+            | StartError::Plan(_)
+            | StartError::Probe(
+                ProbeError::BelowMinimum { .. }
+                | ProbeError::Required { .. }
+                | ProbeError::UnknownLayer(..)
+                | ProbeError::Network(_),
+            ) => Self::configuration(error),
+            _ => Self::unavailable(error),
+        }
     }
 
     pub(crate) fn report(&self) -> ExitCode {

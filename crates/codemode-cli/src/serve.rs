@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
-    Ending,
+    Ending, Signals,
     config::{Arguments, ServerConfig, Sources},
 };
 
@@ -19,12 +19,16 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn until_stopped(config: ServerConfig) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new().map_err(Failure::unavailable)?;
     // First, so that a port in use is known before sandboxes are made.
     let listener = codemode_server::bind(&config.listen, &config.api_keys).await.map_err(Failure::unavailable)?;
     let interpreter = guest::interpreter(&config.policy, None).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
-    let engine = Engine::start(engine).await.map_err(Failure::unavailable)?;
+    let engine = tokio::select! {
+        engine = Engine::start(engine) => engine.map_err(Failure::start)?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
     announce(&engine);
     let running = codemode_server::start(engine, &config.api_keys, vec![listener]).await;
     for address in running.addresses() {
@@ -33,7 +37,7 @@ async fn until_stopped(config: ServerConfig) -> Result<ExitCode, Failure> {
     if !config.api_keys.is_empty() && !running.addresses().iter().all(|address| private(address)) {
         tracing::warn!("keys and code cross the network unencrypted: there is no TLS yet");
     }
-    match codemode_server::run(running, config.drain_timeout).await.map_err(Failure::unavailable)? {
+    match codemode_server::run(running, signals, config.drain_timeout).await {
         Ending::Drained => tracing::info!("stopped"),
         Ending::Cut => tracing::warn!("stopped at once; what ran was killed"),
     }
@@ -45,7 +49,7 @@ fn announce(engine: &Engine) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         tier = %info.isolation.tier,
-        layers = info.isolation.layers.join(" "),
+        layers = info.isolation.layers.join("; "),
         substitutes = info.isolation.substitutes.join("; "),
         python = info.python,
         max_concurrent_executions = info.max_concurrent_executions,

@@ -12,13 +12,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
     admission::Admission,
-    execution::{Controls, Job, Wanted, execute},
+    execution::{Controls, EVENTS, Job, Wanted, execute},
     pool::Pool,
     request, start,
 };
 
-/// Events that wait for a host, at most. One output event is at most 64 KiB.
-const EVENTS: usize = 16;
 /// For executions that were told to stop: they are killed at once, and reaped.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 

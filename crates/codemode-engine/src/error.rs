@@ -29,7 +29,7 @@ pub enum StartError {
     Watch(#[source] io::Error),
     #[error("the zygote failed at step `{step}`: {message}")]
     ZygoteFailed { step: String, message: String },
-    #[error("the zygote ended before it was ready")]
+    #[error("the zygote ended before it was ready; its own words are on the standard error stream")]
     ZygoteEnded,
     #[error("the zygote was not ready within {} s", .0.as_secs())]
     ZygoteSilent(Duration),

@@ -137,7 +137,7 @@ impl Stock {
     /// One that is still alive.
     fn pop(&mut self) -> Option<Sandbox> {
         while let Some(mut sandbox) = self.parked.pop_front() {
-            if sandbox.life.is_alive() {
+            if sandbox.life.check().is_ok() {
                 return Some(sandbox);
             }
         }

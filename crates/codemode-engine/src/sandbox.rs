@@ -106,9 +106,13 @@ impl Life {
         (&mut self.gone).await.ok()
     }
 
-    /// Whether a parked one is still there to be used.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.gone.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    /// Whether one that waits for its code is still there to be used.
+    pub(crate) fn check(&mut self) -> Result<(), SpawnError> {
+        match self.gone.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => Ok(()),
+            Err(oneshot::error::TryRecvError::Closed) => Err(SpawnError::Lost),
+            Ok(_) => Err(SpawnError::Ended),
+        }
     }
 }
 
@@ -189,7 +193,8 @@ impl Spawner {
             cpu_before: Duration::ZERO,
         };
         sandbox.await_confinement().await?;
-        Ok(sandbox)
+        // What it said may have been said before it, or its zygote, died.
+        sandbox.life.check().map(|()| sandbox)
     }
 
     async fn cgroup(&self, shape: &Shape) -> Result<Option<SharedCgroup>, SpawnError> {
@@ -233,6 +238,10 @@ impl Sandbox {
                 FromCell::Outputs => self.outputs = descriptors.pop(),
                 FromCell::Confined { layers } => {
                     self.layers = layers;
+                    if self.cgroup.is_some() {
+                        // Joined, or the zygote would have named that step.
+                        self.layers.push("cgroup (memory, pids, cpu)".into());
+                    }
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
                     self.cpu_before = group.and_then(|group| group.cpu_time()).unwrap_or_default();
                     return Ok(());

@@ -1,7 +1,7 @@
 //! What is fixed when a sandbox is made; everything else of a policy is enforced while it runs.
 
 use codemode_sandbox::cgroup::CgroupLimits;
-use codemode_types::{Limits, Policy};
+use codemode_types::{ByteSize, Limits, Policy};
 use codemode_wire::zygote::Spawn;
 
 const NPROC_MARGIN: u64 = 16;
@@ -24,7 +24,9 @@ pub(crate) struct Shape {
 impl Shape {
     /// `limits` are the policy's own or lowered by the request.
     pub(crate) fn of(policy: &Policy, limits: &Limits) -> Self {
-        let memory = limits.memory_limit;
+        // Files on tmpfs count against memory: a full folder is to be an error that the code can handle.
+        let memory = limits.memory_limit.bytes();
+        let room = ByteSize(memory - memory / 8);
         let commands = match policy.direct_execution() {
             true => policy.execution.allowed_commands.clone(),
             false => Vec::new(),
@@ -32,10 +34,9 @@ impl Shape {
         Self {
             commands,
             sandbox_bytes: policy.sandbox_size().bytes(),
-            // Files on tmpfs count against memory.
-            outputs_bytes: policy.filesystem.outputs.max_size.min(memory).bytes(),
-            tmp_bytes: policy.filesystem.tmp.max_size.min(memory).bytes(),
-            memory_bytes: memory.bytes(),
+            outputs_bytes: policy.filesystem.outputs.max_size.min(room).bytes(),
+            tmp_bytes: policy.filesystem.tmp.max_size.min(room).bytes(),
+            memory_bytes: memory,
             cpus: limits.cpus,
             processes: limits.processes,
             open_files: limits.open_files,
@@ -77,10 +78,12 @@ impl Shape {
         }
     }
 
-    /// Wide of the memory limit, because reserved is not used: the watch over the tree's memory decides, this bounds
-    /// what one process can take between two looks.
+    /// Wide of the memory limit, because reserved is not used: each thread reserves a stack of 8 MiB, and the C library
+    /// 64 MiB for each of 8 × cores arenas. The watch over the tree's memory decides; this bounds what one process can
+    /// take between two looks.
     fn address_space(&self) -> u64 {
-        self.memory_bytes.saturating_mul(2).saturating_add(1 << 30)
+        let stacks = self.processes.saturating_mul(8 << 20);
+        self.memory_bytes.saturating_mul(2).saturating_add(2 << 30).saturating_add(stacks)
     }
 }
 
@@ -88,7 +91,7 @@ impl Shape {
 mod tests {
     use std::time::Duration;
 
-    use codemode_types::{ByteSize, LimitOverrides};
+    use codemode_types::LimitOverrides;
     use serde_json::json;
 
     use super::*;
@@ -105,11 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn no_tmpfs_is_larger_than_memory() {
+    fn every_tmpfs_stays_below_the_memory_limit() {
         let mut policy = Policy::default();
         policy.limits.memory_limit = ByteSize::mib(64);
         let order = Shape::of(&policy, &policy.limits).order(1, true);
-        assert_eq!([order.sandbox_bytes, order.outputs_bytes, order.tmp_bytes], [64 << 20; 3]);
+        assert_eq!([order.sandbox_bytes, order.outputs_bytes, order.tmp_bytes], [56 << 20; 3]);
         assert_eq!(order.address_space, 0);
     }
 

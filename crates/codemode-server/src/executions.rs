@@ -23,6 +23,7 @@ pub(crate) struct Executions(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     engine: Engine,
+    policy: Arc<Policy>,
     live: Mutex<HashSet<ExecutionId>>,
     draining: AtomicBool,
     /// Set when no execution is left: streams end.
@@ -44,7 +45,9 @@ struct Claim {
 
 impl Executions {
     pub(crate) fn new(engine: Engine, closing: CancellationToken) -> Self {
-        Self(Arc::new(Shared { engine, live: Mutex::default(), draining: AtomicBool::new(false), closing }))
+        let policy = engine.info().policy;
+        let (live, draining) = (Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { engine, policy, live, draining, closing }))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -64,7 +67,7 @@ impl Executions {
     }
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
-        self.engine().info().policy
+        Arc::clone(&self.0.policy)
     }
 
     pub(crate) fn info(&self, policy: &Policy) -> ExecutorInfo {

@@ -17,5 +17,5 @@ mod serve;
 pub use auth::ApiKeys;
 pub use http::report_json;
 pub use listen::{ListenError, Listener, bind};
-pub use run::{Ending, SignalError, run};
+pub use run::{Ending, SignalError, Signals, run};
 pub use serve::{Running, start};

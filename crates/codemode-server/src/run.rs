@@ -21,27 +21,28 @@ pub enum Ending {
 pub struct SignalError(#[from] io::Error);
 
 /// Serves until SIGTERM or Ctrl-C, then drains; a second signal ends at once.
-pub async fn run(running: Running, patience: Duration) -> Result<Ending, SignalError> {
-    let mut signals = Signals::new()?;
+pub async fn run(running: Running, mut signals: Signals, patience: Duration) -> Ending {
     signals.next().await;
     tracing::info!(patience_s = patience.as_secs_f64(), "stopping; a second signal ends at once");
     tokio::select! {
-        () = running.drain(patience) => Ok(Ending::Drained),
-        () = signals.next() => Ok(Ending::Cut),
+        () = running.drain(patience) => Ending::Drained,
+        () = signals.next() => Ending::Cut,
     }
 }
 
-struct Signals {
+/// SIGTERM and Ctrl-C. Made before the first address is told to anybody: who reads it may stop the daemon at once.
+#[derive(Debug)]
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, SignalError> {
+    pub fn new() -> Result<Self, SignalError> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -41,7 +41,10 @@ pub struct Running {
     executions: Executions,
     reporter: HealthReporter,
     accepting: CancellationToken,
+    /// Connections end when nothing is under way on them.
     closing: CancellationToken,
+    /// Connections end, whatever is under way.
+    cut: CancellationToken,
     connections: TaskTracker,
     acceptors: JoinSet<()>,
 }
@@ -58,6 +61,7 @@ pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> 
         reporter,
         accepting: CancellationToken::new(),
         closing,
+        cut: CancellationToken::new(),
         connections: TaskTracker::new(),
         acceptors: JoinSet::new(),
     };
@@ -68,6 +72,7 @@ pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> 
             // Outermost and on every path, the fallbacks included: what is not open is shut.
             router: router.clone().layer(middleware::from_fn_with_state(guard, auth::check)),
             closing: running.closing.clone(),
+            cut: running.cut.clone(),
             connections: running.connections.clone(),
             places: Arc::clone(&places),
         };
@@ -106,7 +111,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.accepting.cancel();
-        self.closing.cancel();
+        self.cut.cancel();
     }
 }
 
@@ -114,6 +119,7 @@ impl Drop for Running {
 struct Door {
     router: Router,
     closing: CancellationToken,
+    cut: CancellationToken,
     connections: TaskTracker,
     places: Arc<Semaphore>,
 }
@@ -152,24 +158,34 @@ impl Door {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return tracing::warn!(limit = MAX_CONNECTIONS, "too many connections; one was closed");
         };
-        let (router, closing) = (self.router.clone(), self.closing.clone());
+        let (router, closing, cut) = (self.router.clone(), self.closing.clone(), self.cut.clone());
         self.connections.spawn(async move {
             let _place = place;
-            let builder = protocol();
-            let service = TowerToHyperService::new(router);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(error, "a connection ended");
+            tokio::select! {
+                () = converse(stream, router, closing) => {}
+                () = cut.cancelled() => {}
             }
         });
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    closing: CancellationToken,
+) {
+    let builder = protocol();
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended");
     }
 }
 

@@ -110,3 +110,27 @@ def test_check_raises_with_the_result_attached(codemode: Codemode) -> None:
     with pytest.raises(ExecutionFailed, match="ZeroDivisionError") as caught:
         codemode.execute("1 / 0", check=True)
     assert caught.value.result is not None and caught.value.result.exit_code == 1
+
+
+@pytest.mark.parametrize("garbage", ["b'\\xff' * 4096", "bytes(4096)", "b'\\x01\\x00\\x00\\x00\\x7f'"])
+def test_a_malformed_frame_fails_that_execution_only(codemode: Codemode, garbage: str) -> None:
+    code = f"""
+import os, stat, threading
+for descriptor in range(3, 256):
+    try:
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode): os.write(descriptor, {garbage})
+    except OSError: pass
+threading.Event().wait()
+"""
+    result = codemode.execute(code, execution_timeout=20)
+    assert (result.success, result.outcome) == (False, "protocol_error"), str(result)
+    assert result.error and result.error.error_type == "ProtocolError"
+    assert codemode.execute("2 + 2").result == 4
+
+
+def test_code_that_closes_its_channel_does_not_hang(codemode: Codemode) -> None:
+    code = "import os\nprint('partial', flush=True)\nos.closerange(3, 256)\n7"
+    result = codemode.execute(code, execution_timeout=20)
+    assert (result.success, result.stdout) == (False, "partial\n"), str(result)
+    assert result.outcome in ("protocol_error", "crashed", "error") and result.duration_ms < 10_000
+    assert codemode.execute("2 + 2").result == 4

@@ -65,7 +65,7 @@ fn result_text(result: &[u8]) -> Option<String> {
 fn notes(report: &ExecutionReport) -> String {
     let mut lines = Vec::new();
     if let Some(failure) = &report.failure {
-        lines.push(failure_text(failure));
+        lines.extend(failure_text(failure));
     }
     let violation = |it: &codemode_types::Violation| format!("codemode: {}: {}", it.kind, it.detail);
     lines.extend(report.violations.iter().map(violation));
@@ -78,13 +78,23 @@ fn notes(report: &ExecutionReport) -> String {
     lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect()
 }
 
-fn failure_text(failure: &ExecutionFailure) -> String {
+/// The traceback, and the failure itself where the traceback's last line has not told it.
+fn failure_text(failure: &ExecutionFailure) -> Option<String> {
     let last = format!("{}: {}", failure.error_type, failure.message);
-    match failure.traceback.trim_end() {
-        "" => last,
-        traceback if traceback.contains(failure.message.trim_end()) => traceback.to_owned(),
-        traceback => format!("{traceback}\n{last}"),
+    // The code's own way to end: its exit code is an answer already, and a text it gave is on stderr.
+    if failure.error_type == "SystemExit" {
+        return None;
     }
+    Some(match failure.traceback.trim_end() {
+        "" => last,
+        traceback if tells(traceback, failure) => traceback.to_owned(),
+        traceback => format!("{traceback}\n{last}"),
+    })
+}
+
+fn tells(traceback: &str, failure: &ExecutionFailure) -> bool {
+    let names_it = traceback.lines().next_back().is_some_and(|line| line.contains(&failure.error_type));
+    names_it || (!failure.message.is_empty() && traceback.contains(failure.message.trim_end()))
 }
 
 #[cfg(test)]
@@ -107,14 +117,16 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_once() {
-        let failure = |traceback: &str| ExecutionFailure {
-            error_type: "ValueError".into(),
-            message: "no".into(),
-            traceback: traceback.into(),
-            line: Some(1),
+        let failure = |kind: &str, message: &str, traceback: &str| {
+            let (error_type, message, traceback) = (kind.into(), message.into(), traceback.into());
+            failure_text(&ExecutionFailure { error_type, message, traceback, line: Some(1) })
         };
-        assert_eq!(failure_text(&failure("")), "ValueError: no");
-        assert_eq!(failure_text(&failure("Traceback\nValueError: no\n")), "Traceback\nValueError: no");
-        assert_eq!(failure_text(&failure("Traceback")), "Traceback\nValueError: no");
+        let told = |text: &str| Some(text.to_owned());
+        assert_eq!(failure("ValueError", "no", ""), told("ValueError: no"));
+        assert_eq!(failure("ValueError", "no", "Frames\nValueError: no\n"), told("Frames\nValueError: no"));
+        assert_eq!(failure("ValueError", "no", "Frames"), told("Frames\nValueError: no"));
+        let syntax = "  ^\nSyntaxError: invalid syntax";
+        assert_eq!(failure("SyntaxError", "invalid syntax (<code>, line 1)", syntax), told(syntax));
+        assert_eq!(failure("SystemExit", "3", "Frames\nSystemExit: 3"), None);
     }
 }

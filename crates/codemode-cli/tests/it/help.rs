@@ -1,4 +1,4 @@
-use crate::refused::codemode;
+use crate::support::codemode;
 
 macro_rules! help {
     ($($name:ident: $arguments:expr;)+) => {

@@ -1,5 +1,11 @@
-//! The command as a person sees it: whole output under snapshots.
+//! The command as a person sees it. `run`, `serve` and `embedded` make real sandboxes and therefore want the guest
+//! library beside the binary (`cargo build -p codemode-guest`).
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
+mod embedded;
 mod help;
 mod refused;
+mod run;
+mod serve;
+mod support;

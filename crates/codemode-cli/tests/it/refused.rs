@@ -1,31 +1,11 @@
 //! What bad usage gets: exit 64, and a text that says how to mend it.
 
-use std::{fs, process::Command};
+use std::fs;
 
-pub(crate) struct Ran {
-    pub(crate) exit: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-pub(crate) fn codemode(arguments: &[&str]) -> Ran {
-    with_environment(arguments, &[])
-}
+use crate::support::{Ran, codemode, command};
 
 fn with_environment(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_codemode"))
-        .args(arguments)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .envs(environment.iter().copied())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap();
-    Ran {
-        exit: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    command(arguments).envs(environment.iter().copied()).output().unwrap().into()
 }
 
 fn refusal(ran: &Ran) -> &str {

@@ -14,6 +14,8 @@ use crate::escape::escaped;
 
 /// Bytes that may wait for a guest that does not read, beyond one value.
 const UNREAD_BYTES: usize = 64 << 20;
+/// Refused calls cost the code nothing and the daemon an answer: whoever reads at all never gets here.
+const UNREAD_REFUSALS: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(crate) struct GuestChannel {
@@ -91,6 +93,11 @@ impl GuestChannel {
     /// Whether `bytes` more may wait without the daemon's memory growing past its bound.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         self.unread.saturating_add(bytes) <= self.unread_limit
+    }
+
+    /// Whether it may be told once more that a call was refused.
+    pub(crate) fn has_room_for_refusal(&self, bytes: usize) -> bool {
+        self.has_room_for(bytes) && self.outgoing.len() < UNREAD_REFUSALS
     }
 
     pub(crate) fn send(&mut self, message: &ToGuest) {

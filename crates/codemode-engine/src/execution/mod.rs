@@ -19,7 +19,7 @@ use codemode_types::{CorrelationId, ExecutionId, Limits, Policy, ToolSpec};
 use codemode_wire::guest::Start;
 use tokio::time::Instant;
 
-pub(crate) use self::host::{Controls, Wanted};
+pub(crate) use self::host::{Controls, EVENTS, Wanted};
 use self::{conclude::Conclusion, end::End, host::Host, run::Run};
 use crate::{
     admission::{Entry, Place},

@@ -134,7 +134,8 @@ impl Run {
         match happening {
             Happening::Over(end) => return Some(end),
             Happening::Due => return self.due(),
-            Happening::Alarm(Alarm::Cpu) => return Some(End::CpuLimit),
+            // A single thread that spins meets both bounds at once: the better known one is named.
+            Happening::Alarm(Alarm::Cpu) => return self.due().or(Some(End::CpuLimit)),
             Happening::Alarm(Alarm::Memory) => return Some(End::MemoryLimit),
             Happening::Gone(gone) => return Some(self.gone(gone)),
             Happening::Exited(status) => return Some(End::Exited(status)),
@@ -240,7 +241,7 @@ impl Run {
             Decision::Refuse { failure, violation } => {
                 violation.into_iter().for_each(|violation| self.violations.push(violation));
                 let failure = failure_json(&failure);
-                if !self.guest.has_room_for(failure.len()) {
+                if !self.guest.has_room_for_refusal(failure.len()) {
                     return Some(End::Protocol("it makes calls and does not read the answers".into()));
                 }
                 self.guest.send(&ToGuest::ToolAnswer { call_id, answer: Err(failure) });

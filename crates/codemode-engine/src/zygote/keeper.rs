@@ -1,6 +1,7 @@
 //! Keeps one zygote alive: starts it, and another one when it dies.
 
 use std::{
+    io,
     os::fd::OwnedFd,
     path::PathBuf,
     process::Child,
@@ -128,10 +129,13 @@ async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
 /// Waits for the zygote's first word; gives the interpreter's version.
 async fn ready(socket: &PacketSocket) -> Result<String, StartError> {
     let mut buffer = vec![0; PACKET_BYTES];
-    let (length, _) = socket.receive(&mut buffer).await.map_err(StartError::Watch)?;
-    if length == 0 {
-        return Err(StartError::ZygoteEnded);
-    }
+    let length = match socket.receive(&mut buffer).await {
+        // Reset: it ended before it read its plan.
+        Ok((0, _)) => return Err(StartError::ZygoteEnded),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(StartError::ZygoteEnded),
+        Ok((length, _)) => length,
+        Err(error) => return Err(StartError::Watch(error)),
+    };
     match FromZygote::decode(&buffer[..length]).map_err(StartError::ZygoteWords)? {
         FromZygote::Ready { python, .. } => Ok(escaped(&python)),
         FromZygote::Failed { step, message } => {

@@ -16,7 +16,7 @@ pub(crate) fn interpreter() -> PathBuf {
 }
 
 /// Built by `cargo build -p codemode-guest`, beside this test.
-fn guest_library() -> PathBuf {
+pub(crate) fn guest_library() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let library = test.ancestors().nth(2).unwrap().join("libcodemode_guest.so");
     assert!(library.is_file(), "{} is missing: run `cargo build -p codemode-guest`", library.display());
@@ -25,6 +25,12 @@ fn guest_library() -> PathBuf {
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Resident memory of this process, in bytes.
+pub(crate) fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 pub(crate) async fn engine(policy: Value) -> Engine {

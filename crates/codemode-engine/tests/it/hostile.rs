@@ -1,7 +1,7 @@
 use codemode_types::{Outcome, ToolCallStatus};
 use serde_json::json;
 
-use crate::harness::{engine, run};
+use crate::harness::{engine, resident, run};
 
 #[tokio::test]
 async fn frames_that_are_not_the_protocol_fail_that_execution_only() {
@@ -48,8 +48,11 @@ async fn descriptors_from_the_sandbox_are_not_taken() {
 async fn a_guest_that_calls_and_never_reads_is_stopped_with_bounded_memory() {
     let engine = engine(json!({"limits": {"max_tool_calls": 1}})).await;
     let code = "import os, struct\nbody = b'\\x01' + struct.pack('<QI', 7, 1) + b'x' + struct.pack('<I', 0)\nframes = (struct.pack('<I', len(body)) + body) * 1000\nwhile True: os.write(3, frames)";
+    let before = resident();
     let ran = run(&engine, code).await;
+    let grown = resident().saturating_sub(before);
     assert_eq!(ran.outcome(), Outcome::ProtocolError, "{:?}", ran.end());
+    assert!(grown < 64 << 20, "{grown} bytes");
     assert!(ran.report.violations.len() <= 2 && ran.report.tool_calls.len() == 1);
 }
 

@@ -1,4 +1,6 @@
 //! The engine against real sandboxes. Needs `cargo build -p codemode-guest`; as root and as an ordinary user.
+// Helpers outside #[test] functions fail tests by panicking, as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod admission;
 mod basics;
@@ -7,4 +9,5 @@ mod harness;
 mod hostile;
 mod lives;
 mod output;
+mod start;
 mod tools;

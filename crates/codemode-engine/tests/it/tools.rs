@@ -1,3 +1,4 @@
+use codemode_engine::ExecutionEvent;
 use codemode_types::{Outcome, ToolCallStatus, ToolFailure, ViolationSource};
 use serde_json::json;
 
@@ -72,11 +73,21 @@ async fn calls_are_counted() {
 #[tokio::test]
 async fn a_call_that_is_pending_when_the_code_ends_is_abandoned() {
     let engine = engine(json!({})).await;
-    let code = "import threading, os\nthreading.Thread(target=tools['echo'].run, daemon=True).start()\ntools['echo'].run(second=True)\n'done'";
-    let answer = |_: &str, arguments: &str| arguments.contains("second").then(|| Ok(b"null".to_vec()));
-    let ran = finish(engine.execute(request(&engine, code)).unwrap(), answer).await;
-    assert_eq!(ran.outcome(), Outcome::Ok, "{ran:#?}");
-    assert_eq!(ran.abandoned.len(), 1);
+    let code = "import threading\nthreading.Thread(target=tools['echo'].run, daemon=True).start()\ntools['echo'].run(second=True)\n'done'";
+    let mut execution = engine.execute(request(&engine, code)).unwrap();
+    let mut answered = None;
+    for _ in 0..2 {
+        match execution.events.recv().await {
+            Some(ExecutionEvent::ToolCall { call_id, arguments, .. }) if arguments.starts_with(b"{\"second") => {
+                answered = Some(call_id);
+            }
+            Some(ExecutionEvent::ToolCall { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    execution.answer(answered.unwrap(), Ok(b"null".to_vec()));
+    let ran = finish(execution, echo).await;
+    assert_eq!((ran.result().as_str(), ran.abandoned.len()), ("\"done\"", 1));
     let statuses: Vec<_> = ran.report.tool_calls.iter().map(|call| call.status).collect();
     assert!(statuses.contains(&ToolCallStatus::Abandoned) && statuses.contains(&ToolCallStatus::Ok), "{statuses:?}");
 }

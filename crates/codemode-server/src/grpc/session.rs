@@ -80,7 +80,7 @@ async fn welcome(
             Ok(policy)
         }
         Err(rejection) => {
-            tracing::info!(client, %rejection, "refused a client's policy");
+            tracing::info!(client, reason = rejection.message, "refused a client's policy");
             send(outgoing, "", v1::Rejected::from(rejection.clone())).await;
             Err(refusal::status(&rejection))
         }

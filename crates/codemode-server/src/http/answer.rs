@@ -1,5 +1,7 @@
 //! A finished execution as JSON. The result is the guest's own text, so that no digit of it changes.
 
+use std::time::Duration;
+
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -76,7 +78,7 @@ pub fn report_json(report: &ExecutionReport, stdout: &str, stderr: &str) -> serd
         usage: usage(report),
         isolation: &report.isolation,
         warnings: &report.warnings,
-        duration_ms: report.duration.as_secs_f64() * 1e3,
+        duration_ms: milliseconds(report.duration),
     })
 }
 
@@ -105,7 +107,7 @@ fn tool_calls(report: &ExecutionReport) -> Vec<ToolCall<'_>> {
         name: &call.name,
         arguments: verbatim(&call.arguments),
         status: call.status.as_str(),
-        duration_ms: call.duration.as_secs_f64() * 1e3,
+        duration_ms: milliseconds(call.duration),
         error: &call.error,
     });
     calls.collect()
@@ -134,12 +136,17 @@ fn violations(report: &ExecutionReport) -> Vec<Value> {
 fn usage(report: &ExecutionReport) -> Value {
     let usage = &report.usage;
     json!({
-        "wall_ms": usage.wall.as_secs_f64() * 1e3,
-        "guest_ms": usage.guest.as_secs_f64() * 1e3,
-        "tool_ms": usage.tool.as_secs_f64() * 1e3,
-        "cpu_ms": usage.cpu.as_secs_f64() * 1e3,
+        "wall_ms": milliseconds(usage.wall),
+        "guest_ms": milliseconds(usage.guest),
+        "tool_ms": milliseconds(usage.tool),
+        "cpu_ms": milliseconds(usage.cpu),
         "peak_memory_bytes": usage.peak_memory_bytes,
     })
+}
+
+/// To the microsecond, which is what the clocks behind it are good for.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
 }
 
 #[cfg(test)]

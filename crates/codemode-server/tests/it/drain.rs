@@ -71,3 +71,15 @@ fn a_unix_socket_serves_and_goes() {
         assert!(!path.exists());
     });
 }
+
+#[test]
+fn a_server_that_is_dropped_cuts_its_connections() {
+    block_on(async {
+        let mut served = serve(json!({})).await;
+        let mut stream = served.connect().await;
+        stream.start("a", ENDLESS);
+        assert!(matches!(stream.of("a").await, Message::Output(_)));
+        drop(served.running.take());
+        assert!(stream.next().await.is_err());
+    });
+}
