@@ -174,6 +174,7 @@ impl Spawner {
         let descriptors: Vec<BorrowedFd<'_>> =
             ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
         let Spawned { pid, pidfd, gone } = zygote.spawn(order, held, &descriptors).await?;
+        let life = Life { pid, pidfd, gone };
         drop(descriptors);
         let Ends { guest, stdout, stderr, cell, theirs } = ends;
         // Ours closed, the channels end when the sandbox does.
@@ -181,7 +182,7 @@ impl Spawner {
         let oom =
             group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
         let mut sandbox = Sandbox {
-            life: Life { pid, pidfd, gone },
+            life,
             guest,
             stdout,
             stderr,
@@ -239,7 +240,7 @@ impl Sandbox {
                 FromCell::Confined { layers } => {
                     self.layers = layers;
                     if self.cgroup.is_some() {
-                        // Joined, or the zygote would have named that step.
+                        // Joined, or the cell would have named that step.
                         self.layers.push("cgroup (memory, pids, cpu)".into());
                     }
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     ExecutionEvent,
     cgroup::SharedCgroup,
+    escape::escaped,
     sandbox::{Life, Sandbox},
     socket::PacketSocket,
     zygote::Gone,
@@ -256,8 +257,12 @@ async fn hear(cell: &PacketSocket) -> Happening {
     let mut packet = [0; CELL_PACKET_BYTES];
     loop {
         let Ok((length @ 1.., _)) = cell.receive(&mut packet).await else { return Happening::CellClosed };
-        if let Ok(FromCell::Exited { status }) = FromCell::decode(&packet[..length]) {
-            return Happening::Exited(status);
+        match FromCell::decode(&packet[..length]) {
+            Ok(FromCell::Exited { status }) => return Happening::Exited(status),
+            Ok(FromCell::Failed { step, message }) => {
+                tracing::error!(step = %escaped(&step), message = %escaped(&message), "a cell's init failed");
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 }
