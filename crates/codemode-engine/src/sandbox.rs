@@ -239,6 +239,7 @@ impl Sandbox {
                 FromCell::Outputs => self.outputs = descriptors.pop(),
                 FromCell::Confined { layers } => {
                     self.layers = layers;
+                    self.layers.extend(self.cgroup.as_ref().map(|_| "cgroup (memory, cpu, processes)".to_owned()));
                     if self.cgroup.is_some() {
                         // Joined, or the cell would have named that step.
                         self.layers.push("cgroup (memory, pids, cpu)".into());

@@ -7,7 +7,10 @@ use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,18 +62,19 @@ pub struct Cgroup {
     oom_event: Option<OwnedFd>,
 }
 
-/// The folder that holds a daemon's cgroups; the number is its pid.
+/// The folder that holds a driver's cgroups: `codemode-<pid>.<driver>`.
 const PREFIX: &str = "codemode-";
 
 impl Driver {
     /// Finds a hierarchy this process may write, v2 first.
     pub fn find() -> Result<Self, CgroupError> {
+        let driver = next_driver();
         let mut reasons = Vec::new();
-        let hierarchy = match v2::Base::find() {
+        let hierarchy = match v2::Base::find(driver) {
             Ok(base) => Some(Hierarchy::V2(base)),
             Err(reason) => {
                 reasons.push(format!("v2: {reason}"));
-                v1::Controllers::find().map_err(|reason| reasons.push(format!("v1: {reason}"))).ok().map(Hierarchy::V1)
+                v1::Controllers::find(driver).map_err(|reason| reasons.push(format!("v1: {reason}"))).ok().map(Hierarchy::V1)
             }
         };
         match hierarchy {
@@ -228,16 +232,23 @@ fn remove_below(base: &Path) {
     let _ = fs::remove_dir(base);
 }
 
-/// The folder of this daemon below `parent`. Folders of daemons that died without cleaning up are removed.
-fn own_base(parent: &Path) -> PathBuf {
+/// The number of the next driver: two in one process do not share a folder, so one's end is not the other's.
+fn next_driver() -> u64 {
+    static DRIVERS: AtomicU64 = AtomicU64::new(0);
+    DRIVERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The folder of one driver of this daemon below `parent`. Folders of daemons that died without cleaning up are removed.
+fn own_base(parent: &Path, driver: u64) -> PathBuf {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|pid| pid.parse::<u32>().ok());
+        let numbers = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('.'));
+        let owner = numbers.and_then(|(pid, _)| pid.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
             remove_below(&entry.path());
         }
     }
-    parent.join(format!("{PREFIX}{}", std::process::id()))
+    parent.join(format!("{PREFIX}{}.{driver}", std::process::id()))
 }
 
 /// Where a file system of `kind` is mounted, of those whose options name `option` if given.

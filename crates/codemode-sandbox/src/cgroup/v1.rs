@@ -23,8 +23,8 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    pub(super) fn find() -> Result<Self, String> {
-        let bases = NAMES.iter().map(|name| base(name)).collect::<Result<Vec<_>, String>>()?;
+    pub(super) fn find(driver: u64) -> Result<Self, String> {
+        let bases = NAMES.iter().map(|name| base(name, driver)).collect::<Result<Vec<_>, String>>()?;
         Ok(Self { bases })
     }
 
@@ -67,13 +67,13 @@ impl Controllers {
     }
 }
 
-/// The folder of this daemon in one controller: below its own cgroup, or at the top where that is not to be seen.
-fn base(controller: &str) -> Result<PathBuf, String> {
+/// The driver's folder in one controller: below its own cgroup, or at the top where that is not to be seen.
+fn base(controller: &str, driver: u64) -> Result<PathBuf, String> {
     let mount = mount_point("cgroup", Some(controller)).ok_or_else(|| format!("{controller} is not mounted"))?;
     let own = own_path(controller).map(|path| mount.join(path)).filter(|path| path.is_dir());
     let mut reason = String::new();
     for parent in own.into_iter().chain([mount]) {
-        let base = own_base(&parent);
+        let base = own_base(&parent, driver);
         match fs::create_dir(&base) {
             Ok(()) => return Ok(base),
             Err(_) if base.is_dir() => return Ok(base),

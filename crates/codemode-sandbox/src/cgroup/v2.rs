@@ -14,12 +14,12 @@ pub(super) struct Base(PathBuf);
 
 impl Base {
     /// At the top of the hierarchy where we may, else below our own cgroup, if that was delegated to us.
-    pub(super) fn find() -> Result<Self, String> {
+    pub(super) fn find(driver: u64) -> Result<Self, String> {
         let mount = mount_point("cgroup2", None).ok_or("not mounted")?;
         let own = own_path("").map(|path| mount.join(path)).filter(|path| path.is_dir());
         let mut reason = String::from("nothing to write to");
         for parent in [Some(mount), own].into_iter().flatten() {
-            match prepare(&parent) {
+            match prepare(&parent, driver) {
                 Ok(base) => return Ok(Self(base)),
                 Err(error) => reason = error,
             }
@@ -50,9 +50,9 @@ impl Base {
     }
 }
 
-fn prepare(parent: &Path) -> Result<PathBuf, String> {
+fn prepare(parent: &Path, driver: u64) -> Result<PathBuf, String> {
     enable(parent)?;
-    let base = own_base(parent);
+    let base = own_base(parent, driver);
     match fs::create_dir(&base) {
         Err(error) if !base.is_dir() => return Err(format!("{}: {error}", base.display())),
         _ => {}
