@@ -6,8 +6,6 @@ VENV   := .venv/bin
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION    := 0.20.2
 
-export PYTHON
-
 .DEFAULT_GOAL := help
 .PHONY: help python venv build demo test test-rust test-python test-rootless wheel bench \
         lint lint-rust lint-python lint-deny lint-advisories fmt clean
@@ -33,9 +31,10 @@ demo: build ## Run three real jobs with the embedded executor
 
 test: test-rust test-python test-rootless ## Run every test
 
-test-rust: python
+# The tests start real sandboxes: with the guest module that `build` leaves in target/, and an interpreter that is no shim.
+test-rust: build
 	@$(CARGO) nextest --version >/dev/null 2>&1 || { echo "codemode: installing cargo-nextest $(NEXTEST_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(NEXTEST_VERSION) cargo-nextest; }
-	$(CARGO) nextest run --workspace --locked
+	PYTHON="$$("$(PYTHON)" -c 'import sys; print(sys._base_executable)')" $(CARGO) nextest run --workspace --locked
 
 test-python: build
 	$(VENV)/python -m pytest

@@ -30,13 +30,14 @@ def main() -> None:
     wheels = sorted((ROOT / "dist").glob("codemode_runtime-*.whl"))
     if len(wheels) != 1:
         raise SystemExit("bench: dist/ must hold exactly one wheel; run `make wheel`")
+    busy = os.getloadavg()[0]
     results: dict[str, Any] = {"codemode": contestant("codemode", [str(wheels[0])])}
     for name, requirements in PEERS.items():
         results[name] = contestant(name, requirements)
     say("python -I -S -c, spawned per run")
     results["spawn"] = spawn()
     results["docker"] = docker()
-    text = report(results)
+    text = report(results, busy)
     (ROOT / "BENCHMARKS.md").write_text(text)
     print(text)
 
@@ -98,14 +99,14 @@ def docker() -> dict[str, Any]:
     return {"embedded": {"back_to_back": measure.back_to_back(call, 20)}}
 
 
-def report(results: dict[str, Any]) -> str:
+def report(results: dict[str, Any], busy: float) -> str:
     ours = results["codemode"]
     if "failed" in ours:
         raise SystemExit(f"bench: codemode itself failed ({ours['failed']})")
     parts = [
         "# Benchmarks",
         "Written by `make bench`; every number is from one run on one machine. Times are milliseconds.",
-        machine(ours),
+        machine(ours, busy),
         "## One execution of `2 + 2`",
         executions(results),
         "## One tool call, sequential, inside one execution",
@@ -131,10 +132,10 @@ COMPARED = """\
 - **python -I -S -c**: an interpreter spawned per run, with no sandbox at all.
 - *Paced*: one request every 20 ms. *Back to back*: the next request as soon as the answer is there, so the refill of
   the pool competes with the answer.
-- The ratio is to codemode, embedded, back to back."""
+- The ratio is a row's median divided by that of codemode, embedded, back to back."""
 
 
-def machine(ours: dict[str, Any]) -> str:
+def machine(ours: dict[str, Any], busy: float) -> str:
     model = next(
         (line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo") if line.startswith("model name")), "?"
     )
@@ -144,6 +145,7 @@ def machine(ours: dict[str, Any]) -> str:
     facts = [
         f"- {datetime.date.today().isoformat()}, {os.cpu_count()} cores ({model}), {total / 2**20:.0f} GiB of memory",
         f"- Linux {platform.release()} on {platform.machine()}, CPython {platform.python_version()}, as {user}",
+        f"- load average of the machine when the run began: {busy:.1f}",
         f"- tier {held['tier']}: {', '.join(held['layers'])}",
         *(f"- instead of {text}" for text in held["substitutes"]),
     ]

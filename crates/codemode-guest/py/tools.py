@@ -96,6 +96,8 @@ class Tools:
         self._warnings = warnings
 
     def __getitem__(self, name: str) -> ToolHandle:
+        if type(name) is not str:  # a subclass may lie about what it equals
+            raise self._unknown(str.__str__(name) if isinstance(name, str) else repr(name))
         handle = self._handles.get(name)
         if handle is None:
             spec = self._specs.get(name) or META_TOOLS.get(name)
@@ -118,7 +120,7 @@ class Tools:
         raise self._unknown(name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._specs
+        return type(name) is str and name in self._specs
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._specs)
