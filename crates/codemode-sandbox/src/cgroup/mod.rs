@@ -74,7 +74,10 @@ impl Driver {
             Ok(base) => Some(Hierarchy::V2(base)),
             Err(reason) => {
                 reasons.push(format!("v2: {reason}"));
-                v1::Controllers::find(driver).map_err(|reason| reasons.push(format!("v1: {reason}"))).ok().map(Hierarchy::V1)
+                v1::Controllers::find(driver)
+                    .map_err(|reason| reasons.push(format!("v1: {reason}")))
+                    .ok()
+                    .map(Hierarchy::V1)
             }
         };
         match hierarchy {
