@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from codemode._context import RuntimeContext
 from codemode._dispatch import Dispatcher
 from codemode._errors import CodemodeError, ConfigError, from_native
+from codemode._explain import shown
 from codemode._result import ExecutionResult, rejected, result_from_raw
 from codemode._settings import Settings
 
@@ -22,6 +24,9 @@ _CODE_REFUSALS = frozenset({"invalid_code", "code_too_long"})
 _log = logging.getLogger("codemode")
 
 TextSink = Callable[[str], object]
+# Seconds. What is longer means the same to an executor, which has a ceiling of its own, and fits no clock.
+_LONGEST = 1e9
+_HUGE = int(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,10 @@ class Call:
     def finished(self, raw: Mapping[str, Any]) -> ExecutionResult:
         if self.output:
             self.output.end()
-        return result_from_raw(raw, warnings=self.dispatcher.warnings, traceback_limit=self.settings.traceback_limit)
+        own = self.dispatcher
+        own.close()  # what has not begun by now never does
+        limit = self.settings.traceback_limit
+        return result_from_raw(raw, warnings=own.warnings, traceback_limit=limit, begun=own.begun)
 
     def refused(self, error: BaseException) -> ExecutionResult:
         """The result if the code is to blame; otherwise raises the public exception."""
@@ -112,9 +120,29 @@ def call_here(sink: TextSink, text: str) -> None:
 def seconds(value: float | None, name: str) -> float | None:
     if value is None:
         return None
+    if isinstance(value, int) and abs(value) > _HUGE:
+        raise ConfigError(f"{name} must be a positive number of seconds, got an int that no float can hold")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise ConfigError(f"{name} must be a positive number of seconds, got {value!r}")
-    return float(value)
+    return min(float(value), _LONGEST)
+
+
+def names(tool_filter: Iterable[str] | None) -> list[str] | None:
+    if tool_filter is None or isinstance(tool_filter, str):
+        return None if tool_filter is None else [tool_filter]
+    given = list(tool_filter) if isinstance(tool_filter, Iterable) else None
+    if given is None or isinstance(tool_filter, bytes):
+        raise TypeError(f"tool_filter must name tools, as in ['weather'], got {type(tool_filter).__name__}")
+    for name in given:
+        if not isinstance(name, str):
+            raise TypeError(f"tool_filter must name tools, as in ['weather']; one of its items is {shown(name)}")
+    return given
+
+
+def mapping(value: Mapping[str, Any] | None, name: str, what: str = "a mapping of names to values") -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be {what}, got {type(value).__name__}")
+    return value or {}
 
 
 def source(code: str | bytes) -> bytes:

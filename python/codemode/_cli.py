@@ -9,6 +9,7 @@ from codemode._errors import ConfigError
 from codemode._locate import executable
 
 EXIT_UNAVAILABLE = 69
+INTERPRETER = "CODEMODE_GUEST_INTERPRETER"
 
 
 def main() -> int:
@@ -17,4 +18,7 @@ def main() -> int:
     except ConfigError as error:
         print(f"codemode: {error}", file=sys.stderr)
         return EXIT_UNAVAILABLE
-    os.execv(program, ["codemode", *sys.argv[1:]])
+    environment = dict(os.environ)
+    # Code that runs sees the packages of the environment that this script belongs to, also where it is not activated.
+    environment.setdefault(INTERPRETER, sys.executable)
+    os.execve(program, ["codemode", *sys.argv[1:]], environment)

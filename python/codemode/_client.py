@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import copy
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from codemode import _env, _values
-from codemode._call import Call, Options, Output, TextSink, call_here, seconds, source
+from codemode._call import Call, Options, Output, TextSink, call_here, mapping, names, seconds, source
 from codemode._connection import Connection, Policy, connect, embed
 from codemode._context import RuntimeContext, overlay
 from codemode._dispatch import Dispatcher
 from codemode._errors import (
     CodemodeError,
+    ConfigError,
     ExecutorConnectionError,
     ExecutorOverloaded,
     ExecutorTimeoutError,
@@ -27,7 +29,7 @@ from codemode._result import ExecutionResult
 from codemode._settings import Settings
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Never, Self
 
     from codemode._native import RawRequest, RawResult
     from codemode.config import ClientConfig
@@ -38,11 +40,16 @@ _UNREACHABLE = (ExecutorConnectionError, ExecutorTimeoutError, ExecutorOverloade
 class _Client:
     """Without a configuration: the executor of CODEMODE_EXECUTOR_URL, or a private one started on first use."""
 
-    def __init__(self, config: ClientConfig | None = None, *, registry: Registry | None = None) -> None:
-        if isinstance(config, (ComponentRegistry, ScopedRegistry)):
-            raise TypeError("the first argument is the configuration; pass a registry as registry=…")
-        if config is None:
-            config = _config_from_environment()
+    def __init__(
+        self,
+        config: ClientConfig | Mapping[str, Any] | None = None,
+        *,
+        registry: Registry | None = None,
+        **misplaced: Never,
+    ) -> None:
+        if misplaced:
+            raise _misplaced(type(self).__name__, misplaced)
+        config = _config_from_environment() if config is None else _config_from(config)
         if config is None:
             self._attach(embed(), Settings(), registry)
         elif config.executor_url is None:
@@ -54,9 +61,7 @@ class _Client:
     @classmethod
     def from_client_config(cls, config: ClientConfig | Mapping[str, Any], registry: Registry | None = None) -> Self:
         """From a `ClientConfig`, or from its keys as a mapping."""
-        from codemode.config import ClientConfig
-
-        return cls(ClientConfig.model_validate(config), registry=registry)
+        return cls(_config_from(config), registry=registry)
 
     @classmethod
     def from_env(cls, registry: Registry | None = None) -> Self:
@@ -148,11 +153,13 @@ class _Client:
         deliver: Callable[[TextSink, str], object],
     ) -> Call:
         entries = self._registry.entries()
-        names = options.tool_filter
-        if names is not None:
-            entries = pick(entries, [names] if isinstance(names, str) else names)
-        context = overlay(self._registry.get_context(), self._context, options.context)
-        config = {**self._registry.get_config(), **self._config, **(options.config or {})}
+        if (wanted := names(options.tool_filter)) is not None:
+            entries = pick(entries, wanted)
+        given = options.context
+        if not isinstance(given, RuntimeContext):
+            given = mapping(given, "context", "a RuntimeContext or a mapping of variables")
+        context = overlay(self._registry.get_context(), self._context, given)
+        config = {**self._registry.get_config(), **self._config, **mapping(options.config, "config")}
         dispatcher = Dispatcher(entries, context, loop)
         request: RawRequest = {
             "code": source(code),
@@ -249,6 +256,12 @@ class Codemode(_Client):
 
     def _execute(self, code: str | bytes, options: Options) -> ExecutionResult:
         connection = self._open()
+        if connection.loop.is_here():
+            raise CodemodeError(
+                "execute() would block the event loop that runs this client's async tools; "
+                "in an async tool write `await client.execute_async(…)`",
+                code="would_block",
+            )
         native = connection.native
         connection.lifecycle.open(self._registry, connection.loop.run)
         call = self._call(code, options, connection.loop.get, call_here)
@@ -333,8 +346,33 @@ def _config_from_environment() -> ClientConfig | None:
     return ClientConfig.model_validate(values)
 
 
+def _config_from(config: ClientConfig | Mapping[str, Any]) -> ClientConfig:
+    """What people pass first is an address or a registry: they are told what to write."""
+    if isinstance(config, (ComponentRegistry, ScopedRegistry)):
+        raise TypeError("the first argument is the configuration; pass a registry as registry=…")
+    if isinstance(config, (str, os.PathLike)):
+        raise ConfigError(
+            f"the first argument is the configuration, got {type(config).__name__}; "
+            "pass ClientConfig(executor_url=…), or Codemode.local(path) for a policy file"
+        )
+    from codemode.config import ClientConfig
+
+    return ClientConfig.model_validate(config)
+
+
+def _misplaced(name: str, arguments: Mapping[str, Any]) -> Exception:
+    from codemode.config import ClientConfig
+
+    given = ", ".join(f"{key}=…" for key in arguments)
+    if set(arguments) <= {*ClientConfig.model_fields, "executor_timeout"}:
+        return ConfigError(f"settings are given as one value: write {name}(ClientConfig({given}))")
+    if set(arguments) == {"policy"}:
+        return ConfigError(f"a policy is for an executor of one's own: write {name}.local(…)")
+    return TypeError(f"{name}() takes a configuration and registry=…, but got {given}")
+
+
 def _encoded(value: Mapping[str, Any], what: str, dispatcher: Dispatcher) -> bytes:
-    encoded, warnings = _values.encode(dict(value), root=what)
+    encoded, warnings = _values.encode(dict(value), root=what, reprs=False)
     dispatcher.warnings += warnings
     return encoded
 

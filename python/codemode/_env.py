@@ -31,6 +31,7 @@ VARIABLES = {
     "CODEMODE_CORRELATION_ID_PREFIX": "observability.correlation_id_prefix",
     "CODEMODE_TRACEBACK_LIMIT": "observability.traceback_limit",
 }
+_NUMBERS = ("timeout",)
 _SECRETS = ("CODEMODE_EXECUTOR_API_KEY",)
 
 
@@ -45,7 +46,7 @@ def client_values(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         if not value:
             continue
         other, previous = found.setdefault(key, (variable, value))
-        if previous != value:
+        if previous != value and not (key in _NUMBERS and _number(previous) == _number(value)):
             raise ConfigError(f"{other} and {variable} name the same setting but differ; set one of them")
     nested: dict[str, Any] = {}
     for key, (_, value) in found.items():
@@ -55,6 +56,14 @@ def client_values(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
             target = target.setdefault(section, {})
         target[last] = value
     return nested
+
+
+def _number(text: str) -> float | str:
+    """`1` and `1.0` are the same setting; what is no number is refused later, with its key."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _secret(variable: str, value: str, environ: Mapping[str, str]) -> str:

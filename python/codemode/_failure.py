@@ -8,6 +8,7 @@ import re
 
 from codemode._errors import ComponentNotFoundError, ToolError
 from codemode._tool import InvalidArguments
+from codemode._values import ValueTooLarge
 
 MAX_MESSAGE = 4000
 
@@ -16,6 +17,8 @@ MAX_MESSAGE = 4000
 _PATH = re.compile(
     r"""(?P<quote>['"])(?P<quoted>/[^'"\n]+)(?P=quote)|(?:file://|(?<![\w:/.<]))(?P<bare>/[^\s'":;,()<>\[\]]+)"""
 )
+# `<weather.Report object at 0x7f31c0>`, in an error that quotes it.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+(?=[>,; ])")
 
 
 def failure(error: BaseException, arguments: bytes) -> bytes:
@@ -29,12 +32,20 @@ def failure(error: BaseException, arguments: bytes) -> bytes:
         message, near = str(error), list(error.suggestions)
     elif isinstance(error, ComponentNotFoundError):
         kind, message, near = "UnknownTool", str(error), list(error.suggestions)
+    elif isinstance(error, ValueTooLarge):
+        kind = "ToolResultTooLarge"
+        message = f"the result takes at least {error.size} bytes; at most {error.limit} are allowed (limits.value_bytes)"
     else:
-        message = without_host_paths(_message(error), arguments.decode("utf-8", "replace"))
+        message = without_host_details(_message(error), arguments.decode("utf-8", "replace"))
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]}… ({len(message)} characters)"
     body = {"type": kind, "message": message, "valid_parameters": valid, "suggestions": near}
     return json.dumps(body).encode()
+
+
+def without_host_details(message: str, known: str = "") -> str:
+    """The message without paths of this machine, and without the addresses that a default repr shows."""
+    return without_host_paths(_ADDRESS.sub("", message), known)
 
 
 def without_host_paths(message: str, known: str = "") -> str:

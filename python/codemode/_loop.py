@@ -36,6 +36,10 @@ class BackgroundLoop:
         """Runs it to its end on the loop, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.get()).result()
 
+    def is_here(self) -> bool:
+        """Whether the caller runs on the loop: then it must not wait for anything the loop does."""
+        return self._thread is threading.current_thread()
+
     def stop(self, wait: bool = True) -> None:
         with self._lock:
             loop, thread = self._loop, self._thread

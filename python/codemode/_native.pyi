@@ -23,13 +23,27 @@ class RawRequest(TypedDict, total=False):
     total_timeout: float | None
 
 class Dispatch(Protocol):
-    def __call__(self, execution_id: str, call_id: int, name: str, arguments: bytes, /) -> tuple[bool, bytes]:
+    def __call__(
+        self,
+        execution_id: str,
+        call_id: int,
+        name: str,
+        arguments: bytes,
+        value_bytes: int,
+        resume: Callable[[Callable[[], tuple[bool, bytes]]], object],
+        /,
+    ) -> tuple[bool, bytes] | None:
         """Called in a native worker thread that runs no event loop; never raises. `arguments` are tagged JSON.
 
-        True + tagged JSON of the value, or False + JSON {"type", "message", "valid_parameters", "suggestions"}.
+        True + tagged JSON of the value (at most `value_bytes`), or False + JSON {"type", "message",
+        "valid_parameters", "suggestions"}. None: something is awaited; `resume` is then called once, from any thread
+        and without waiting, with a function that has the answer, which is called in a worker thread. An execution
+        holds 32 workers at most; further calls wait for one.
         """
     def abandon(self, call_id: int, /) -> None:
-        """On `ToolCallAbandoned`, from any thread: the running call is cancelled if it can be. Returns at once."""
+        """On `ToolCallAbandoned`, in a thread that others wait for: the running call is cancelled if it can be.
+        Returns at once.
+        """
 
 # 1 = stdout, 2 = stderr.
 OnOutput = Callable[[int, bytes], None]
@@ -67,7 +81,7 @@ class NativeClient:
         on_done: Callable[[RawResult | None, BaseException | None], None],
         on_output: OnOutput | None = None,
     ) -> NativeExecution:
-        """Returns at once; `on_done` is called once, from a native thread."""
+        """Returns at once; `on_done` is called once, from a native thread that others wait for: it must not block."""
     def info(self) -> dict[str, Any]:
         """Connects if need be. {version, tier, layers, substitutes, limits, policy,
         max_concurrent_executions, embedded}."""

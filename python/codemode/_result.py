@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from codemode import _values
 from codemode._errors import CodemodeError, ExecutionFailed
+
+# What the executor keeps of a call at most: characters of the name, bytes of the arguments.
+_RECORDED_NAME, _RECORDED_ARGUMENTS = 200, 4096
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,18 @@ class ExecutionError:
 
 @dataclass(frozen=True)
 class ToolCallRecord:
-    """One tool call as the executor saw it. `status`: ok, error, timeout or abandoned."""
+    """One tool call as the executor saw it. `status`: ok, error, timeout or abandoned.
+
+    `ran` False: the tool itself was never called (no such tool, arguments that do not fit, given up while it waited
+    its turn), so running the code again repeats nothing. The client knows this of its own; it is not on the wire.
+    """
 
     name: str
     status: str
     duration_ms: float
     error: str | None = None
     arguments_json: bytes = field(default=b"{}", repr=False)
+    ran: bool = True
 
     @cached_property
     def arguments(self) -> Any:
@@ -117,7 +126,7 @@ class ExecutionResult:
             # Code that only prints has no result; its output is the answer then.
             return self.stdout.removesuffix("\n") if self.result_json is None else str(self.result)
         text = str(self.error) if self.error else self.outcome
-        ran = [f"{call.name} ({call.status})" for call in self.tool_calls]
+        ran = [f"{call.name} ({call.status})" for call in self.tool_calls if call.ran]
         if ran:
             text += "\nTool calls that already ran (running the code again repeats them): " + ", ".join(ran)
         return text
@@ -132,9 +141,15 @@ class ExecutionResult:
 
 
 def result_from_raw(
-    raw: Mapping[str, Any], *, warnings: Iterable[str] = (), traceback_limit: int | None = None
+    raw: Mapping[str, Any],
+    *,
+    warnings: Iterable[str] = (),
+    traceback_limit: int | None = None,
+    begun: Iterable[tuple[str, bytes]] | None = None,
 ) -> ExecutionResult:
-    """From the dict that the native client returns. `warnings` are those of the client's own side."""
+    """From the dict that the native client returns. The rest is what the client's own side knows: its warnings, and
+    name and arguments of each call that reached its tool.
+    """
     error = _error(raw["error"], traceback_limit) if raw["error"] else None
     fields: dict[str, Any] = dict(
         success=raw["success"],
@@ -143,7 +158,7 @@ def result_from_raw(
         stderr=raw["stderr"].decode("utf-8", "replace"),
         exit_code=raw["exit_code"],
         error=error,
-        tool_calls=tuple(map(_tool_call, raw["tool_calls"])),
+        tool_calls=_ran(tuple(map(_tool_call, raw["tool_calls"])), begun),
         artifacts=tuple(Artifact(**{**item, "host_path": item["host_path"] or None}) for item in raw["artifacts"]),
         violations=tuple(Violation(**item) for item in raw["violations"]),
         usage=Usage(**raw["usage"]),
@@ -199,6 +214,30 @@ def _tool_call(item: Mapping[str, Any]) -> ToolCallRecord:
     return ToolCallRecord(
         item["name"], item["status"], item["duration_ms"], item["error"] or None, bytes(item["arguments"])
     )
+
+
+def _ran(
+    records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]] | None
+) -> tuple[ToolCallRecord, ...]:
+    """The records, each with whether its tool was called; the executor cuts what it records."""
+    if begun is None:
+        return records
+    left = Counter(_key(*call) for call in begun)
+    ran = set()
+    # Of calls that look alike, those that were answered come first.
+    for index, record in sorted(enumerate(records), key=lambda item: item[1].status != "ok"):
+        key = _key(record.name, record.arguments_json)
+        if left[key] > 0:
+            left[key] -= 1
+            ran.add(index)
+    return tuple(
+        record if index in ran or record.status == "ok" else replace(record, ran=False)
+        for index, record in enumerate(records)
+    )
+
+
+def _key(name: str, arguments: bytes) -> tuple[str, bytes]:
+    return name[:_RECORDED_NAME], arguments[:_RECORDED_ARGUMENTS]
 
 
 def _isolation(item: Mapping[str, Any]) -> Isolation:

@@ -13,12 +13,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Settings:
-    """`correlation_prefix` None: the executor makes the ids. `attempts` counts the first one too."""
+    """`correlation_prefix` None: the executor makes the ids. `attempts` counts the first one too.
+
+    The defaults are those of `ClientConfig`, which a client without one need not import.
+    """
 
     correlation_prefix: str | None = "cm"
     traceback_limit: int | None = None
     max_code_length: int | None = None
-    attempts: int = 1
+    attempts: int = 3
     backoff_base: float = 0.1
     backoff_max: float = 5.0
 

@@ -50,12 +50,16 @@ class ToolEntry:
     input: _schema.Schema
     output: _schema.Schema | None
 
-    def call(self, arguments: Mapping[str, Any], context: RuntimeContext) -> Any:
-        """Validates the arguments and runs the tool; an awaitable for an async one."""
-        checked, problems = self.input.check(arguments)
+    def arguments(self, given: Mapping[str, Any]) -> Any:
+        """The arguments, validated."""
+        checked, problems = self.input.check(given)
         if problems:
             raise InvalidArguments(self, problems)
-        return self.form.call(checked, context)
+        return checked
+
+    def call(self, arguments: Mapping[str, Any], context: RuntimeContext) -> Any:
+        """Validates the arguments and runs the tool; an awaitable for an async one."""
+        return self.form.call(self.arguments(arguments), context)
 
     def checked(self, value: Any) -> Any:
         """The tool's result, validated."""

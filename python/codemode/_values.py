@@ -41,14 +41,19 @@ class ValueTooLarge(ValueError):
         self.limit = limit
 
 
-def encode(value: Any, *, max_bytes: int | None = None, root: str = "result") -> tuple[bytes, list[str]]:
-    """The value as bytes, and one warning per member that could not be carried; `root` begins their paths."""
+def encode(
+    value: Any, *, max_bytes: int | None = None, root: str = "result", reprs: bool = True
+) -> tuple[bytes, list[str]]:
+    """The value as bytes, and one warning per member that could not be carried; `root` begins their paths.
+
+    `reprs` False says of such a member no more than its type: a repr of the host may hold addresses or secrets.
+    """
     kind = type(value)
     if kind in _SCALARS or kind is list or kind is dict:
         data = _plain(value, 1, max_bytes, 0)
         if data is not None:
             return data, []
-    writer = _Writer(max_bytes, root)
+    writer = _Writer(max_bytes, root, reprs)
     try:
         writer.value(value, None, 0)
     except RecursionError:  # the caller has used up the stack
@@ -133,7 +138,8 @@ class _NotCarried(Exception):
 class _Writer:
     NotCarried = _NotCarried
 
-    def __init__(self, limit: int | None, root: str) -> None:
+    def __init__(self, limit: int | None, root: str, reprs: bool) -> None:
+        self.reprs = reprs
         self.parts: list[str] = []
         self.size = 0
         self.limit = limit
@@ -210,7 +216,7 @@ class _Writer:
 
     def opaque(self, value: Any, path: Any, why: str) -> None:
         name = _type_name(type(value))
-        text = _safe_repr(value)
+        text = _safe_repr(value) if self.reprs else f"<{name} object>"
         self.put(f'{{"{TAG}":"repr","type":{_quote(name)},"v":{_quote(text)}}}')
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(f"{_path_text(self.root, path)} ({name}) crossed as its repr only: {why}")

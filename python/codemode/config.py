@@ -20,7 +20,8 @@ __all__ = ["ClientConfig", "ConfigError", "ObservabilityConfig", "RetryConfig", 
 _SCHEMES = ("http", "https", "grpc", "grpcs", "unix")
 # The short names of the documentation beside the nested ones; a configuration may use either.
 _SHORT = {"tls_enabled": ("tls", "enabled"), "tls_cert_path": ("tls", "ca_file")}
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# The executor's words for levels that Python names otherwise: one variable serves both.
+_LEVELS = {"WARN": "WARNING", "TRACE": "DEBUG"}
 
 
 class _Section(BaseModel):
@@ -75,7 +76,7 @@ class ObservabilityConfig(_Section):
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
+        return _LEVELS.get(value.upper(), value.upper()) if isinstance(value, str) else value
 
 
 class ClientConfig(BaseModel):

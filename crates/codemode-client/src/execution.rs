@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::JoinMap};
 use crate::{
     ClientError, ExecutionOutcome, META_TOOLS, OutputSink, Request, ToolCall, ToolHost,
     link::{Link, Route},
+    size,
     status::LinkFailure,
     tools,
 };
@@ -30,6 +31,10 @@ pub(crate) async fn run<S: OutputSink>(
     host: Arc<dyn ToolHost>,
     sink: S,
 ) -> Result<ExecutionOutcome, ClientError> {
+    let specs = host.specs();
+    let limits = &link.info.policy.limits;
+    size::check(&request, &specs, limits).map_err(|refusal| ClientError::refused(refusal, id.clone()))?;
+    let value_bytes = limits.value_bytes.bytes();
     let route = match link.route(&id) {
         Ok(Some(route)) => route,
         Ok(None) => return Err(ClientError::config(format!("execution id {id} is in use"))),
@@ -37,10 +42,9 @@ pub(crate) async fn run<S: OutputSink>(
         Err(failure) => return Err(failure.at_connect(&link.peer)),
     };
     let cancel = request.cancel.clone();
-    let specs = host.specs();
     let names = specs.iter().map(|spec| spec.name.clone()).collect();
     route.send(start(request, specs));
-    Execution { link, id, route, host, names, calls: JoinMap::new(), sink, output: Output::default() }
+    Execution { link, id, route, host, names, value_bytes, calls: JoinMap::new(), sink, output: Output::default() }
         .drive(cancel)
         .await
 }
@@ -64,6 +68,7 @@ struct Execution<'a, S> {
     route: Route,
     host: Arc<dyn ToolHost>,
     names: Vec<String>,
+    value_bytes: u64,
     /// A task per call: the others go on while one blocks, and a panic stays in its own.
     calls: JoinMap<u64, Answer>,
     sink: S,
@@ -142,13 +147,14 @@ impl<S: OutputSink> Execution<'_, S> {
         let timeout = call.timeout();
         let call_id = call.call_id;
         let (name, arguments) = (call.name, call.arguments);
-        let call = ToolCall { execution_id: self.id.clone(), call_id, name, arguments, timeout };
+        let (execution_id, value_bytes) = (self.id.clone(), self.value_bytes);
+        let call = ToolCall { execution_id, call_id, name, arguments, timeout, value_bytes };
         self.calls.spawn(call_id, self.host.call(call));
     }
 
     fn answer(&self, call_id: u64, answer: Result<Answer, JoinError>) {
         match answer {
-            Ok(answer) => self.route.send(tool_result(call_id, answer)),
+            Ok(answer) => self.route.send(tool_result(call_id, size::fitting(answer, self.value_bytes))),
             Err(error) if error.is_panic() => {
                 let failure = ToolFailure::new("Panic", "the tool panicked; the application's log has the reason");
                 self.route.send(tool_result(call_id, Err(failure)));

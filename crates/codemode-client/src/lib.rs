@@ -30,6 +30,7 @@ mod link;
 mod options;
 mod output;
 mod request;
+mod size;
 mod status;
 mod tools;
 mod wire;

@@ -16,6 +16,8 @@ pub struct ToolCall {
     pub arguments: Vec<u8>,
     /// An answer after this is dropped.
     pub timeout: Duration,
+    /// A larger answer becomes a failure.
+    pub value_bytes: u64,
 }
 
 /// Resolves to tagged JSON. Dropped when the execution no longer waits for it.

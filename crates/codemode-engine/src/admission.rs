@@ -1,12 +1,15 @@
-//! How many executions run at once, and how many may wait, first come first served.
+//! How many executions run at once, and how many may wait, with how many bytes; first come first served.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use codemode_types::{ErrorCode, Rejection};
+use codemode_types::{ByteSize, ErrorCode, Rejection};
 use tokio::sync::oneshot;
+
+/// Of code, values and tools that wait together. A queue of large requests must not become the daemon's memory.
+const MOST_WAITING: ByteSize = ByteSize::mib(256);
 
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -18,8 +21,14 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+    waiting: VecDeque<Waiting>,
     draining: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    turn: oneshot::Sender<Place>,
+    bytes: u64,
 }
 
 /// The right to run, given back on drop.
@@ -39,7 +48,8 @@ impl Admission {
         Arc::new(Self { places, queue, state: Mutex::new(state) })
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Entry, Rejection> {
+    /// `bytes`: what the request holds while it waits.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: u64) -> Result<Entry, Rejection> {
         let mut state = self.lock();
         if state.draining {
             return Err(Rejection::new(ErrorCode::Draining, "this executor is stopping; nothing ran"));
@@ -48,12 +58,16 @@ impl Admission {
             state.free -= 1;
             return Ok(Entry::Now(Place(Some(Arc::clone(self)))));
         }
-        state.waiting.retain(|waiting| !waiting.is_closed());
+        state.waiting.retain(|waiting| !waiting.turn.is_closed());
         if state.waiting.len() >= self.queue {
             return Err(Rejection::new(ErrorCode::Overloaded, self.overloaded()));
         }
-        let (sender, receiver) = oneshot::channel();
-        state.waiting.push_back(sender);
+        let held: u64 = state.waiting.iter().map(|waiting| waiting.bytes).sum();
+        if held.saturating_add(bytes) > MOST_WAITING.bytes() {
+            return Err(Rejection::new(ErrorCode::Overloaded, self.too_much(state.waiting.len(), held, bytes)));
+        }
+        let (turn, receiver) = oneshot::channel();
+        state.waiting.push_back(Waiting { turn, bytes });
         Ok(Entry::Later(receiver))
     }
 
@@ -73,10 +87,18 @@ impl Admission {
         )
     }
 
+    fn too_much(&self, waiting: usize, held: u64, bytes: u64) -> String {
+        format!(
+            "{} executions run, and {waiting} wait with {held} bytes of code, values and tools; with the {bytes} of this \
+             one it would be more than the {MOST_WAITING} that may wait together; nothing ran",
+            self.places
+        )
+    }
+
     fn give_back(self: &Arc<Self>) {
         let mut state = self.lock();
         while let Some(next) = state.waiting.pop_front() {
-            match next.send(Place(Some(Arc::clone(self)))) {
+            match next.turn.send(Place(Some(Arc::clone(self)))) {
                 Ok(()) => return,
                 Err(mut place) => drop(place.0.take()),
             }
@@ -114,10 +136,10 @@ mod tests {
     #[test]
     fn places_go_to_the_longest_waiting() {
         let admission = Admission::new(1, 2);
-        let first = now(admission.enter());
-        let mut second = later(admission.enter());
-        let mut third = later(admission.enter());
-        assert_eq!(admission.enter().unwrap_err().code, ErrorCode::Overloaded);
+        let first = now(admission.enter(1));
+        let mut second = later(admission.enter(1));
+        let mut third = later(admission.enter(1));
+        assert_eq!(admission.enter(1).unwrap_err().code, ErrorCode::Overloaded);
         drop(first);
         let place = second.try_recv().unwrap();
         assert!(third.try_recv().is_err());
@@ -128,31 +150,51 @@ mod tests {
     #[test]
     fn who_leaves_the_queue_makes_room() {
         let admission = Admission::new(1, 1);
-        let first = now(admission.enter());
-        drop(later(admission.enter()));
-        let mut waiting = later(admission.enter());
+        let first = now(admission.enter(1));
+        drop(later(admission.enter(1)));
+        let mut waiting = later(admission.enter(1));
         drop(first);
         drop(waiting.try_recv().unwrap());
-        drop(now(admission.enter()));
+        drop(now(admission.enter(1)));
     }
 
     #[test]
     fn a_place_given_to_somebody_who_left_is_not_lost() {
         let admission = Admission::new(1, 1);
-        let first = now(admission.enter());
-        let waiting = later(admission.enter());
+        let first = now(admission.enter(1));
+        let waiting = later(admission.enter(1));
         drop(first);
         drop(waiting);
-        drop(now(admission.enter()));
+        drop(now(admission.enter(1)));
+    }
+
+    #[test]
+    fn who_waits_waits_with_few_bytes() {
+        let most = MOST_WAITING.bytes();
+        let admission = Admission::new(1, 9);
+        // Who need not wait is not counted.
+        let first = now(admission.enter(10 * most));
+        let mut second = later(admission.enter(most - 1));
+        let refused = admission.enter(2).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Overloaded);
+        assert!(refused.message.contains("256 MiB"), "{}", refused.message);
+        let third = later(admission.enter(1));
+        drop(first);
+        let place = second.try_recv().unwrap();
+        let fourth = later(admission.enter(most - 1));
+        assert_eq!(admission.enter(u64::MAX).unwrap_err().code, ErrorCode::Overloaded);
+        drop((third, fourth));
+        drop(later(admission.enter(most)));
+        drop(place);
     }
 
     #[test]
     fn draining_refuses_and_serves_those_who_wait() {
         let admission = Admission::new(1, 1);
-        let first = now(admission.enter());
-        let mut waiting = later(admission.enter());
+        let first = now(admission.enter(1));
+        let mut waiting = later(admission.enter(1));
         admission.drain();
-        assert_eq!(admission.enter().unwrap_err().code, ErrorCode::Draining);
+        assert_eq!(admission.enter(1).unwrap_err().code, ErrorCode::Draining);
         drop(first);
         assert!(waiting.try_recv().is_ok());
     }

@@ -27,7 +27,7 @@ impl Groups {
     pub(crate) fn create(&self, limits: &CgroupLimits) -> Result<SharedCgroup, CgroupError> {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let cgroup = self.0.create(&format!("codemode-{}-{number}", std::process::id()), limits)?;
-        Ok(SharedCgroup::new(cgroup))
+        Ok(SharedCgroup::new(cgroup, self.0.version()))
     }
 
     /// Takes away what is left, if this is the only engine. Blocks.
@@ -50,21 +50,28 @@ impl Drop for Groups {
 }
 
 /// Its folders go when everybody is done with it.
-
 #[derive(Clone, Debug)]
-pub(crate) struct SharedCgroup(Arc<Owned>);
+pub(crate) struct SharedCgroup {
+    owned: Arc<Owned>,
+    version: &'static str,
+}
 
 #[derive(Debug)]
 struct Owned(Option<Cgroup>);
 
 impl SharedCgroup {
-    pub(crate) fn new(cgroup: Cgroup) -> Self {
-        Self(Arc::new(Owned(Some(cgroup))))
+    fn new(cgroup: Cgroup, version: &'static str) -> Self {
+        Self { owned: Arc::new(Owned(Some(cgroup))), version }
+    }
+
+    /// What reports call it.
+    pub(crate) fn layer(&self) -> String {
+        format!("cgroup {} (memory, pids, cpu)", self.version)
     }
 
     /// `None` only while the group is being dropped.
     pub(crate) fn get(&self) -> Option<&Cgroup> {
-        self.0.0.as_ref()
+        self.owned.0.as_ref()
     }
 }
 

@@ -68,7 +68,8 @@ impl Engine {
         let (limits, warnings) = request.policy.limits.overridden(&request.overrides);
         request::tools(&request.tools)?;
         let code = request::code(request.code, &limits)?;
-        let entry = self.shared.admission.enter()?;
+        let bytes = request::bytes(&code, &request.tools, [&request.context, &request.config]);
+        let entry = self.shared.admission.enter(bytes)?;
         let job = Job {
             id: request.id,
             correlation_id: request.correlation_id,
@@ -98,7 +99,7 @@ impl Engine {
         shared.admission.drain();
         shared.running.close();
         if timeout(patience, shared.running.wait()).await.is_err() {
-            tracing::warn!(executions = shared.running.len(), "the patience for a drain is over; killing the rest");
+            out_of_patience(patience, shared.running.len());
             shared.stop.cancel();
             if timeout(STOP_PATIENCE, shared.running.wait()).await.is_err() {
                 tracing::error!(executions = shared.running.len(), "executions do not end, or nobody reads their end");
@@ -106,6 +107,14 @@ impl Engine {
         }
         shared.pool.close();
         shared.pool.spawner().stop().await;
+    }
+}
+
+/// Whoever came without patience wanted just this: nothing to warn about, least of all on an application's stderr.
+fn out_of_patience(patience: Duration, executions: usize) {
+    match patience.is_zero() {
+        true => tracing::debug!(executions, "killing what still runs"),
+        false => tracing::warn!(executions, "the patience for a drain is over; killing the rest"),
     }
 }
 

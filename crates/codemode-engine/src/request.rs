@@ -30,6 +30,16 @@ pub(crate) fn code(code: Vec<u8>, limits: &Limits) -> Result<String, Rejection> 
     Ok(code)
 }
 
+/// What a request holds in memory while it waits.
+pub(crate) fn bytes(code: &str, tools: &[ToolSpec], values: [&Vec<u8>; 2]) -> u64 {
+    let schema = |schema: &Option<Vec<u8>>| schema.as_ref().map_or(0, Vec::len);
+    let tool = |tool: &ToolSpec| {
+        tool.name.len() + tool.description.len() + schema(&tool.input_schema) + schema(&tool.output_schema)
+    };
+    let values: usize = values.into_iter().map(Vec::len).sum();
+    (code.len() + values + tools.iter().map(tool).sum::<usize>()) as u64
+}
+
 pub(crate) fn tools(tools: &[ToolSpec]) -> Result<(), Rejection> {
     let invalid = |message: String| Err(Rejection::new(ErrorCode::InvalidRequest, message));
     if tools.len() > MOST_TOOLS {

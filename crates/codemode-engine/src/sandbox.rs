@@ -78,6 +78,8 @@ pub(crate) struct Sandbox {
     pub(crate) stderr: pipe::Receiver,
     pub(crate) cell: PacketSocket,
     pub(crate) outputs: Option<OwnedFd>,
+    /// Every writable folder, where what they hold is to be watched: no cgroup counts it.
+    pub(crate) folders: Vec<OwnedFd>,
     pub(crate) layers: Vec<String>,
     pub(crate) cgroup: Option<SharedCgroup>,
     /// Readable once the kernel killed something for want of memory.
@@ -188,6 +190,7 @@ impl Spawner {
             stderr,
             cell,
             outputs: None,
+            folders: Vec::new(),
             layers: Vec::new(),
             cgroup: cgroup.clone(),
             oom,
@@ -228,22 +231,27 @@ impl Ends {
 }
 
 impl Sandbox {
+    /// /outputs comes first.
+    fn keep(&mut self, folders: Vec<OwnedFd>) {
+        self.outputs = folders.first().and_then(|outputs| outputs.try_clone().ok());
+        if self.cgroup.is_none() {
+            self.folders = folders;
+        }
+    }
+
     async fn await_confinement(&mut self) -> Result<(), SpawnError> {
         let mut buffer = vec![0; PACKET_BYTES];
         loop {
-            let (length, mut descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
+            let (length, descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
             if length == 0 {
                 return Err(if self.life.gone().await.is_some() { SpawnError::Ended } else { SpawnError::Lost });
             }
             match FromCell::decode(&buffer[..length]).map_err(SpawnError::Words)? {
-                FromCell::Outputs => self.outputs = descriptors.pop(),
+                FromCell::Folders => self.keep(descriptors),
                 FromCell::Confined { layers } => {
                     self.layers = layers;
-                    self.layers.extend(self.cgroup.as_ref().map(|_| "cgroup (memory, cpu, processes)".to_owned()));
-                    if self.cgroup.is_some() {
-                        // Joined, or the cell would have named that step.
-                        self.layers.push("cgroup (memory, pids, cpu)".into());
-                    }
+                    // Joined, or the cell would have named that step.
+                    self.layers.extend(self.cgroup.as_ref().map(SharedCgroup::layer));
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
                     self.cpu_before = group.and_then(|group| group.cpu_time()).unwrap_or_default();
                     return Ok(());

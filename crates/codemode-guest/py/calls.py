@@ -45,11 +45,20 @@ class ToolError(Exception):
         kind = "" if self.error_type in _OWN_KINDS else f"{self.error_type}: "
         about = f"tool {self.tool!r}: " if self.tool and repr(self.tool) not in self.message else ""
         text = f"{about}{kind}{' '.join(self.message.split())}"
+        hints = []
         if self.valid_parameters and not all(name in self.message for name in self.valid_parameters):
-            text += f" Valid parameters: {', '.join(self.valid_parameters)}."
+            hints.append(_parameters(self.valid_parameters))
         if self.suggestions and not any(name in self.message for name in self.suggestions):
-            text += f" Did you mean {' or '.join(map(repr, self.suggestions))}?"
-        return text
+            hints.append(f"did you mean {' or '.join(map(repr, self.suggestions))}?")
+        return "; ".join([text.rstrip(".") if hints else text, *hints])
+
+
+def _parameters(described: list[str]) -> str:
+    """`location*: str` as the client describes it, `location` alone where it knows no more."""
+    parts = [each.partition(": ") for each in described]
+    listed = ", ".join(f"{name} ({kind})" if kind else name for name, _, kind in parts)
+    legend = " (* = required)" if any(name.endswith("*") for name, _, _ in parts) else ""
+    return f"valid parameters: {listed}{legend}"
 
 
 class UnknownTool(ToolError, AttributeError):

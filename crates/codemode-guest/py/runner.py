@@ -55,6 +55,8 @@ class Execution:
         self._bridge = bridge
         self._start = start
         self._filename = start["filename"]
+        # CPython drops the mark from a file; here the code is text already.
+        self._source = start["code"].removeprefix("\ufeff")
         self.pid = os.getpid()
         self.warnings: list[str] = []
         self.exit_code = 0
@@ -65,7 +67,7 @@ class Execution:
             "config": namespace.read_only(start["config"]),
             "ToolError": ToolError,
         }
-        self.namespace = namespace.fresh_main(self._filename, start["code"], names)
+        self.namespace = namespace.fresh_main(self._filename, self._source, names)
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
@@ -90,7 +92,7 @@ class Execution:
         """Compiles and runs the code; whatever it raises ends up in `error` and `exit_code`."""
         try:
             direct = self._start["allow_direct_execution"]
-            program = compiling.compile_user(self._start["code"], self._filename, direct)
+            program = compiling.compile_user(self._source, self._filename, direct)
         except BaseException as exc:  # noqa: BLE001 a parser bomb is the user's error
             self._fail(exc.with_traceback(None))
             return

@@ -53,16 +53,39 @@ import gc, importlib, os, sys
 os.environ.clear()
 os.environ.update(environment)
 sys.argv[:] = ['main.py']
+sys.orig_argv[:] = ['python']
 sys.stdout.reconfigure(line_buffering=True)
 from _codemode import runner
 for name in preload:
     importlib.import_module(name)
 runner.warm()
+# Python reseeds its own generators in a fork; these do not.
+for name in ('numpy.random', 'torch'):
+    if name in sys.modules:
+        os.register_at_fork(after_in_child=sys.modules[name].seed)
 gc.collect()
 # What exists now is shared by every child: the collector must not touch, and so copy, its pages.
 gc.freeze()
 version = '.'.join(map(str, sys.version_info[:3]))
 ";
+
+/// Native callbacks: libffi finds its own code through /proc and its file, neither of which a sandbox shows it, so its
+/// tables of trampolines are made here and inherited: room for some hundred callbacks. A table goes with its last user,
+/// so a few in each stay.
+const CALLBACKS: &str = "
+import ctypes
+prototype = ctypes.CFUNCTYPE(None)
+ctypes._codemode_callbacks = [prototype(lambda: None) for _ in range(512)][::32]
+";
+
+/// What has to happen while the host's files are still there.
+pub(crate) fn prepare_on_host(py: Python<'_>) -> PyResult<()> {
+    // An interpreter built without ctypes has no callbacks either.
+    match py.import("ctypes") {
+        Ok(_) => py.run(&text(CALLBACKS)?, Some(&PyDict::new(py)), None),
+        Err(_) => Ok(()),
+    }
+}
 
 /// The runner module, ready for children, and the interpreter's version.
 pub(crate) fn prepare<'py>(

@@ -43,7 +43,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
     };
     match boot(py, control.as_fd()) {
         Ok((plan, runner, version)) => {
-            let filters = Filters::compile();
+            let filters = Filters::compile(&plan);
             let mut zygote = Zygote { py, control, plan, filters, runner, live: Vec::new() };
             zygote.tell(&FromZygote::Ready { python: version, layers: Vec::new() }, &[]);
             zygote.serve()
@@ -62,8 +62,14 @@ fn boot<'py>(
 ) -> Result<(SandboxPlan, Bound<'py, PyModule>, String), StepError> {
     // Out of the terminal's reach: Ctrl-C is the daemon's business, which ends us by closing the socket.
     setsid().map_err(|error| StepError::new(Step::Session, error))?;
-    let plan = read_plan(control)?;
+    // Ctrl-C becomes an exception, and broken pipes and full files errors: these are Python's.
+    sys::default_signals(&[Signal::INT.as_raw(), Signal::PIPE.as_raw(), Signal::XFSZ.as_raw()]);
+    let mut plan = read_plan(control)?;
+    python::prepare_on_host(py)
+        .map_err(|error| StepError::new(Step::ReadPlan, format_args!("the interpreter: {error}")))?;
     root::enter(&plan)?;
+    // Where the host keeps it is nothing that a copy of this memory should hold.
+    plan.workspace = None;
     if !plan.rootless {
         // A cell in a user namespace could not write its own oom_score_adj; each cell does this for itself.
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;

@@ -51,7 +51,7 @@ impl NativeClient {
         dispatch: Py<PyAny>,
         on_output: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let engine = self.engine(py)?;
+        let engine = self.engine()?;
         let Prepared { request, host, sink, correlation_id } = Prepared::new(&engine, request, dispatch, on_output)?;
         let client = engine.client.clone();
         let outcome = engine.wait(py, async move { client.execute_to(request, host, sink).await })?;
@@ -61,26 +61,25 @@ impl NativeClient {
     #[pyo3(signature = (request, dispatch, on_done, on_output=None))]
     fn submit(
         &self,
-        py: Python<'_>,
         request: &Bound<'_, PyDict>,
         dispatch: Py<PyAny>,
         on_done: Py<PyAny>,
         on_output: Option<Py<PyAny>>,
     ) -> PyResult<NativeExecution> {
-        let engine = self.engine(py)?;
+        let engine = self.engine()?;
         let prepared = Prepared::new(&engine, request, dispatch, on_output)?;
         Ok(submit(&engine, prepared, on_done))
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let engine = self.engine(py)?;
+        let engine = self.engine()?;
         let client = engine.client.clone();
         let info = engine.wait(py, async move { client.info().await })?.map_err(|error| raised(&error))?;
         convert::info(py, &info, engine.client.is_embedded())
     }
 
     fn health(&self, py: Python<'_>) -> PyResult<bool> {
-        let engine = self.engine(py)?;
+        let engine = self.engine()?;
         let client = engine.client.clone();
         engine.wait(py, async move { client.health().await })?.map_err(|error| raised(&error))
     }
@@ -109,24 +108,16 @@ impl NativeClient {
         Self(Mutex::new(State::Idle(client)))
     }
 
-    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
-        let client = match &*self.state() {
+    fn engine(&self) -> PyResult<Arc<Engine>> {
+        let mut state = self.state();
+        let client = match &*state {
             State::Running(engine) => return Ok(Arc::clone(engine)),
             State::Closed => return Err(closed()),
             State::Idle(client) => client.clone(),
         };
-        // Gives up the GIL, so the lock is not held.
-        let engine = Engine::start(py, client)?;
-        let mut state = self.state();
-        match &*state {
-            // Another thread was faster; ours ends as it is dropped.
-            State::Running(first) => Ok(Arc::clone(first)),
-            State::Closed => Err(closed()),
-            State::Idle(_) => {
-                *state = State::Running(Arc::clone(&engine));
-                Ok(engine)
-            }
-        }
+        let engine = Engine::start(client)?;
+        *state = State::Running(Arc::clone(&engine));
+        Ok(engine)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

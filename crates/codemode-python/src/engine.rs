@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{errors::raised, pool::Pool};
+use crate::{errors::raised, pool::Lanes};
 
 /// How soon Ctrl-C is noticed.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
@@ -23,13 +23,13 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 /// A client with the thread that runs its connection. Belongs to the process that made it.
 pub(crate) struct Engine {
     pub(crate) client: Client,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) handle: Handle,
     thread: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
 impl Engine {
-    pub(crate) fn start(py: Python<'_>, client: Client) -> PyResult<Arc<Self>> {
+    pub(crate) fn start(client: Client) -> PyResult<Arc<Self>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -38,7 +38,7 @@ impl Engine {
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
         })?;
-        Ok(Arc::new(Self { client, pool: Pool::start(py)?, handle, thread: Mutex::new(Some((stop, thread))) }))
+        Ok(Arc::new(Self { client, lanes: Lanes::new(), handle, thread: Mutex::new(Some((stop, thread))) }))
     }
 
     /// Runs `work` on the connection's thread and waits for it without the GIL. A signal whose handler raises drops
@@ -71,7 +71,7 @@ impl Engine {
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
         let client = self.client.clone();
         let closed = self.wait(py, async move { client.close().await });
-        self.pool.close();
+        self.lanes.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stop, thread)) = thread {
             drop(stop);
@@ -85,6 +85,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         // The thread ends when its sender is dropped; nobody needs to wait for that.
-        self.pool.close();
+        self.lanes.close();
     }
 }

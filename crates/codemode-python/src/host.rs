@@ -1,26 +1,37 @@
-//! The application's Python as the client's tools and output sink. Nothing here runs Python: the pool does.
+//! The application's tools as the client sees them. Nothing here runs Python: the pools do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use codemode_client::{OutputSink, ToolCall, ToolFuture, ToolHost};
-use codemode_types::{OutputStream, ToolFailure, ToolSpec};
+use codemode_client::{ToolCall, ToolFuture, ToolHost};
+use codemode_types::{ToolFailure, ToolSpec};
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyTuple},
 };
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::pool::{Job, Pool};
+use crate::pool::{Job, Lanes, unraisable};
+
+/// Workers that the calls of one execution hold at once: hostile code must leave the others theirs. Further calls wait
+/// here, and their `tool_timeout` runs. A call that awaits holds none.
+const WORKERS_PER_EXECUTION: usize = 32;
 
 type Answer = Result<Vec<u8>, ToolFailure>;
 
 /// The tools of one execution.
 pub(crate) struct Host {
-    pub(crate) specs: Vec<ToolSpec>,
-    pub(crate) dispatch: Arc<Py<PyAny>>,
-    pub(crate) pool: Arc<Pool>,
+    specs: Vec<ToolSpec>,
+    dispatch: Arc<Py<PyAny>>,
+    lanes: Arc<Lanes>,
+    workers: Arc<Semaphore>,
+}
+
+impl Host {
+    pub(crate) fn new(specs: Vec<ToolSpec>, dispatch: Py<PyAny>, lanes: Arc<Lanes>) -> Self {
+        let workers = Arc::new(Semaphore::new(WORKERS_PER_EXECUTION));
+        Self { specs, dispatch: Arc::new(dispatch), lanes, workers }
+    }
 }
 
 impl ToolHost for Host {
@@ -29,22 +40,35 @@ impl ToolHost for Host {
     }
 
     fn call(&self, call: ToolCall) -> ToolFuture {
-        let (reply, answer) = oneshot::channel();
-        let (dispatch, pool) = (Arc::clone(&self.dispatch), Arc::clone(&self.pool));
-        let pending = Pending { dispatch: Arc::clone(&dispatch), pool, call_id: call.call_id, answered: false };
-        self.pool.push(Call { dispatch, call, reply });
+        let (dispatch, lanes) = (Arc::clone(&self.dispatch), Arc::clone(&self.lanes));
+        let workers = Arc::clone(&self.workers);
         Box::pin(async move {
-            let answer = answer.await;
+            let call_id = call.call_id;
+            let pending = Pending { dispatch: Arc::clone(&dispatch), lanes, call_id, answered: false };
+            let answer = answer(&pending.lanes, workers, Work::Call { dispatch, call }).await;
             pending.settle();
-            answer.unwrap_or_else(|_| Err(ToolFailure::new("RuntimeError", "the call was lost")))
+            answer.unwrap_or_else(|| Err(ToolFailure::new("RuntimeError", "the call was lost")))
         })
+    }
+}
+
+/// In one worker, or in a second one after something was awaited.
+async fn answer(lanes: &Lanes, workers: Arc<Semaphore>, mut work: Work) -> Option<Answer> {
+    loop {
+        let permit = Arc::clone(&workers).acquire_owned().await.ok()?;
+        let (reply, next) = oneshot::channel();
+        lanes.calls.push(Step { work, reply: Reply(Arc::new(Mutex::new(Some(reply)))), _permit: permit });
+        match next.await.ok()? {
+            Next::Answer(answer) => return Some(answer),
+            Next::Resume(function) => work = Work::Resume(function),
+        }
     }
 }
 
 /// Tells the dispatcher when nobody waits for a call any more.
 struct Pending {
     dispatch: Arc<Py<PyAny>>,
-    pool: Arc<Pool>,
+    lanes: Arc<Lanes>,
     call_id: u64,
     answered: bool,
 }
@@ -58,33 +82,84 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.answered {
-            self.pool.push(Abandon { dispatch: Arc::clone(&self.dispatch), call_id: self.call_id });
+            self.lanes.reports.push(Abandon { dispatch: Arc::clone(&self.dispatch), call_id: self.call_id });
         }
     }
 }
 
-struct Call {
-    dispatch: Arc<Py<PyAny>>,
-    call: ToolCall,
-    reply: oneshot::Sender<Answer>,
+enum Work {
+    Call { dispatch: Arc<Py<PyAny>>, call: ToolCall },
+    Resume(Py<PyAny>),
 }
 
-impl Job for Call {
+enum Next {
+    Answer(Answer),
+    Resume(Py<PyAny>),
+}
+
+/// The first word counts.
+#[derive(Clone)]
+struct Reply(Arc<Mutex<Option<oneshot::Sender<Next>>>>);
+
+impl Reply {
+    fn send(&self, next: Next) {
+        let sender = self.lock().take();
+        if let Some(sender) = sender {
+            let _ = sender.send(next);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<oneshot::Sender<Next>>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a worker does for a call.
+struct Step {
+    work: Work,
+    reply: Reply,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Job for Step {
     fn is_stale(&self) -> bool {
-        self.reply.is_closed()
+        self.reply.lock().as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     fn call<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let ToolCall { execution_id, call_id, name, arguments, .. } = &self.call;
-        let arguments = (execution_id.as_str(), *call_id, name, PyBytes::new(py, arguments)).into_pyobject(py)?;
-        Ok((self.dispatch.bind(py).clone(), arguments))
+        let (dispatch, call) = match &self.work {
+            Work::Call { dispatch, call } => (dispatch, call),
+            Work::Resume(function) => return Ok((function.bind(py).clone(), PyTuple::empty(py))),
+        };
+        let ToolCall { execution_id, call_id, name, arguments, value_bytes, .. } = call;
+        let arguments = PyBytes::new(py, arguments);
+        let resume = Bound::new(py, Resume(self.reply.clone()))?;
+        let arguments = (execution_id.as_str(), *call_id, name, arguments, *value_bytes, resume).into_pyobject(py)?;
+        Ok((dispatch.bind(py).clone(), arguments))
     }
 
     fn done(self: Box<Self>, _: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
+        let answer = match answer {
+            // It awaits something, and will be resumed.
+            Ok(none) if none.is_none() => return,
+            Ok(answer) => read(&answer),
+            Err(error) => Err(error),
+        };
         // A dispatcher never raises; should it, the code sees a failed call and not a lost one.
-        let answer = answer.and_then(|answer| read(&answer));
         let answer = answer.unwrap_or_else(|error| Err(ToolFailure::new("RuntimeError", error.to_string())));
-        let _ = self.reply.send(answer);
+        self.reply.send(Next::Answer(answer));
+    }
+}
+
+/// Takes the function that has the answer once there is one; it is called in a worker.
+#[pyclass(frozen)]
+struct Resume(Reply);
+
+#[pymethods]
+impl Resume {
+    fn __call__(&self, function: Py<PyAny>) {
+        self.0.send(Next::Resume(function));
     }
 }
 
@@ -125,53 +200,5 @@ impl Job for Abandon {
 
     fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
         unraisable(py, answer, &self.dispatch);
-    }
-}
-
-/// Hands output to `on_output`, one chunk after the other: the executor waits for a slow one.
-pub(crate) struct Sink {
-    pub(crate) on_output: Option<Arc<Py<PyAny>>>,
-    pub(crate) pool: Arc<Pool>,
-}
-
-impl OutputSink for Sink {
-    async fn write(&mut self, stream: OutputStream, data: Bytes) {
-        let Some(on_output) = &self.on_output else { return };
-        let (reply, taken) = oneshot::channel();
-        self.pool.push(Chunk { on_output: Arc::clone(on_output), stream, data, reply });
-        let _ = taken.await;
-    }
-}
-
-struct Chunk {
-    on_output: Arc<Py<PyAny>>,
-    stream: OutputStream,
-    data: Bytes,
-    reply: oneshot::Sender<()>,
-}
-
-impl Job for Chunk {
-    fn is_stale(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn call<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let number = match self.stream {
-            OutputStream::Stdout => 1,
-            OutputStream::Stderr => 2,
-        };
-        Ok((self.on_output.bind(py).clone(), (number, PyBytes::new(py, &self.data)).into_pyobject(py)?))
-    }
-
-    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
-        unraisable(py, answer, &self.on_output);
-        let _ = self.reply.send(());
-    }
-}
-
-/// There is no caller to raise it to.
-pub(crate) fn unraisable(py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>, function: &Py<PyAny>) {
-    if let Err(error) = answer {
-        error.write_unraisable(py, Some(function.bind(py)));
     }
 }

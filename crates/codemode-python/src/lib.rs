@@ -7,6 +7,7 @@ mod engine;
 mod errors;
 mod host;
 mod pool;
+mod sink;
 mod submit;
 
 use pyo3::prelude::*;

@@ -10,8 +10,12 @@ use pyo3::{
     types::{PyModule, PyTuple},
 };
 
-/// Calls of the application's Python under way at once; further ones wait.
-const MAX_WORKERS: usize = 256;
+/// An execution holds a part of these (see `host`), however many calls it makes.
+const CALL_WORKERS: usize = 1024;
+/// Output callbacks are the application's own and may be slow; an execution has one chunk under way.
+const OUTPUT_WORKERS: usize = 256;
+/// Enough for what returns at once.
+const REPORT_WORKERS: usize = 4;
 /// Threads kept for the next calls; the others end once they have idled.
 const KEPT_IDLE: usize = 4;
 const IDLE: Duration = Duration::from_secs(5);
@@ -28,11 +32,42 @@ pub(crate) trait Job: Send {
     fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>);
 }
 
+/// What calls the application's Python, kept apart by how long it may take: no report, and no output, ever waits for
+/// a tool.
+pub(crate) struct Lanes {
+    pub(crate) calls: Arc<Pool>,
+    pub(crate) output: Arc<Pool>,
+    /// That a call was abandoned, that an execution is over.
+    pub(crate) reports: Arc<Pool>,
+}
+
+impl Lanes {
+    pub(crate) fn new() -> Arc<Self> {
+        let pool = |most| Arc::new(Pool { most, ..Pool::default() });
+        Arc::new(Self { calls: pool(CALL_WORKERS), output: pool(OUTPUT_WORKERS), reports: pool(REPORT_WORKERS) })
+    }
+
+    /// Before the first job of an execution: a pool without a worker could not hire one.
+    pub(crate) fn staff(&self, py: Python<'_>, output: bool) -> PyResult<()> {
+        self.calls.staff(py)?;
+        self.reports.staff(py)?;
+        if output { self.output.staff(py) } else { Ok(()) }
+    }
+
+    /// Idle workers end by and by. What is queued is still done.
+    pub(crate) fn close(&self) {
+        for pool in [&self.calls, &self.output, &self.reports] {
+            pool.lock().closed = true;
+        }
+    }
+}
+
 /// Runs jobs in Python threads. One thread more than is busy waits, so that no job does.
 ///
 /// Threads are never woken to end: waking one while the interpreter finalises would kill the process.
 #[derive(Default)]
 pub(crate) struct Pool {
+    most: usize,
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -46,21 +81,15 @@ struct State {
 }
 
 impl Pool {
-    /// With its first worker.
-    pub(crate) fn start(py: Python<'_>) -> PyResult<Arc<Self>> {
-        let pool = Arc::new(Self::default());
-        pool.hire(py)?;
-        Ok(pool)
-    }
-
     pub(crate) fn push(&self, job: impl Job + 'static) {
         self.lock().queue.push_back(Box::new(job));
         self.filled.notify_one();
     }
 
-    /// Idle workers end by and by. What is queued is still done.
-    pub(crate) fn close(&self) {
-        self.lock().closed = true;
+    /// With its first worker, which stays until the pool is closed.
+    fn staff(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let workers = self.lock().workers;
+        if workers == 0 { self.hire(py) } else { Ok(()) }
     }
 
     fn hire(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
@@ -83,7 +112,7 @@ impl Pool {
                     continue;
                 }
                 state.idle -= 1;
-                let wanted = state.idle == 0 && state.workers < MAX_WORKERS;
+                let wanted = state.idle == 0 && state.workers < self.most;
                 return Some((job, wanted));
             }
             let waited = self.filled.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -140,6 +169,13 @@ impl Done {
         if let Some(job) = job {
             job.done(py, error.map_or(Ok(answer), |error| Err(PyErr::from_value(error))));
         }
+    }
+}
+
+/// There is no caller to raise it to.
+pub(crate) fn unraisable(py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>, function: &Py<PyAny>) {
+    if let Err(error) = answer {
+        error.write_unraisable(py, Some(function.bind(py)));
     }
 }
 

@@ -10,8 +10,9 @@ use pyo3::{
 use crate::{
     convert,
     engine::Engine,
-    host::{Host, Sink, unraisable},
-    pool::{Job, Pool},
+    host::Host,
+    pool::{Job, Lanes, unraisable},
+    sink::Sink,
 };
 
 /// An execution that somebody waits for elsewhere.
@@ -47,8 +48,9 @@ impl Prepared {
     ) -> PyResult<Self> {
         let (request, specs) = convert::request(raw)?;
         let correlation_id = request.correlation_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        let host = Arc::new(Host { specs, dispatch: Arc::new(dispatch), pool: Arc::clone(&engine.pool) });
-        let sink = Sink { on_output: on_output.map(Arc::new), pool: Arc::clone(&engine.pool) };
+        engine.lanes.staff(raw.py(), on_output.is_some())?;
+        let host = Arc::new(Host::new(specs, dispatch, Arc::clone(&engine.lanes)));
+        let sink = Sink { on_output: on_output.map(Arc::new), lanes: Arc::clone(&engine.lanes) };
         Ok(Self { request, host, sink, correlation_id })
     }
 }
@@ -61,7 +63,7 @@ pub(crate) fn submit(engine: &Engine, prepared: Prepared, on_done: Py<PyAny>) ->
         token: request.cancel.clone(),
     };
     let id = request.execution_id.clone();
-    let mut ending = Ending { on_done: Some(on_done), pool: Arc::clone(&engine.pool), correlation_id, id };
+    let mut ending = Ending { on_done: Some(on_done), lanes: Arc::clone(&engine.lanes), correlation_id, id };
     let client = engine.client.clone();
     engine.handle.spawn(async move {
         let outcome = client.execute_to(request, host, sink).await;
@@ -73,7 +75,7 @@ pub(crate) fn submit(engine: &Engine, prepared: Prepared, on_done: Py<PyAny>) ->
 /// Calls `on_done` exactly once, also where the task is dropped with its thread.
 struct Ending {
     on_done: Option<Py<PyAny>>,
-    pool: Arc<Pool>,
+    lanes: Arc<Lanes>,
     correlation_id: String,
     id: Option<ExecutionId>,
 }
@@ -82,7 +84,7 @@ impl Ending {
     fn deliver(&mut self, outcome: Result<ExecutionOutcome, ClientError>) {
         if let Some(on_done) = self.on_done.take() {
             let correlation_id = std::mem::take(&mut self.correlation_id);
-            self.pool.push(Report { on_done, correlation_id, outcome: Some(outcome) });
+            self.lanes.reports.push(Report { on_done, correlation_id, outcome: Some(outcome) });
         }
     }
 }

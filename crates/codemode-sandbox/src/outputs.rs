@@ -8,6 +8,7 @@ use std::{
     io::{self, Read, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use rustix::{
@@ -106,6 +107,11 @@ impl Collector {
                 self.skip(&path.join(name.to_string_lossy().as_ref()), "the name is not UTF-8");
                 continue;
             };
+            if text.chars().any(char::is_control) {
+                // It would be written to terminals and logs as it is.
+                self.skip(&path.join(text.escape_default().to_string()), "the name holds control characters");
+                continue;
+            }
             if let Err(error) = self.entry(folder.as_fd(), text, &path.join(text), depth) {
                 self.skip(&path.join(text), error);
             }
@@ -163,6 +169,21 @@ struct Taken {
     sha256: String,
 }
 
+/// A file that no other collection, of this daemon or another, has: names are never reused and never taken over.
+fn new_temporary(folder: &OwnedFd) -> io::Result<(File, String)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    loop {
+        let name = format!(".codemode-{}-{}.partial", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        match fs::openat(folder, name.as_str(), flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => return Ok((file.into(), name)),
+            // Another daemon's, with our pid in a namespace of its own, or one that a crash left behind.
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn digest(mut from: impl Read, to: &mut impl Write) -> io::Result<Taken> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK_BYTES];
@@ -205,10 +226,7 @@ impl Destination {
     fn store(&self, content: impl Read, path: &Path) -> io::Result<Taken> {
         let folder = self.parent(path)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let temporary = format!(".codemode-{}-{}", std::process::id(), name.len());
-        let _ = unlinkat(&folder, temporary.as_str(), AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(fs::openat(&folder, temporary.as_str(), flags, Mode::from_raw_mode(0o600))?);
+        let (mut file, temporary) = new_temporary(&folder)?;
         let stored = digest(content, &mut file).and_then(|taken| {
             fchmod(&file, Mode::from_raw_mode(0o644))?;
             self.own(&file)?;
@@ -260,6 +278,37 @@ mod tests {
         assert_eq!(std_fs::read_to_string(target.path().join("sub/a.txt")).unwrap(), "hello");
         assert_eq!(collection.skipped.len(), 3, "{:?}", collection.skipped);
         assert_eq!(collection.files[0].sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+    }
+
+    #[test]
+    fn collections_at_the_same_time_do_not_mix() {
+        let target = tempfile::tempdir().unwrap();
+        let sources: Vec<_> = (0..4)
+            .map(|number| {
+                let source = tempfile::tempdir().unwrap();
+                std_fs::write(source.path().join(format!("file-{number}")), vec![b'0' + number; 4 << 20]).unwrap();
+                source
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for source in &sources {
+                scope.spawn(|| collect_from(source.path(), Some(target.path())));
+            }
+        });
+        for number in 0..4 {
+            let content = std_fs::read(target.path().join(format!("file-{number}"))).unwrap();
+            assert!(content.len() == 4 << 20 && content.iter().all(|byte| *byte == b'0' + number), "file-{number}");
+        }
+        assert_eq!(std_fs::read_dir(target.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_name_with_control_characters_is_left() {
+        let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std_fs::write(source.path().join("a\u{1b}[31m\n"), "x").unwrap();
+        let collection = collect_from(source.path(), Some(target.path()));
+        assert!(collection.files.is_empty());
+        assert_eq!(collection.skipped, [r"/outputs/a\u{1b}[31m\n: the name holds control characters"]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The declared substitute for a cgroup: adding up, from /proc, what a process tree uses.
 
-use std::{fs, time::Duration};
+use std::{fs, os::fd::OwnedFd, time::Duration};
 
-use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::{fs::fstatfs, param::clock_ticks_per_second};
 
 /// What the living members of a process tree use now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TreeUsage {
-    /// Private memory: resident less what is mapped from files.
+    /// Resident memory that is not a file's: private pages and shared ones, the latter once for each process that has
+    /// them, since who shares with whom is not to be seen from outside.
     pub memory_bytes: u64,
     /// Of the living and of those that they have reaped.
     pub cpu: Duration,
@@ -38,9 +39,23 @@ fn add(total: &mut TreeUsage, pid: i32) {
     let threads = field(17).unwrap_or(1);
     total.processes += threads.max(1);
     total.cpu += Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second().max(1) as f64);
-    let Ok(memory) = fs::read_to_string(format!("/proc/{pid}/statm")) else { return };
-    let pages = |index: usize| memory.split(' ').nth(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    total.memory_bytes += pages(1).saturating_sub(pages(2)) * page_size() as u64;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return };
+    let resident = ["RssAnon:", "RssShmem:"].iter().filter_map(|key| kibibytes(&status, key));
+    total.memory_bytes += resident.sum::<u64>() * 1024;
+}
+
+fn kibibytes(status: &str, key: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    value.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// What files on these tmpfs folders occupy, in bytes.
+pub fn folders(folders: &[OwnedFd]) -> u64 {
+    let used = |folder: &OwnedFd| {
+        let status = fstatfs(folder).ok()?;
+        Some(status.f_blocks.saturating_sub(status.f_bfree) * u64::try_from(status.f_bsize).ok()?)
+    };
+    folders.iter().filter_map(used).sum()
 }
 
 fn children(pid: i32) -> Vec<i32> {

@@ -12,7 +12,7 @@ use codemode_types::{ErrorCode, Rejection};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::refusal;
+use crate::{callers::Caller, refusal};
 
 /// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length.
 #[derive(Clone, Default)]
@@ -49,8 +49,16 @@ pub(crate) struct Guard {
 }
 
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if open_to_all(request.uri().path()) || guard.admits(&request) {
+    let caller = request.extensions().get::<Caller>();
+    if open_to_all(request.uri().path()) {
+        caller.into_iter().for_each(Caller::spoke);
         return next.run(request).await;
+    }
+    if guard.admits(&request) {
+        return match caller.map_or(Ok(()), Caller::introduce) {
+            Ok(()) => next.run(request).await,
+            Err(rejection) => refusal::respond(request.headers(), &rejection),
+        };
     }
     tracing::warn!(path = request.uri().path(), "refused: wrong or missing API key");
     // Says nothing of the executor, nor which of the two it was.

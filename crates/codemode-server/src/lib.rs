@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod callers;
 pub mod config;
 mod executions;
 mod grpc;
@@ -15,7 +16,8 @@ mod run;
 mod serve;
 
 pub use auth::ApiKeys;
-pub use http::report_json;
+pub use callers::Reception;
+pub use http::{Refusal, refusal_json, report_json};
 pub use listen::{ListenError, Listener, bind};
 pub use run::{Ending, SignalError, Signals, run};
-pub use serve::{Running, start};
+pub use serve::{Running, start, start_with};

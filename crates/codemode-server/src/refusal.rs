@@ -68,6 +68,8 @@ pub(crate) fn problem_response(status: StatusCode, title: &str, detail: &str, co
         "status": status.as_u16(),
         "detail": detail,
         "code": code.as_str(),
+        // As in the document of an execution; null where no outcome has a word for it.
+        "outcome": code.outcome(),
         "retryable": code.retryable(),
     });
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];

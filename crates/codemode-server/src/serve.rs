@@ -1,8 +1,8 @@
 //! Connections: HTTP/1.1 and HTTP/2 without TLS on one port, gRPC and HTTP on one router.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Router, extract::Request, middleware};
 use codemode_engine::Engine;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -11,15 +11,16 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
+use tower::ServiceExt as _;
 
 use crate::{
     auth::{self, ApiKeys, Guard},
+    callers::{Places, Reception, Visit},
     executions::Executions,
     grpc, http,
     listen::{Listener, SocketFile},
@@ -27,8 +28,6 @@ use crate::{
 
 /// A peer that is gone without a word is noticed, and its executions are killed, after both have passed.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// Connections are cheap, but each takes a descriptor; callers are not known before their first request.
-const MAX_CONNECTIONS: usize = 1024;
 /// How long answered connections get to take their last bytes.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause after `accept` failed, which mostly means that descriptors ran out.
@@ -51,6 +50,11 @@ pub struct Running {
 
 /// Serves `engine` on listeners that are bound already. Must be called inside a tokio runtime.
 pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> Running {
+    start_with(engine, keys, listeners, Reception::default()).await
+}
+
+/// As `start`, with other bounds on who may hold a connection.
+pub async fn start_with(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>, reception: Reception) -> Running {
     let closing = CancellationToken::new();
     let executions = Executions::new(engine, closing.clone());
     let (grpc, reporter) = grpc::routes(&executions).await;
@@ -65,7 +69,7 @@ pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> 
         connections: TaskTracker::new(),
         acceptors: JoinSet::new(),
     };
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(reception);
     for listener in listeners {
         let guard = Guard { keys: keys.clone(), tcp: matches!(listener, Listener::Tcp(_)) };
         let door = Door {
@@ -74,7 +78,7 @@ pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> 
             closing: running.closing.clone(),
             cut: running.cut.clone(),
             connections: running.connections.clone(),
-            places: Arc::clone(&places),
+            places: places.clone(),
         };
         let accepting = running.accepting.clone();
         running.acceptors.spawn(async move {
@@ -103,7 +107,10 @@ impl Running {
         self.closing.cancel();
         self.connections.close();
         if timeout(FAREWELL, self.connections.wait()).await.is_err() {
-            tracing::warn!("connections were still open and are cut");
+            match patience.is_zero() {
+                true => tracing::debug!("connections were still open and are cut"),
+                false => tracing::warn!("connections were still open and are cut"),
+            }
         }
     }
 }
@@ -121,7 +128,7 @@ struct Door {
     closing: CancellationToken,
     cut: CancellationToken,
     connections: TaskTracker,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 async fn accept(listener: Listener, door: Door) {
@@ -155,14 +162,12 @@ async fn pause(error: &io::Error) {
 
 impl Door {
     fn admit(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return tracing::warn!(limit = MAX_CONNECTIONS, "too many connections; one was closed");
-        };
+        let visit = self.places.receive();
         let (router, closing, cut) = (self.router.clone(), self.closing.clone(), self.cut.clone());
         self.connections.spawn(async move {
-            let _place = place;
             tokio::select! {
-                () = converse(stream, router, closing) => {}
+                () = converse(stream, router, closing, &visit) => {}
+                () = visit.over() => tracing::debug!("a connection without a known caller was cut"),
                 () = cut.cancelled() => {}
             }
         });
@@ -173,9 +178,15 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     closing: CancellationToken,
+    visit: &Visit,
 ) {
     let builder = protocol();
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let caller = visit.caller().clone();
+    let service = router.map_request(move |mut request: Request<_>| {
+        request.extensions_mut().insert(caller.clone());
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -45,6 +45,15 @@ impl ErrorCode {
         }
     }
 
+    /// The word of a refusal in the vocabulary of outcomes, where it has one.
+    pub const fn outcome(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidRequest | Self::InvalidCode | Self::CodeTooLong | Self::Policy => Some("rejected"),
+            Self::Overloaded => Some("overloaded"),
+            Self::Unauthenticated | Self::Draining | Self::Internal => None,
+        }
+    }
+
     /// Whether the same request may succeed later, unchanged. Nothing ran in either case.
     pub const fn retryable(self) -> bool {
         matches!(self, Self::Overloaded | Self::Draining)

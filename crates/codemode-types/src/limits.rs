@@ -85,7 +85,13 @@ impl Limits {
         lower("tool_timeout", &mut limits.tool_timeout, overrides.tool_timeout);
         lower("total_timeout", &mut limits.total_timeout, overrides.total_timeout);
         if let Some(asked) = overrides.max_code_length {
-            limits.max_code_length = limits.max_code_length.min(asked);
+            let held = limits.max_code_length;
+            if asked > held {
+                warnings.push(format!(
+                    "max_code_length: {asked} characters are more than this executor allows; {held} hold"
+                ));
+            }
+            limits.max_code_length = held.min(asked);
         }
         (limits, warnings)
     }

@@ -5,8 +5,8 @@ use crate::codec::{DecodeError, Reader, Writer};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromCell {
-    /// Comes with one descriptor: the directory that is the sandbox's /outputs.
-    Outputs,
+    /// Comes with a descriptor for each writable folder: /outputs, /sandbox, /tmp, /dev/shm.
+    Folders,
     /// Every wall stands and was checked; the process waits for its code. Names of the layers that hold.
     Confined { layers: Vec<String> },
     /// A wall could not be built; the cell is gone.
@@ -15,11 +15,13 @@ pub enum FromCell {
     Exited { status: i32 },
 }
 
+const MAX_LAYERS: u32 = 64;
+
 impl FromCell {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer;
         match self {
-            Self::Outputs => writer = Writer::new(1),
+            Self::Folders => writer = Writer::new(1),
             Self::Confined { layers } => {
                 writer = Writer::new(2);
                 writer.texts(layers);
@@ -39,8 +41,8 @@ impl FromCell {
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(packet);
         let message = match reader.u8()? {
-            1 => Self::Outputs,
-            2 => Self::Confined { layers: reader.list(Reader::text)? },
+            1 => Self::Folders,
+            2 => Self::Confined { layers: reader.list(MAX_LAYERS, Reader::text)? },
             3 => Self::Failed { step: reader.text()?, message: reader.text()? },
             4 => Self::Exited { status: reader.u32()?.cast_signed() },
             value => return Err(DecodeError::Unknown { what: "message from a cell", value: value.into() }),
@@ -57,7 +59,7 @@ mod tests {
     #[test]
     fn messages_survive_the_wire() {
         for message in [
-            FromCell::Outputs,
+            FromCell::Folders,
             FromCell::Confined { layers: vec!["seccomp".into()] },
             FromCell::Failed { step: "proc".into(), message: "EPERM".into() },
             FromCell::Exited { status: -1 },

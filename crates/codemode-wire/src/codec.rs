@@ -12,6 +12,8 @@ pub enum DecodeError {
     Unknown { what: &'static str, value: u32 },
     #[error("text is not UTF-8")]
     NotUtf8,
+    #[error("a list of {announced} was announced, at most {limit} are allowed")]
+    TooMany { announced: u32, limit: u32 },
 }
 
 pub(crate) struct Writer(Vec<u8>);
@@ -131,12 +133,17 @@ impl<'a> Reader<'a> {
         if self.flag("option")? { self.bytes().map(Some) } else { Ok(None) }
     }
 
-    /// Reads `count` items; the count itself allocates nothing.
+    /// Reads at most `limit` items. An empty item is four bytes on the wire and many more in memory: without a limit a
+    /// frame would grow as it is read.
     pub(crate) fn list<T>(
         &mut self,
+        limit: u32,
         mut item: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let count = self.u32()?;
+        if count > limit {
+            return Err(DecodeError::TooMany { announced: count, limit });
+        }
         let mut items = Vec::new();
         for _ in 0..count {
             items.push(item(self)?);

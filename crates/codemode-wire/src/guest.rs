@@ -7,6 +7,11 @@ use crate::codec::{DecodeError, Reader, Writer};
 /// Beyond the value itself, what a frame from the guest may carry: names, warnings, a traceback.
 pub const FRAME_OVERHEAD_BYTES: usize = 1 << 20;
 
+/// How long the lists may be.
+const MAX_TOOLS: u32 = 10_000;
+const MAX_COMMANDS: u32 = 10_000;
+const MAX_WARNINGS: u32 = 128;
+
 /// Everything an execution needs, sent to a parked sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
@@ -116,7 +121,7 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<Start, DecodeError> {
     Ok(Start {
         code: reader.text()?,
         filename: reader.text()?,
-        tools: reader.list(|reader| {
+        tools: reader.list(MAX_TOOLS, |reader| {
             Ok(ToolSpec {
                 name: reader.text()?,
                 description: reader.text()?,
@@ -129,7 +134,7 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<Start, DecodeError> {
         context: reader.bytes()?,
         config: reader.bytes()?,
         allow_direct_execution: reader.flag("allow_direct_execution")?,
-        allowed_commands: reader.list(Reader::text)?,
+        allowed_commands: reader.list(MAX_COMMANDS, Reader::text)?,
         result_bytes: reader.u64()?,
         value_bytes: reader.u64()?,
     })
@@ -205,7 +210,7 @@ fn decode_finish(reader: &mut Reader<'_>) -> Result<Finish, DecodeError> {
     } else {
         None
     };
-    Ok(Finish { kind, exit_code, result, failure, warnings: reader.list(Reader::text)? })
+    Ok(Finish { kind, exit_code, result, failure, warnings: reader.list(MAX_WARNINGS, Reader::text)? })
 }
 
 #[cfg(test)]
@@ -251,6 +256,20 @@ mod tests {
         ] {
             assert_eq!(ToGuest::decode(&message.encode()[HEADER_BYTES..]), Ok(message));
         }
+    }
+
+    #[test]
+    fn a_list_does_not_grow_past_its_bound() {
+        let finish = Finish {
+            kind: FinishKind::Ok,
+            exit_code: 0,
+            result: None,
+            failure: None,
+            warnings: vec![String::new(); 129],
+        };
+        let frame = FromGuest::Finish(Box::new(finish)).encode();
+        let answer = FromGuest::decode(&frame[HEADER_BYTES..]);
+        assert_eq!(answer, Err(DecodeError::TooMany { announced: 129, limit: 128 }));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use crate::codec::{DecodeError, Reader, Writer};
 /// The longest packet either way.
 pub const PACKET_BYTES: usize = 64 << 10;
 
+/// No packet has room for longer lists.
+const MAX_ITEMS: u32 = 16_384;
+
 /// What differs from one sandbox to the next. Comes with descriptors, in this order: the guest's end of its channel,
 /// stdout, stderr, the cell channel, then one `cgroup.procs` per controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +108,7 @@ impl ToZygote {
             cpu_seconds: reader.u64()?,
             address_space: reader.u64()?,
             allow_jit: reader.flag("allow_jit")?,
-            commands: reader.list(Reader::text)?,
+            commands: reader.list(MAX_ITEMS, Reader::text)?,
         };
         reader.end()?;
         Ok(Self::Spawn(Box::new(spawn)))
@@ -143,7 +146,7 @@ impl FromZygote {
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(packet);
         let message = match reader.u8()? {
-            1 => Self::Ready { python: reader.text()?, layers: reader.list(Reader::text)? },
+            1 => Self::Ready { python: reader.text()?, layers: reader.list(MAX_ITEMS, Reader::text)? },
             2 => Self::Failed { step: reader.text()?, message: reader.text()? },
             3 => Self::Spawned { ticket: reader.u64()?, pid: reader.u32()?.cast_signed() },
             4 => Self::SpawnFailed { ticket: reader.u64()?, message: reader.text()? },

@@ -4,3 +4,4 @@
 mod executor;
 mod multiplex;
 mod refusals;
+mod size;

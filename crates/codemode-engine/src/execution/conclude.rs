@@ -126,6 +126,10 @@ impl Run {
                 "a process or thread could not be started: there are as many as there may be (limits.processes)";
             self.violations.by_supervisor("process_limit", detail.into());
         }
+        for output in [&self.stdout, &self.stderr].into_iter().filter(|output| output.is_truncated()) {
+            let detail = format!("{} was cut at {} (limits.output_bytes)", output.stream, output.limit());
+            self.violations.by_supervisor("output_limit", detail);
+        }
     }
 }
 

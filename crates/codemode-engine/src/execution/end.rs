@@ -8,6 +8,9 @@ use codemode_wire::guest::{Finish, FinishKind};
 use super::signal;
 use crate::escape::shortened;
 
+/// How each kind of caller asks for it.
+const MORE_CODE_TIME: &str = "execution_timeout in Python, --timeout on the command line, code_timeout over HTTP";
+
 /// Why the run stopped. Set before anything is killed, so that a timeout is never mistaken for a crash.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -168,13 +171,14 @@ fn exited(status: i32, evidence: Evidence, bounds: Bounds<'_>) -> Verdict {
     }
 }
 
-/// `os._exit` and its like. Whatever the code is, the code did not get to its end.
-fn left(exit_code: i32) -> Verdict {
+/// `os._exit` and its like. Whatever the status, the code did not get to its end, and a failure never reports a 0.
+fn left(status: i32) -> Verdict {
     let failure = ExecutionFailure {
         error_type: "SystemExit".into(),
-        message: format!("the process ended itself with exit code {exit_code} before the code finished"),
+        message: format!("the process ended itself with exit code {status} before the code finished"),
         ..ExecutionFailure::default()
     };
+    let exit_code = status.max(1);
     Verdict { outcome: Outcome::Error, exit_code, result: None, failure: Some(failure), warnings: Vec::new() }
 }
 
@@ -201,7 +205,7 @@ fn code_timeout(bounds: Bounds<'_>) -> String {
     format!(
         "the code ran longer than {} s, tool calls not counted (limits.code_timeout). {}",
         limits.code_timeout.as_secs_f64(),
-        remedy("limits.code_timeout", "execution_timeout", limits.code_timeout, ceiling.code_timeout)
+        remedy("limits.code_timeout", MORE_CODE_TIME, limits.code_timeout, ceiling.code_timeout)
     )
 }
 
@@ -214,10 +218,12 @@ fn total_timeout(bounds: Bounds<'_>) -> String {
     )
 }
 
-fn remedy(key: &str, argument: &str, held: Duration, ceiling: Duration) -> String {
+fn remedy(key: &str, asking: &str, held: Duration, ceiling: Duration) -> String {
     match held < ceiling {
-        true => format!("Ask for a longer {argument}: this executor allows up to {} s", ceiling.as_secs_f64()),
-        false => format!("Raise {key} in the executor's policy to allow more"),
+        true => format!("Ask for more time ({asking}): this executor allows up to {} s", ceiling.as_secs_f64()),
+        false => {
+            format!("That is all this executor allows: raise {key} in its policy, then ask for more time ({asking})")
+        }
     }
 }
 

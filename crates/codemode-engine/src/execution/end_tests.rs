@@ -24,7 +24,7 @@ fn outcomes_error_types_and_exit_codes_are_those_of_the_table() {
     let spun = Evidence { cpu: Duration::from_secs(30), ..CALM };
     let cases = [
         (End::Exited(3 << 8), CALM, Outcome::Error, 3, "SystemExit"),
-        (End::Exited(0), CALM, Outcome::Error, 0, "SystemExit"),
+        (End::Exited(0), CALM, Outcome::Error, 1, "SystemExit"),
         (End::Exited(9), CALM, Outcome::Killed, 137, "Killed"),
         (End::Exited(9), oom, Outcome::MemoryLimit, 137, "MemoryLimitExceeded"),
         (End::Exited(9), spun, Outcome::CpuLimit, 152, "CpuLimitExceeded"),
@@ -95,12 +95,14 @@ fn a_timeout_names_its_limit_and_the_way_to_more() {
     };
     assert_eq!(
         message(&limits),
-        "the code ran longer than 1.5 s, tool calls not counted (limits.code_timeout). Ask for a longer \
-         execution_timeout: this executor allows up to 30 s"
+        "the code ran longer than 1.5 s, tool calls not counted (limits.code_timeout). Ask for more time \
+         (execution_timeout in Python, --timeout on the command line, code_timeout over HTTP): this executor allows \
+         up to 30 s"
     );
     assert_eq!(
         message(&ceiling),
-        "the code ran longer than 30 s, tool calls not counted (limits.code_timeout). Raise limits.code_timeout in \
-         the executor's policy to allow more"
+        "the code ran longer than 30 s, tool calls not counted (limits.code_timeout). That is all this executor \
+         allows: raise limits.code_timeout in its policy, then ask for more time (execution_timeout in Python, \
+         --timeout on the command line, code_timeout over HTTP)"
     );
 }

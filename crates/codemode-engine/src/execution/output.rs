@@ -100,6 +100,10 @@ impl Output {
     pub(crate) fn is_truncated(&self) -> bool {
         self.cap.is_truncated()
     }
+
+    pub(crate) fn limit(&self) -> ByteSize {
+        self.cap.limit
+    }
 }
 
 #[cfg(test)]

@@ -73,11 +73,11 @@ enum Happening {
 impl Run {
     /// Hands the code over; from here on the sandbox is hostile.
     pub(super) fn new(sandbox: Sandbox, job: &Job, start: Start, host: Host, controls: Controls) -> Self {
-        let Sandbox { life, guest, stdout, stderr, cell, outputs, layers, cgroup, oom, cpu_before } = sandbox;
+        let Sandbox { life, guest, stdout, stderr, cell, outputs, folders, layers, cgroup, oom, cpu_before } = sandbox;
         let limits = &job.limits;
         let watch = match &cgroup {
             Some(group) => Watch::group(group.clone(), oom, cpu_before, limits),
-            None => Watch::tree(life.pid, limits),
+            None => Watch::tree(life.pid, folders, limits),
         };
         let mut guest = GuestChannel::new(guest, limits);
         guest.send(&ToGuest::Start(Box::new(start)));

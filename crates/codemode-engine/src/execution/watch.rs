@@ -1,8 +1,8 @@
 //! Looks after what the kernel does not stop by itself: CPU time, and memory.
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use codemode_sandbox::watch::{TreeUsage, tree};
+use codemode_sandbox::watch::{self, TreeUsage, tree};
 use codemode_types::Limits;
 use tokio::{
     io::unix::AsyncFd,
@@ -35,7 +35,7 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 enum Means {
     Group { group: SharedCgroup, oom: Option<AsyncFd<OwnedFd>>, cpu_before: Duration },
-    Tree { pid: i32, look: Option<JoinHandle<TreeUsage>> },
+    Tree { pid: i32, folders: Arc<Vec<OwnedFd>>, look: Option<JoinHandle<TreeUsage>> },
 }
 
 impl Watch {
@@ -49,8 +49,8 @@ impl Watch {
     }
 
     /// The declared substitute where no cgroup is delegated. `pid`: the cell's init.
-    pub(crate) fn tree(pid: i32, limits: &Limits) -> Self {
-        Self::new(Means::Tree { pid, look: None }, TREE_PERIOD, limits)
+    pub(crate) fn tree(pid: i32, folders: Vec<OwnedFd>, limits: &Limits) -> Self {
+        Self::new(Means::Tree { pid, folders: Arc::new(folders), look: None }, TREE_PERIOD, limits)
     }
 
     fn new(means: Means, period: Duration, limits: &Limits) -> Self {
@@ -76,8 +76,8 @@ impl Watch {
                     }
                     look_at_group(group, *cpu_before, self.cpu_limit)
                 }
-                Means::Tree { pid, look } => {
-                    let usage = look_at_tree(*pid, look, &mut self.tick).await;
+                Means::Tree { pid, folders, look } => {
+                    let usage = look_at_tree(*pid, folders, look, &mut self.tick).await;
                     self.peak_memory = self.peak_memory.max(usage.memory_bytes);
                     judge(usage.cpu, self.cpu_limit, usage.memory_bytes > self.memory_limit)
                 }
@@ -113,11 +113,23 @@ async fn killed_for_memory(event: Option<&AsyncFd<OwnedFd>>) {
 }
 
 /// Reading /proc may block: not here. The look goes on where the caller was interrupted.
-async fn look_at_tree(pid: i32, look: &mut Option<JoinHandle<TreeUsage>>, tick: &mut Interval) -> TreeUsage {
+async fn look_at_tree(
+    pid: i32,
+    folders: &Arc<Vec<OwnedFd>>,
+    look: &mut Option<JoinHandle<TreeUsage>>,
+    tick: &mut Interval,
+) -> TreeUsage {
     if look.is_none() {
         tick.tick().await;
     }
-    let handle = look.get_or_insert_with(|| tokio::task::spawn_blocking(move || tree(pid)));
+    let folders = Arc::clone(folders);
+    let handle = look.get_or_insert_with(|| {
+        tokio::task::spawn_blocking(move || {
+            let mut usage = tree(pid);
+            usage.memory_bytes += watch::folders(&folders);
+            usage
+        })
+    });
     let usage = handle.await;
     *look = None;
     usage.unwrap_or_default()

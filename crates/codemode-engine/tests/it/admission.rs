@@ -45,6 +45,23 @@ async fn beyond_the_queue_is_overloaded_and_the_queued_run_in_order() {
 }
 
 #[tokio::test]
+async fn what_waits_is_bounded_in_bytes() {
+    let engine = engine(json!({"max_concurrent_executions": 1})).await;
+    let mut first = engine.execute(request(&engine, HOLD)).unwrap();
+    await_word(&mut first, "here\n").await;
+    // Zeros that nobody touches cost no memory here.
+    let large = || ExecutionRequest { context: vec![0; 100 << 20], ..request(&engine, "1") };
+    let waiting = [engine.execute(large()).unwrap(), engine.execute(large()).unwrap()];
+    let refused = engine.execute(large()).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Overloaded);
+    assert!(refused.message.contains("2 wait with 2097") && refused.message.contains("256 MiB"), "{}", refused.message);
+    let small = engine.execute(request(&engine, "2")).unwrap();
+    drop(waiting);
+    assert_eq!(finish(first, echo).await.result(), "\"held\"");
+    assert_eq!(finish(small, echo).await.result(), "2");
+}
+
+#[tokio::test]
 async fn a_dropped_execution_gives_its_place_back() {
     let engine = engine(json!({"max_concurrent_executions": 1, "queue": 1})).await;
     let mut first = engine.execute(request(&engine, "print('here', flush=True)\nwhile True: pass")).unwrap();

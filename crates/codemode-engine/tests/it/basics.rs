@@ -33,6 +33,11 @@ async fn what_the_engine_says_of_itself_was_verified() {
     let info = engine.info();
     assert_eq!(info.isolation.tier, Tier::Full);
     assert!(info.isolation.layers.iter().any(|layer| layer.contains("seccomp")), "{info:?}");
+    let cgroups: Vec<_> = info.isolation.layers.iter().filter(|layer| layer.starts_with("cgroup")).collect();
+    let substitutes = info.isolation.substitutes.iter().filter(|layer| layer.starts_with("cgroup")).count();
+    assert_eq!(cgroups.len() + substitutes, 1, "named once: {info:?}");
+    let versions = ["cgroup v1 (memory, pids, cpu)", "cgroup v2 (memory, pids, cpu)"];
+    assert!(cgroups.iter().all(|layer| versions.contains(&layer.as_str())), "{cgroups:?}");
     assert!(info.python.starts_with("3."), "{}", info.python);
     let ran = run(&engine, "import platform\nplatform.python_version()").await;
     assert_eq!(ran.result(), format!("\"{}\"", info.python));

@@ -15,13 +15,21 @@ async fn every_way_out_has_its_outcome() {
         ("print('so far')\n1 / 0", end(Outcome::Error, "ZeroDivisionError", 1)),
         ("print('so far')\nimport sys; sys.exit(3)", end(Outcome::Error, "SystemExit", 3)),
         ("print('so far', flush=True)\nimport os; os._exit(3)", end(Outcome::Error, "SystemExit", 3)),
-        ("print('so far', flush=True)\nimport os; os._exit(0)", end(Outcome::Error, "SystemExit", 0)),
+        ("print('so far', flush=True)\nimport os; os._exit(0)", end(Outcome::Error, "SystemExit", 1)),
+        ("print('so far', flush=True)\nimport os; os._exit(256)", end(Outcome::Error, "SystemExit", 1)),
+        // As in CPython: the low eight bits count, so that 256 is a success and -1 is 255.
+        ("print('so far')\nimport sys; sys.exit(256)", end(Outcome::Ok, "", 0)),
+        ("print('so far')\nimport sys; sys.exit(0)", end(Outcome::Ok, "", 0)),
+        ("print('so far')\nimport sys; sys.exit(259)", end(Outcome::Error, "SystemExit", 3)),
+        ("print('so far')\nimport sys; sys.exit(-1)", end(Outcome::Error, "SystemExit", 255)),
+        ("print('so far')\nimport sys; sys.exit(2**80)", end(Outcome::Error, "SystemExit", 255)),
         ("print('so far', flush=True)\nimport os; os.kill(os.getpid(), 11)", end(Outcome::Crashed, "Crashed", 139)),
         ("print('so far', flush=True)\nimport os; os.kill(os.getpid(), 9)", end(Outcome::Killed, "Killed", 137)),
     ];
     for (code, expected) in cases {
         let ran = run(&engine, code).await;
         assert_eq!((ran.end(), ran.stdout.as_str()), (expected, "so far\n"), "{code}\n{ran:#?}");
+        assert_eq!(ran.outcome() == Outcome::Ok, ran.report.exit_code == 0, "{code}");
     }
     let ran = run(&engine, "print('no')\n1 +").await;
     assert_eq!((ran.end(), ran.stdout.as_str()), (end(Outcome::Error, "SyntaxError", 1), ""));
@@ -40,6 +48,7 @@ async fn a_timeout_keeps_what_was_printed_and_names_the_limit() {
         assert_eq!(ran.end(), end(Outcome::Timeout, "Timeout", 124), "{code}\n{ran:#?}");
         assert_eq!(ran.stdout, "before\n", "{code}");
         assert!(ran.message().contains("limits.code_timeout"), "{}", ran.message());
+        assert!(ran.message().contains("execution_timeout in Python, --timeout on the command line"));
     }
 }
 
@@ -54,6 +63,12 @@ async fn a_shorter_timeout_is_asked_for_and_a_longer_one_clamped() {
     let ran = finish(ask(0.2, "import time; time.sleep(60)"), echo).await;
     assert_eq!(ran.outcome(), Outcome::Timeout);
     assert!(ran.message().contains("this executor allows up to 5 s"), "{}", ran.message());
+    let overrides = LimitOverrides { max_code_length: Some(50_001), ..LimitOverrides::default() };
+    let execution = engine.execute(ExecutionRequest { overrides, ..request(&engine, "1") }).unwrap();
+    assert_eq!(
+        finish(execution, echo).await.report.warnings,
+        ["max_code_length: 50001 characters are more than this executor allows; 50000 hold"]
+    );
     let execution = ask(6.0, "1");
     assert_eq!(execution.warnings, ["code_timeout: 6 s is more than this executor allows; 5 s holds"]);
     let ran = finish(execution, echo).await;

@@ -1,4 +1,4 @@
-use codemode_types::Outcome;
+use codemode_types::{Outcome, ViolationSource};
 use serde_json::json;
 
 use crate::harness::{engine, resident, run};
@@ -25,6 +25,11 @@ async fn both_streams_are_capped_alone() {
     let ran = run(&engine, "import sys\nprint('x' * 10000)\nprint('y', file=sys.stderr)").await;
     assert!(ran.stdout.ends_with("\n[output truncated: limit of 4 KiB reached]\n"), "{}", ran.stdout);
     assert_eq!(ran.stderr, "y\n");
+    let violations: Vec<_> =
+        ran.report.violations.iter().map(|it| (it.kind.as_str(), it.detail.as_str(), it.source)).collect();
+    let detail = "stdout was cut at 4 KiB (limits.output_bytes)";
+    assert_eq!(violations, [("output_limit", detail, ViolationSource::Supervisor)]);
+    assert_eq!(ran.outcome(), Outcome::Ok);
 }
 
 #[tokio::test]

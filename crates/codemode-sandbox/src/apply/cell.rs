@@ -13,7 +13,8 @@ use std::{
 use codemode_wire::{cell::FromCell, zygote::Spawn};
 use rustix::{
     fs::{self, CWD, Mode, OFlags},
-    io as fd_io,
+    io::{self as fd_io, Errno},
+    pipe::{PipeFlags, pipe_with},
     process::{Signal, chdir, set_parent_process_death_signal, setsid},
     system::sethostname,
 };
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     packet,
-    plan::SandboxPlan,
+    plan::{Bind, SandboxPlan},
     sys::{self, BpfInstruction, CloneFlags},
 };
 
@@ -64,8 +65,10 @@ pub struct Filters {
 }
 
 impl Filters {
-    pub fn compile() -> Self {
-        let program = |allow_exec| seccomp::program(seccomp::FilterOptions { allow_exec });
+    pub fn compile(plan: &SandboxPlan) -> Self {
+        let (allow_connect, allow_inotify) = (plan.allow_connect, !plan.rootless);
+        let program =
+            |allow_exec| seccomp::program(seccomp::FilterOptions { allow_exec, allow_connect, allow_inotify });
         Self { with_exec: program(true), without_exec: program(false) }
     }
 }
@@ -77,6 +80,8 @@ pub struct Runner<'a> {
     spawn: &'a Spawn,
     filters: &'a Filters,
     descriptors: CellDescriptors,
+    /// Readable once init has given up its rights too.
+    init_confined: OwnedFd,
 }
 
 /// The namespaces that the clone for [`enter`] needs.
@@ -91,14 +96,23 @@ pub fn enter<'a>(
     filters: &'a Filters,
     descriptors: CellDescriptors,
 ) -> Runner<'a> {
-    let built = build(plan, spawn, &descriptors);
-    let cell = descriptors.cell.as_fd();
-    // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
-    match built.and_then(|()| unsafe { sys::fork_process() }.at(Step::Fork, "fork")) {
-        Ok(None) => Runner { plan, spawn, filters, descriptors },
-        Ok(Some(runner)) => init(plan, spawn, filters, descriptors, runner),
+    let built = build(plan, spawn, &descriptors).and_then(|()| {
+        let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
+        // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
+        let runner = unsafe { sys::fork_process() }.at(Step::Fork, "fork")?;
+        Ok((runner, confined, when_confined))
+    });
+    match built {
+        Ok((None, confined, when_confined)) => {
+            drop(when_confined);
+            Runner { plan, spawn, filters, descriptors, init_confined: confined }
+        }
+        Ok((Some(runner), confined, when_confined)) => {
+            drop(confined);
+            init(plan, spawn, filters, descriptors, when_confined, runner)
+        }
         Err(error) => {
-            report(cell, &failed(&error));
+            report(descriptors.cell.as_fd(), &failed(&error));
             sys::exit_now(1)
         }
     }
@@ -117,14 +131,62 @@ fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Re
     sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
     mount_proc(plan)?;
     let owner = owner(plan, spawn);
-    mount_scratch("/sandbox", spawn.sandbox_bytes, owner)?;
-    mount_scratch("/tmp", spawn.tmp_bytes, owner)?;
-    mount_scratch("/dev/shm", SHARED_MEMORY_BYTES, owner)?;
-    // Its directory goes to the daemon, which reads it once every process here is dead.
-    let outputs = mount_scratch("/outputs", spawn.outputs_bytes, owner)?;
-    packet::send(descriptors.cell.as_fd(), &FromCell::Outputs.encode(), &[outputs.as_fd()])
-        .at(Step::Report, "outputs")?;
+    mount_identity(owner)?;
+    let covered = covered_parts(plan)?;
+    // The daemon reads /outputs once every process here is dead, and watches how full the others are.
+    let folders = [
+        mount_scratch("/outputs", spawn.outputs_bytes, owner)?,
+        mount_scratch("/sandbox", spawn.sandbox_bytes, owner)?,
+        mount_scratch("/tmp", spawn.tmp_bytes, owner)?,
+        mount_scratch("/dev/shm", SHARED_MEMORY_BYTES, owner)?,
+    ];
+    uncover(covered)?;
+    let folders = folders.each_ref().map(AsFd::as_fd);
+    packet::send(descriptors.cell.as_fd(), &FromCell::Folders.encode(), &folders).at(Step::Report, "folders")?;
     chdir("/sandbox").at(Step::WritableMounts, "/sandbox")
+}
+
+/// Folders that a scratch folder is about to cover though the plan has something below them.
+const COVERING: [&str; 4] = ["/tmp", "/sandbox", "/outputs", "/dev/shm"];
+
+/// Takes a hold of parts of the plan, such as an interpreter under /tmp, that a scratch folder will cover.
+fn covered_parts(plan: &SandboxPlan) -> Result<Vec<(&Bind, OwnedFd)>, StepError> {
+    let covered = plan.binds.iter().filter(|bind| COVERING.iter().any(|folder| bind.path.starts_with(folder)));
+    covered
+        .map(|bind| {
+            let part = mounts::copy_of(&bind.path, bind.is_directory, mounts::PROGRAMS, Step::WritableMounts)?;
+            Ok((bind, part))
+        })
+        .collect()
+}
+
+fn uncover(covered: Vec<(&Bind, OwnedFd)>) -> Result<(), StepError> {
+    for (bind, part) in covered {
+        let parent = if bind.is_directory { Some(bind.path.as_path()) } else { bind.path.parent() };
+        if let Some(parent) = parent {
+            std::fs::create_dir_all(parent).at(Step::WritableMounts, parent.display())?;
+        }
+        if !bind.is_directory {
+            std::fs::File::create(&bind.path).at(Step::WritableMounts, bind.path.display())?;
+        }
+        mounts::attach(part.as_fd(), &bind.path).at(Step::WritableMounts, bind.path.display())?;
+    }
+    Ok(())
+}
+
+/// Names for the user that the code runs as, which differs from cell to cell.
+fn mount_identity(owner: u32) -> Result<(), StepError> {
+    let mount = mounts::new_tmpfs(16 << 10, 8, "755", owner).at(Step::WritableMounts, "/run")?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    for (name, text) in [
+        ("passwd", format!("sandbox:x:{owner}:{owner}:sandbox:/sandbox:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")),
+        ("group", format!("sandbox:x:{owner}:\nnogroup:x:65534:\n")),
+    ] {
+        let file = fs::openat(&mount, name, flags, Mode::from_raw_mode(0o644)).at(Step::WritableMounts, name)?;
+        std::fs::File::from(file).write_all(text.as_bytes()).at(Step::WritableMounts, name)?;
+    }
+    mounts::harden(mount.as_fd(), mounts::DATA, false).at(Step::WritableMounts, "/run")?;
+    mounts::attach(mount.as_fd(), Path::new("/run")).at(Step::WritableMounts, "/run")
 }
 
 const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
@@ -133,18 +195,31 @@ const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
 
 /// A /proc of this pid namespace that shows processes only, read-only.
 fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
-    let proc =
-        mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH).at(Step::ProcFilesystem, "proc")?;
-    // The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
-    let file = fs::openat(&proc, "self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .at(Step::ProcFilesystem, "oom_score_adj")?;
-    std::fs::File::from(file).write_all(b"600").at(Step::ProcFilesystem, "oom_score_adj")?;
-    mounts::harden(proc.as_fd(), mounts::DATA, false).at(Step::ProcFilesystem, "read-only")?;
-    mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
+    match mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH) {
+        Ok(proc) => {
+            prefer_as_victim(proc.as_fd(), "self/oom_score_adj")?;
+            mounts::harden(proc.as_fd(), mounts::DATA, false).at(Step::ProcFilesystem, "read-only")?;
+            mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
+        }
+        // Inside a container that masks parts of /proc the kernel lets nobody have an unmasked one: the code has none.
+        Err(Errno::PERM) if plan.rootless => {
+            let host = fs::openat(CWD, root::HOST_PROC, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .at(Step::ProcFilesystem, root::HOST_PROC)?;
+            prefer_as_victim(host.as_fd(), "self/oom_score_adj")?;
+        }
+        Err(error) => return Err(StepError::new(Step::ProcFilesystem, error)),
+    }
     match plan.rootless {
         true => cover_host_proc(),
         false => Ok(()),
     }
+}
+
+/// The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
+fn prefer_as_victim(proc: BorrowedFd<'_>, path: &str) -> Result<(), StepError> {
+    let file = fs::openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .at(Step::ProcFilesystem, "oom_score_adj")?;
+    std::fs::File::from(file).write_all(b"600").at(Step::ProcFilesystem, "oom_score_adj")
 }
 
 /// It came from the zygote's namespace, so this one may not take it away; nor can it take away what covers it, once
@@ -163,12 +238,21 @@ fn mount_scratch(path: &str, bytes: u64, owner: u32) -> Result<OwnedFd, StepErro
 }
 
 /// pid 1: reaps, reports how the code's process ended, and by its own end ends every other process here.
-fn init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters, descriptors: CellDescriptors, runner: i32) -> ! {
-    let cell = match keep_only(descriptors) {
-        Ok(cell) => cell,
+fn init(
+    plan: &SandboxPlan,
+    spawn: &Spawn,
+    filters: &Filters,
+    descriptors: CellDescriptors,
+    when_confined: OwnedFd,
+    runner: i32,
+) -> ! {
+    let (cell, when_confined) = match keep_only(descriptors, when_confined) {
+        Ok(kept) => kept,
         Err(_) => sys::exit_now(1),
     };
-    let status = confine_init(plan, spawn, filters).and_then(|()| wait_for(runner));
+    let status = confine_init(plan, spawn, filters)
+        .and_then(|()| fd_io::write(&when_confined, b"1").at(Step::Report, "init"))
+        .and_then(|_| wait_for(runner));
     match status {
         Ok(status) => report(cell.as_fd(), &FromCell::Exited { status }),
         Err(error) => report(cell.as_fd(), &failed(&error)),
@@ -177,22 +261,28 @@ fn init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters, descriptors: CellD
 }
 
 /// Init needs the cell channel and nothing else: not the zygote's, not the other cells', not the host's stdio.
-fn keep_only(descriptors: CellDescriptors) -> Result<OwnedFd, StepError> {
+fn keep_only(descriptors: CellDescriptors, when_confined: OwnedFd) -> Result<(OwnedFd, OwnedFd), StepError> {
     let null = fs::openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .at(Step::Descriptors, "/dev/null")?;
-    let cell = fd_io::fcntl_dupfd_cloexec(&descriptors.cell, 64).at(Step::Descriptors, "dup")?;
+    let high = |descriptor: &OwnedFd| fd_io::fcntl_dupfd_cloexec(descriptor, 64).at(Step::Descriptors, "dup");
+    let (cell, confined) = (high(&descriptors.cell)?, high(&when_confined)?);
     for target in 0..3 {
         std::mem::forget(sys::place_descriptor(null.as_fd(), target, false).at(Step::Descriptors, target)?);
     }
-    let placed = sys::place_descriptor(cell.as_fd(), GUEST_DESCRIPTOR, true).at(Step::Descriptors, "cell")?;
-    std::mem::forget((descriptors, null, cell));
-    sys::close_from(GUEST_DESCRIPTOR + 1).at(Step::Descriptors, "close_range")?;
-    Ok(placed)
+    let kept = (
+        sys::place_descriptor(cell.as_fd(), GUEST_DESCRIPTOR, true).at(Step::Descriptors, "cell")?,
+        sys::place_descriptor(confined.as_fd(), CELL_DESCRIPTOR, true).at(Step::Descriptors, "confined")?,
+    );
+    std::mem::forget((descriptors, when_confined, null, cell, confined));
+    sys::close_from(CELL_DESCRIPTOR + 1).at(Step::Descriptors, "close_range")?;
+    Ok(kept)
 }
 
 fn confine_init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<(), StepError> {
+    // Twice: from the first moment on, and again after the identity, whose change clears it. Our parent, the zygote,
+    // runs one thread.
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
     identity::drop_privileges(spawn.uid, plan.rootless)?;
-    // After the identity, whose change clears it. Our parent, the zygote, runs one thread.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
     seccomp::install(&filters.without_exec).at(Step::Seccomp, "init")
 }
@@ -210,7 +300,12 @@ fn wait_for(runner: i32) -> Result<i32, StepError> {
 impl Runner<'_> {
     /// The walls, in order. When this returns they all stand and were checked; there is no way back.
     pub fn confine(self) -> OwnedFd {
-        let Self { plan, spawn, filters, descriptors } = self;
+        let Self { plan, spawn, filters, descriptors, init_confined } = self;
+        if let Err(error) = await_init(&init_confined) {
+            report(descriptors.cell.as_fd(), &failed(&error));
+            sys::exit_now(1)
+        }
+        drop(init_confined);
         match confine(plan, spawn, filters, descriptors) {
             Ok(guest) => guest,
             Err((cell, error)) => {
@@ -218,6 +313,14 @@ impl Runner<'_> {
                 sys::exit_now(1)
             }
         }
+    }
+}
+
+/// pid 1 still has every right until it says that it has none.
+fn await_init(confined: &OwnedFd) -> Result<(), StepError> {
+    match fd_io::read(confined, &mut [0; 1]).at(Step::Report, "init")? {
+        1 => Ok(()),
+        _ => Err(StepError::new(Step::Report, "the sandbox's init ended early")),
     }
 }
 
@@ -267,9 +370,11 @@ fn raise_walls(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<V
 
 fn layers(plan: &SandboxPlan, abi: i32) -> Vec<String> {
     let user = if plan.rootless { "user namespace" } else { "user id of its own" };
+    let proc = if Path::new("/proc/self").exists() { "a /proc of its own" } else { "no /proc" };
     [
         user,
         "mount namespace, minimal root",
+        proc,
         "pid namespace",
         "network namespace, empty",
         "ipc namespace",

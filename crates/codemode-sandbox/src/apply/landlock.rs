@@ -13,10 +13,13 @@ use crate::{plan::SandboxPlan, sys};
 /// The oldest ABI that holds what this product promises: 3 knows truncation (Linux 6.2).
 pub const FLOOR: i32 = 3;
 
+/// From this ABI on (Linux 7.1) Landlock says which Unix sockets may be connected to by path.
+pub const JUDGES_SOCKETS: i32 = 9;
+
 /// Folders that the code owns.
 const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
 
-const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/usr/share/zoneinfo"];
+const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/run"];
 
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 

@@ -19,8 +19,8 @@ pub(super) fn set(limits: &ResourceLimits) -> Result<(), StepError> {
         (Resource::Nofile, limits.open_files, "open files"),
         (Resource::Fsize, limits.file_size, "file size"),
         (Resource::Cpu, limits.cpu_seconds, "CPU seconds"),
-        // No core files, wherever the host pipes them to.
-        (Resource::Core, 0, "core size"),
+        // No core dumps: 0 would stop files only, 1 also stops a handler that the host pipes them to.
+        (Resource::Core, 1, "core size"),
         // Locked memory could not be reclaimed from.
         (Resource::Memlock, 8 << 20, "locked memory"),
         // Signals and message queues are kernel memory.

@@ -11,4 +11,5 @@ pub mod seccomp;
 mod verify;
 
 pub use error::{Step, StepError};
-pub use landlock::FLOOR as LANDLOCK_FLOOR;
+pub use mounts::can_mount_proc;
+pub use landlock::{FLOOR as LANDLOCK_FLOOR, JUDGES_SOCKETS as LANDLOCK_JUDGES_SOCKETS};

@@ -62,6 +62,11 @@ pub(super) fn new_filesystem(kind: &str, options: &[(&str, &str)], attributes: M
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
+/// Whether a /proc can be mounted in the namespaces of the caller. Makes system calls only.
+pub fn can_mount_proc() -> bool {
+    new_filesystem("proc", &[("subset", "pid")], SCRATCH).is_ok()
+}
+
 /// A tmpfs of at most `bytes` and `inodes`, owned by `uid`.
 pub(super) fn new_tmpfs(bytes: u64, inodes: u64, mode: &str, uid: u32) -> io::Result<OwnedFd> {
     let mut numbers = [String::new(), String::new(), String::new()];

@@ -36,7 +36,17 @@ pub(super) const LANDLOCK_WITNESS: &str = "/.landlock-witness";
 
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
-const MOUNT_POINTS: [&str; 7] = ["/workspace", "/sandbox", "/outputs", "/tmp", "/proc", "/dev/shm", "/etc"];
+const MOUNT_POINTS: [&str; 8] = ["/workspace", "/sandbox", "/outputs", "/tmp", "/run", "/proc", "/dev/shm", "/etc"];
+
+/// Links that lead to what only a cell has.
+const CELL_LINKS: [(&str, &str); 6] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+    ("/etc/passwd", "/run/passwd"),
+    ("/etc/group", "/run/group"),
+];
 
 /// Moves this process, which runs one thread, into a namespace whose root is the base root.
 pub fn enter(plan: &SandboxPlan) -> Result<(), StepError> {
@@ -104,6 +114,8 @@ fn open_parts(plan: &SandboxPlan) -> Result<Vec<Part>, StepError> {
     if plan.rootless {
         take(Path::new("/proc"), HOST_PROC.into(), true, mounts::SCRATCH)?;
     }
+    // What lies inside another part, such as an environment inside the workspace, goes on top of it.
+    parts.sort_by_key(|part| part.target.components().count());
     Ok(parts)
 }
 
@@ -131,13 +143,8 @@ fn lay_out(plan: &SandboxPlan) -> Result<(), StepError> {
     for device in DEVICES {
         make_file(&staged(&Path::new("/dev").join(device)), "")?;
     }
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        let link = staged(&Path::new("/dev").join(name));
+    for (link, target) in CELL_LINKS {
+        let link = staged(Path::new(link));
         std::os::unix::fs::symlink(target, &link).at(Step::BaseRoot, link.display())?;
     }
     for (path, text) in &plan.files {

@@ -56,7 +56,7 @@ struct Companions {
     data: &'static [&'static str],
 }
 
-const COMPANIONS: [Companions; 3] = [
+const COMPANIONS: [Companions; 4] = [
     // git runs its own helpers from here
     Companions { name: "git", executables: &["/usr/lib/git-core"], data: &["/usr/share/git-core"] },
     // perl's modules
@@ -66,7 +66,13 @@ const COMPANIONS: [Companions; 3] = [
         data: &["/usr/share/perl", "/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/perl-base"],
     },
     // file's table of magic numbers
-    Companions { name: "file", executables: &[], data: &["/usr/share/misc", "/usr/share/file", "/etc/magic"] },
+    Companions {
+        name: "file",
+        executables: &[],
+        data: &["/usr/share/misc", "/usr/share/file", "/usr/lib/file", "/etc/magic"],
+    },
+    // iconv's tables of character sets
+    Companions { name: "iconv", executables: &[], data: &["/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"] },
 ];
 
 pub(super) fn resolve(
@@ -81,20 +87,29 @@ pub(super) fn resolve(
 fn resolve_one(name: &str, interpreter: &Interpreter, tree: &mut Tree) -> Result<CommandPlan, CommandError> {
     let path = find(name, interpreter).ok_or_else(|| not_found(name))?;
     let real = path.canonicalize().map_err(|_| not_found(name))?;
-    let file_name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if MULTI_CALL.contains(&file_name.as_str()) && file_name != name {
+    let own_name = file_name(&real).unwrap_or_default();
+    if MULTI_CALL.contains(&own_name.as_str()) && own_name != name {
         return Err(CommandError::MultiCall { name: name.into(), target: real });
     }
     let mut plan = CommandPlan { name: name.into(), executables: Vec::new(), data: Vec::new() };
     add_program(&path, &mut plan, tree);
+    if real == interpreter.executable {
+        interpreter.add_command(tree);
+    }
     tree.add_link(&Path::new("/usr/bin").join(name), &real);
-    if let Some(companions) = COMPANIONS.iter().find(|companions| companions.name == name) {
+    let programs = plan.executables.iter().filter_map(|path| file_name(path));
+    let names: Vec<String> = programs.chain([name.to_owned()]).collect();
+    for companions in COMPANIONS.iter().filter(|companions| names.iter().any(|name| name == companions.name)) {
         plan.executables.extend(companions.executables.iter().filter_map(|path| tree.add_folder(Path::new(path))));
         for path in companions.data {
             plan.data.extend(tree.add_folder(Path::new(path)).or_else(|| tree.add_file(Path::new(path))));
         }
     }
     Ok(plan)
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
 /// The guest's own interpreter is what `python` means, whatever else PATH holds.

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -23,6 +22,8 @@ pub struct Interpreter {
     pub executable: PathBuf,
     /// Folders and archives that imports search.
     pub search_path: Vec<PathBuf>,
+    /// Where the interpreter and its virtual environment are installed.
+    pub prefixes: Vec<PathBuf>,
 }
 
 #[derive(Debug, Error)]
@@ -42,6 +43,7 @@ import json, os, sys
 print(json.dumps({
     'version': sys.version_info[:3], 'implementation': sys.implementation.name,
     'command': sys.executable, 'executable': os.path.realpath(sys.executable), 'search_path': sys.path,
+    'prefixes': [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix],
 }))";
 
 impl Interpreter {
@@ -69,16 +71,33 @@ impl Interpreter {
     pub(super) fn add_to(&self, tree: &mut Tree) -> Vec<PathBuf> {
         tree.add_needs_of(&self.executable);
         let mut readable = Vec::new();
-        for entry in &self.search_path {
+        for entry in self.search_path.iter().filter(|entry| self.owns(entry)) {
             if entry.is_file() {
                 readable.extend(tree.add_file(entry));
             } else if let Some(folder) = tree.add_folder(entry) {
                 hide_client(tree, &folder);
-                scan(tree, &folder, 0);
+                scan(tree, &folder);
                 readable.push(folder);
             }
         }
         readable
+    }
+}
+
+impl Interpreter {
+    /// Whether a folder is part of the installation. Others on the search path are somebody's projects (editable
+    /// installs), with files that no code should see.
+    fn owns(&self, entry: &Path) -> bool {
+        let packages = entry.file_name().is_some_and(|name| name == "site-packages" || name == "dist-packages");
+        packages || self.prefixes.iter().any(|prefix| entry.starts_with(prefix))
+    }
+
+    /// What code needs to start this interpreter by the name it has in `sys.executable`.
+    pub(super) fn add_command(&self, tree: &mut Tree) {
+        tree.add_link(&self.command, &self.executable);
+        if let Some(configuration) = self.command.ancestors().nth(2).map(|folder| folder.join("pyvenv.cfg")) {
+            tree.add_file(&configuration);
+        }
     }
 }
 
@@ -92,12 +111,12 @@ fn hide_client(tree: &mut Tree, folder: &Path) {
 
 /// Follows extension modules to their libraries, and covers programs: an unlisted program must not be readable, or the
 /// loader could be told to run it.
-fn scan(tree: &mut Tree, folder: &Path, depth: u32) {
+fn scan(tree: &mut Tree, folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth < 32 => scan(tree, &path, depth + 1),
+            Ok(kind) if kind.is_dir() => scan(tree, &path),
             Ok(kind) if kind.is_file() => scan_file(tree, &path),
             _ => {}
         }
@@ -113,8 +132,8 @@ fn scan_file(tree: &mut Tree, path: &Path) {
     if name.ends_with(".py") || name.ends_with(".pyc") {
         return;
     }
-    let executable = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
-    if executable && elf::read(path).is_some_and(|object| object.interpreter.is_some()) {
+    // Whatever its mode: the loader asks only for the right to read.
+    if elf::read(path).is_some_and(|object| object.interpreter.is_some()) {
         tree.mask(path.to_owned(), false);
     }
 }

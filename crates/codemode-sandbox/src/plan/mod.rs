@@ -11,6 +11,8 @@ use codemode_types::{NetworkMode, Policy};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::{apply, sys};
+
 pub use commands::CommandPlan;
 pub use interpreter::Interpreter;
 use tree::{Parts, Tree};
@@ -37,6 +39,8 @@ pub struct SandboxPlan {
     pub loaders: Vec<PathBuf>,
     /// What user code may read, besides its own folders.
     pub readable: Vec<PathBuf>,
+    /// Whether code may connect to Unix sockets by path.
+    pub allow_connect: bool,
     pub environment: Vec<(String, String)>,
     pub preload: Vec<String>,
 }
@@ -92,13 +96,19 @@ impl SandboxPlan {
             masks,
             loaders,
             files: stub_files(),
+            allow_connect: policy.isolation.allow_unix_sockets || !sees_host_sockets(policy),
             workspace: workspace(policy)?,
             commands,
             readable,
-            environment: environment(),
+            environment: environment(policy),
             preload: policy.guest.preload.clone(),
         })
     }
+}
+
+/// A workspace may hold sockets of the host, which a read-only mount does not shut. Landlock does, from ABI 9 on.
+fn sees_host_sockets(policy: &Policy) -> bool {
+    policy.filesystem.workspace.mount.is_some() && sys::landlock_abi() < apply::LANDLOCK_JUDGES_SOCKETS
 }
 
 fn workspace(policy: &Policy) -> Result<Option<PathBuf>, PlanError> {
@@ -110,11 +120,9 @@ fn workspace(policy: &Policy) -> Result<Option<PathBuf>, PlanError> {
     }
 }
 
-/// A stub /etc: what libraries need to name the user and to know that there is no network.
+/// A stub /etc: what libraries need to know that there is no network. Who the user is, each cell says for itself.
 fn stub_files() -> Vec<(PathBuf, String)> {
     [
-        ("/etc/passwd", "sandbox:x:1000:1000:sandbox:/sandbox:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
-        ("/etc/group", "sandbox:x:1000:\nnogroup:x:65534:\n"),
         ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
         ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
         ("/etc/hostname", "sandbox\n"),
@@ -124,8 +132,13 @@ fn stub_files() -> Vec<(PathBuf, String)> {
 }
 
 /// The whole environment of executed code.
-fn environment() -> Vec<(String, String)> {
-    [
+fn environment(policy: &Policy) -> Vec<(String, String)> {
+    let git: &[(&str, &str)] = match policy.execution.allowed_commands.iter().any(|command| command == "git") {
+        // /workspace belongs to somebody else, which git takes for a trap.
+        true => &[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")],
+        false => &[],
+    };
+    let fixed = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", "/sandbox"),
         ("TMPDIR", "/tmp"),
@@ -136,7 +149,6 @@ fn environment() -> Vec<(String, String)> {
         ("OPENBLAS_NUM_THREADS", "1"),
         ("MPLBACKEND", "Agg"),
         ("MPLCONFIGDIR", "/tmp"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
+    ];
+    fixed.iter().chain(git).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::{LayerReport, LayerStatus};
 use crate::{
-    apply::LANDLOCK_FLOOR,
+    apply::{self, LANDLOCK_FLOOR},
     cgroup::Driver,
     sys::{self, CloneFlags, Cloned},
 };
@@ -14,6 +14,11 @@ pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
             name: "namespaces",
             status: namespaces(rootless),
             why: "the code sees no process, file, socket or host but its own",
+        },
+        LayerReport {
+            name: "proc",
+            status: own_proc(rootless),
+            why: "the code sees its own processes in /proc, never the host's",
         },
         LayerReport {
             name: "landlock",
@@ -34,11 +39,29 @@ pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
     ]
 }
 
+/// Mounts a /proc in new namespaces and goes away again.
+fn own_proc(rootless: bool) -> LayerStatus {
+    // SAFETY: the child makes system calls only and ends; it takes no lock and allocates nothing.
+    match unsafe { sys::clone_process(namespace_flags(rootless)) } {
+        Ok(Cloned::Child) => sys::exit_now(i32::from(!apply::can_mount_proc())),
+        Ok(Cloned::Parent { pid, .. }) => match sys::wait_for_pid(pid) {
+            Ok(Some(reaped)) if reaped.status == 0 => LayerStatus::Found("of the sandbox's own pid namespace".into()),
+            _ => LayerStatus::Optional(
+                "a container that masks parts of /proc lets nobody mount an unmasked one: the code has no /proc".into(),
+            ),
+        },
+        Err(error) => LayerStatus::Optional(error.to_string()),
+    }
+}
+
+const fn namespace_flags(rootless: bool) -> CloneFlags {
+    if rootless { CloneFlags::USER.and(CloneFlags::CELL) } else { CloneFlags::CELL }
+}
+
 /// Makes a process in new namespaces that uses a right it only has there.
 fn namespaces(rootless: bool) -> LayerStatus {
-    let flags = if rootless { CloneFlags::USER.and(CloneFlags::CELL) } else { CloneFlags::CELL };
     // SAFETY: the child makes one system call and ends; it takes no lock and allocates nothing.
-    match unsafe { sys::clone_process(flags) } {
+    match unsafe { sys::clone_process(namespace_flags(rootless)) } {
         Ok(Cloned::Child) => {
             let works = rustix::system::sethostname(b"probe").is_ok();
             sys::exit_now(i32::from(!works))
@@ -83,18 +106,26 @@ fn seccomp() -> LayerStatus {
 }
 
 fn cgroup(rootless: bool) -> LayerStatus {
-    let watch = "a watch over the sandbox's processes (memory, CPU), RLIMIT_AS, RLIMIT_NPROC, RLIMIT_CPU";
+    let watch = "a watch over the sandbox's processes and folders (memory, CPU), RLIMIT_AS, RLIMIT_NPROC, RLIMIT_CPU";
+    if !std::path::Path::new("/proc/thread-self/children").exists() {
+        // The substitute could not see more than the first process.
+        return match Driver::find() {
+            Ok(driver) if !rootless => found_cgroup(&driver),
+            _ => LayerStatus::Missing("no cgroup to write, and this kernel lists no children in /proc".into()),
+        };
+    }
     if rootless {
         return LayerStatus::Substituted(watch.into());
     }
     match Driver::find() {
-        Ok(driver) => {
-            let version = driver.version();
-            driver.remove_all();
-            LayerStatus::Found(version.into())
-        }
+        Ok(driver) => found_cgroup(&driver),
         Err(error) => LayerStatus::Substituted(format!("{watch} ({error})")),
     }
+}
+
+fn found_cgroup(driver: &Driver) -> LayerStatus {
+    driver.remove_all();
+    LayerStatus::Found(driver.version().into())
 }
 
 fn executable_memory() -> LayerStatus {

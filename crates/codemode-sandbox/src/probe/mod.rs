@@ -6,6 +6,8 @@ use codemode_types::{MinimumTier, NetworkMode, Policy, Tier};
 use rustix::process::geteuid;
 use thiserror::Error;
 
+use crate::sys;
+
 /// The answer for one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayerStatus {
@@ -49,12 +51,14 @@ pub enum ProbeError {
     Required { layer: String, state: String },
     #[error("isolation.require names `{0}`, which is no layer; known: {1}")]
     UnknownLayer(String, String),
-    #[error("network.mode {0:?} cannot be enforced yet; set it to none")]
+    #[error("network.mode {0} cannot be enforced yet; set it to none")]
     Network(NetworkMode),
 }
 
 /// Asks the kernel. Changes nothing; makes one short-lived process.
 pub fn probe() -> Probe {
+    // A parent that ignores its children's ends leaves us ignoring ours, and there would be nothing to wait for.
+    sys::heed_children();
     let rootless = !geteuid().is_root();
     let layers = layers::all(rootless);
     let holds = layers.iter().all(|layer| !matches!(layer.status, LayerStatus::Missing(_)));

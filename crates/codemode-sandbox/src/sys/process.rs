@@ -85,6 +85,29 @@ pub fn close_from(first: i32) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// SIGCHLD as a process has it that nobody prepared: children wait to be reaped.
+pub fn heed_children() {
+    // SAFETY: SIG_DFL is a valid disposition of SIGCHLD.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Signals as a process has them that nobody prepared, but for those that the interpreter has set for itself: what the
+/// daemon's parent blocked or ignored is not the code's business.
+pub fn default_signals(kept: &[i32]) {
+    // SAFETY: the set is initialised by the first call before the second reads it.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+    for signal in 1..=libc::SIGRTMAX() {
+        if !kept.contains(&signal) {
+            // SAFETY: SIG_DFL is valid for every signal; the kernel and the C library refuse those not ours to set.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+}
+
 /// unshare(2) of namespaces only. The caller runs one thread if a user namespace is among them (the kernel checks).
 pub fn unshare_namespaces(flags: CloneFlags) -> io::Result<()> {
     // SAFETY: only namespace flags are set, so no memory or descriptor table changes hands.

@@ -89,7 +89,7 @@ impl Zygote {
         let mut outputs = None;
         loop {
             match hear_cell(&channel) {
-                Some((FromCell::Outputs, descriptors)) => outputs = descriptors.into_iter().next(),
+                Some((FromCell::Folders, descriptors)) => outputs = descriptors.into_iter().next(),
                 Some((FromCell::Confined { layers }, _)) => {
                     return Cell {
                         layers,

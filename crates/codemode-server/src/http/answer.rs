@@ -6,7 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use codemode_types::{ErrorCode, ExecutionReport, Isolation, Outcome, Rejection};
+use codemode_types::{ErrorCode, ExecutionReport, Isolation, Outcome, Rejection, Usage};
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -18,11 +18,11 @@ use crate::refusal;
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    execution_id: &'a str,
-    correlation_id: &'a str,
+    execution_id: Option<&'a str>,
+    correlation_id: Option<&'a str>,
     success: bool,
-    outcome: &'a str,
-    exit_code: i32,
+    outcome: Option<&'a str>,
+    exit_code: Option<i32>,
     result: Option<Box<RawValue>>,
     stdout: &'a str,
     stderr: &'a str,
@@ -33,7 +33,7 @@ struct Answer<'a> {
     artifacts: Vec<Value>,
     violations: Vec<Value>,
     usage: Value,
-    isolation: &'a Isolation,
+    isolation: Option<&'a Isolation>,
     warnings: &'a [String],
     duration_ms: f64,
 }
@@ -61,11 +61,11 @@ pub(super) fn answer(finished: &Finished) -> Response {
 /// The one JSON form of a report, for HTTP and for `codemode run --json`.
 pub fn report_json(report: &ExecutionReport, stdout: &str, stderr: &str) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Answer {
-        execution_id: report.execution_id.as_str(),
-        correlation_id: report.correlation_id.as_str(),
+        execution_id: Some(report.execution_id.as_str()),
+        correlation_id: Some(report.correlation_id.as_str()),
         success: report.outcome == Outcome::Ok,
-        outcome: report.outcome.as_str(),
-        exit_code: report.exit_code,
+        outcome: Some(report.outcome.as_str()),
+        exit_code: Some(report.exit_code),
         result: report.result.as_deref().and_then(verbatim),
         stdout,
         stderr,
@@ -75,10 +75,45 @@ pub fn report_json(report: &ExecutionReport, stdout: &str, stderr: &str) -> serd
         tool_calls: tool_calls(report),
         artifacts: artifacts(report),
         violations: violations(report),
-        usage: usage(report),
-        isolation: &report.isolation,
+        usage: usage(&report.usage),
+        isolation: Some(&report.isolation),
         warnings: &report.warnings,
         duration_ms: milliseconds(report.duration),
+    })
+}
+
+/// An execution without a report: refused, or lost sight of.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    pub execution_id: Option<&'a str>,
+    /// `rejected`, or none where it is not known how the code ended, or whether it ran.
+    pub outcome: Option<&'a str>,
+    pub error_type: &'a str,
+    pub message: &'a str,
+}
+
+/// The same document as `report_json`, so that a program reads one shape. There is no exit code and nothing was used.
+pub fn refusal_json(refusal: &Refusal<'_>) -> serde_json::Result<Vec<u8>> {
+    let &Refusal { execution_id, outcome, error_type, message } = refusal;
+    serde_json::to_vec(&Answer {
+        execution_id,
+        correlation_id: None,
+        success: false,
+        outcome,
+        exit_code: None,
+        result: None,
+        stdout: "",
+        stderr: "",
+        stdout_truncated: false,
+        stderr_truncated: false,
+        error: Some(json!({"error_type": error_type, "message": message, "traceback": "", "line": null})),
+        tool_calls: Vec::new(),
+        artifacts: Vec::new(),
+        violations: Vec::new(),
+        usage: usage(&Usage::default()),
+        isolation: None,
+        warnings: &[],
+        duration_ms: 0.0,
     })
 }
 
@@ -133,8 +168,7 @@ fn violations(report: &ExecutionReport) -> Vec<Value> {
     violations.collect()
 }
 
-fn usage(report: &ExecutionReport) -> Value {
-    let usage = &report.usage;
+fn usage(usage: &Usage) -> Value {
     json!({
         "wall_ms": milliseconds(usage.wall),
         "guest_ms": milliseconds(usage.guest),

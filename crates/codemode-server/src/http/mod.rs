@@ -4,7 +4,7 @@ mod answer;
 mod execute;
 mod request;
 
-pub use answer::report_json;
+pub use answer::{Refusal, refusal_json, report_json};
 
 use axum::{
     Json, Router,

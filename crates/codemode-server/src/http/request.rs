@@ -38,7 +38,8 @@ struct Body<'a> {
     tools: Option<&'a RawValue>,
 }
 
-/// The request, or the whole refusal.
+/// The request, or the whole refusal. The body is let go of here: what waits for its turn holds its code and values
+/// once, and the engine counts them.
 pub(super) fn read(
     executions: &Executions,
     headers: &HeaderMap,
@@ -52,6 +53,12 @@ pub(super) fn read(
     if body.tools.is_some() {
         let detail = "`tools` needs a way back to the caller, which HTTP does not have yet: use gRPC (codemode.v1) or a client library";
         return Err(Box::new(unlike(StatusCode::UNPROCESSABLE_ENTITY, detail)));
+    }
+    for (name, value) in [("context", body.context), ("config", body.config)] {
+        if value.is_some_and(|value| !value.get().trim_start().starts_with('{')) {
+            let detail = format!("`{name}` must be an object: names and their values");
+            return Err(Box::new(unlike(StatusCode::UNPROCESSABLE_ENTITY, &detail)));
+        }
     }
     request(executions, headers, body).map_err(|rejection| Box::new(refusal::problem(&rejection)))
 }

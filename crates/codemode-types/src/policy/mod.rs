@@ -2,8 +2,9 @@
 
 mod narrow;
 mod parse;
+mod words;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -30,7 +31,8 @@ pub struct Policy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExecutionPolicy {
-    /// Absent: true exactly when `allowed_commands` names something.
+    /// Absent: true exactly when `allowed_commands` names something. `false` wins over a list that names some: no
+    /// program starts. The pair is accepted because it is how a request narrows an executor that has a list.
     pub allow_direct_execution: Option<bool>,
     pub allowed_commands: Vec<String>,
 }
@@ -85,6 +87,23 @@ pub enum NetworkMode {
     All,
 }
 
+impl NetworkMode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Restricted => "restricted",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for NetworkMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Domains and ports take effect in mode `restricted`; with mode `none` they are refused, as nothing is reachable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NetworkPolicy {
@@ -122,6 +141,9 @@ pub struct IsolationPolicy {
     pub require: Vec<String>,
     /// Leaves PR_SET_MDWE off, for numba, cffi callbacks and node.
     pub allow_jit: bool,
+    /// Lets code connect to Unix sockets by path also where a workspace is mounted that may hold the host's own, and the
+    /// kernel's Landlock is too old to tell them apart. `multiprocessing.Manager` needs it there.
+    pub allow_unix_sockets: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

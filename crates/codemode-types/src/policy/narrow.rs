@@ -1,10 +1,11 @@
 //! A client's policy is a request to narrow the executor's, never to widen it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::{Policy, PolicyError, Problem};
+use super::{NetworkMode, NetworkPolicy, Policy, PolicyError, Problem};
+use crate::ByteSize;
 
 impl Policy {
     /// This policy narrowed by `request`, which has the shape of the YAML file. Only keys that are present count.
@@ -25,6 +26,29 @@ impl Policy {
     }
 }
 
+/// A bound as a person writes it.
+trait Shown {
+    fn shown(&self) -> String;
+}
+
+impl Shown for Duration {
+    fn shown(&self) -> String {
+        format!("{} s", self.as_secs_f64())
+    }
+}
+
+macro_rules! shown_as_displayed {
+    ($($bound:ty),+) => {
+        $(impl Shown for $bound {
+            fn shown(&self) -> String {
+                self.to_string()
+            }
+        })+
+    };
+}
+
+shown_as_displayed!(ByteSize, NetworkMode, u64, f64);
+
 struct Narrowing<'a> {
     request: &'a Value,
     problems: Vec<Problem>,
@@ -40,13 +64,13 @@ impl Narrowing<'_> {
     }
 
     /// Takes `asked` where the key is present and not above what holds.
-    fn lower<T: PartialOrd + Clone + std::fmt::Debug>(&mut self, key: &str, slot: &mut T, asked: &T) {
+    fn lower<T: PartialOrd + Clone + Shown>(&mut self, key: &str, slot: &mut T, asked: &T) {
         if !self.present(key) {
             return;
         }
         match *asked <= *slot {
             true => *slot = asked.clone(),
-            false => self.wider(key, format!("{asked:?} is wider than this executor's {slot:?}")),
+            false => self.wider(key, format!("{} is wider than this executor's {}", asked.shown(), slot.shown())),
         }
     }
 
@@ -78,6 +102,10 @@ impl Narrowing<'_> {
 
     fn network(&mut self, policy: &mut Policy, asked: &Policy) {
         self.lower("network.mode", &mut policy.network.mode, &asked.network.mode);
+        // Where nothing is reachable, the executor's own domains mean nothing any more.
+        if policy.network.mode == NetworkMode::None {
+            policy.network = NetworkPolicy::default();
+        }
     }
 
     fn filesystem(&mut self, policy: &mut Policy, asked: &Policy) {
@@ -107,6 +135,11 @@ impl Narrowing<'_> {
     fn isolation(&mut self, policy: &mut Policy, asked: &Policy) {
         if asked.isolation.allow_jit && !policy.isolation.allow_jit {
             self.wider("isolation.allow_jit", "this executor does not allow it".into());
+        }
+        if self.present("isolation.allow_unix_sockets")
+            && asked.isolation.allow_unix_sockets != policy.isolation.allow_unix_sockets
+        {
+            self.wider("isolation.allow_unix_sockets", "is the same for every client of an executor".into());
         }
         if self.present("isolation.allow_jit") {
             policy.isolation.allow_jit = asked.isolation.allow_jit;
@@ -141,6 +174,22 @@ mod tests {
             .unwrap_err();
         let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(keys, ["execution.allowed_commands", "network.mode", "limits.processes"]);
+        assert_eq!(error.problems[1].message, "all is wider than this executor's none");
+        let error = executor().narrowed(&json!({"limits": {"code_timeout": 90, "memory_limit": "1g"}})).unwrap_err();
+        let messages: Vec<_> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            ["90 s is wider than this executor's 30 s", "1 GiB is wider than this executor's 512 MiB"]
+        );
+    }
+
+    #[test]
+    fn no_network_at_all_is_narrower_than_some_domains() {
+        let network = json!({"network": {"mode": "restricted", "allowed_domains": ["a.example"]}});
+        let executor = Policy::from_value(&network, Path::new("/")).unwrap();
+        let narrowed = executor.narrowed(&json!({"network": {"mode": "none"}})).unwrap();
+        // Its own text, which a client reads, must be one that loads.
+        assert_eq!(Policy::from_value(&narrowed.to_value(), Path::new("/")).unwrap(), narrowed);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Policy, PolicyError, Problem};
+use super::{NetworkMode, NetworkPolicy, Policy, PolicyError, Problem, words};
 use crate::suggest::nearest;
 
 impl Policy {
@@ -52,7 +52,25 @@ impl Policy {
                 );
             }
         }
+        self.validate_network(&mut say);
         self.validate_limits(&mut say);
+    }
+
+    /// What is written out but equal to the default cannot be told from what is left out, and misleads nobody.
+    fn validate_network(&self, say: &mut impl FnMut(&str, &str)) {
+        let (held, default) = (&self.network, NetworkPolicy::default());
+        if held.mode != NetworkMode::None {
+            return;
+        }
+        for (key, given) in [
+            ("network.allowed_domains", held.allowed_domains != default.allowed_domains),
+            ("network.blocked_domains", held.blocked_domains != default.blocked_domains),
+            ("network.ports", held.ports != default.ports),
+        ] {
+            if given {
+                say(key, "has no effect while network.mode is none; set the mode to restricted, or leave this out");
+            }
+        }
     }
 
     fn validate_limits(&self, say: &mut impl FnMut(&str, &str)) {
@@ -179,7 +197,7 @@ fn nested(path: &str, value: &Value) -> Value {
 }
 
 fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
+    serde_json::from_value(value.clone()).map_err(|error| words::plain(&error.to_string()))
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -233,6 +251,53 @@ mod tests {
     fn the_default_policy_survives_its_own_text() {
         assert_eq!(parse(Policy::default().to_value()).unwrap(), Policy::default());
         assert_eq!(parse(Value::Null).unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn domains_without_a_network_are_refused() {
+        let domains = json!({"allowed_domains": ["*.github.com"], "blocked_domains": ["malware.com"], "ports": [443]});
+        let error = parse(json!({"network": domains})).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["network.allowed_domains", "network.blocked_domains", "network.ports"]);
+        assert!(error.problems[0].message.starts_with("has no effect while network.mode is none"), "{error}");
+        let mut restricted = domains;
+        restricted["mode"] = json!("restricted");
+        assert_eq!(parse(json!({"network": restricted})).unwrap().network.ports, [443]);
+    }
+
+    #[test]
+    fn wrong_kinds_are_named_in_plain_words() {
+        let error = parse(json!({
+            "limits": {"cpus": "two", "processes": 1.5, "code_timeout": [1]},
+            "execution": {"allowed_commands": "ls", "allow_direct_execution": "yes"},
+            "network": {"mode": "some", "ports": [70000]},
+            "filesystem": {"workspace": {"mount": 5}},
+            "queue": -1
+        }))
+        .unwrap_err();
+        let mut lines: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "execution.allow_direct_execution: expected true or false, found the text \"yes\"",
+                "execution.allowed_commands: expected a list, found the text \"ls\"",
+                "filesystem.workspace.mount: expected a path, found the number 5",
+                "limits.code_timeout: expected a number, found a list",
+                "limits.cpus: expected a number, found the text \"two\"",
+                "limits.processes: expected a whole number that is not below 0, found the number 1.5",
+                "network.mode: unknown word `some`, expected one of `none`, `restricted`, `all`",
+                "network.ports: expected a whole number from 0 to 65535, found the number 70000",
+                "queue: expected a whole number that is not below 0, found the number -1",
+            ]
+        );
+    }
+
+    #[test]
+    fn direct_execution_off_wins_over_a_list() {
+        let policy =
+            parse(json!({"execution": {"allow_direct_execution": false, "allowed_commands": ["ls"]}})).unwrap();
+        assert!(!policy.direct_execution());
     }
 
     #[test]

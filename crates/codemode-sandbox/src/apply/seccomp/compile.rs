@@ -87,6 +87,7 @@ const fn verdict(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => ALLOW,
         Verdict::Missing => refuse(libc::ENOSYS),
+        Verdict::Unsupported => refuse(libc::EOPNOTSUPP),
     }
 }
 
@@ -106,6 +107,8 @@ const fn ret(value: u32) -> BpfInstruction {
 mod tests {
     use super::*;
     use crate::apply::seccomp::{FilterOptions, lists};
+
+    const OPTIONS: FilterOptions = FilterOptions { allow_exec: true, allow_connect: true, allow_inotify: true };
 
     /// Runs a filter as the kernel would.
     fn run(program: &[BpfInstruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -134,12 +137,12 @@ mod tests {
     }
 
     fn native(number: libc::c_long, arguments: [u64; 6]) -> u32 {
-        run(&super::super::program(FilterOptions { allow_exec: true }), NATIVE, number as u32, arguments)
+        run(&super::super::program(OPTIONS), NATIVE, number as u32, arguments)
     }
 
     #[test]
     fn foreign_tables_end_the_process() {
-        let program = super::super::program(FilterOptions { allow_exec: true });
+        let program = super::super::program(OPTIONS);
         assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), KILL);
         assert_eq!(run(&program, NATIVE, X32_BIT | 1, [0; 6]), KILL);
     }
@@ -172,8 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn sockets_of_the_host_cannot_be_reached() {
+        let program = super::super::program(FilterOptions { allow_connect: false, ..OPTIONS });
+        let ask = |number: libc::c_long, arguments| run(&program, NATIVE, number as u32, arguments);
+        let unix = libc::AF_UNIX as u64;
+        let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
+        assert_eq!(ask(libc::SYS_connect, [0; 6]), refuse(libc::EPERM));
+        assert_eq!(ask(libc::SYS_socket, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0]), refuse(libc::EPERM));
+        assert_eq!(ask(libc::SYS_socket, [unix, stream, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(native(libc::SYS_connect, [0; 6]), ALLOW);
+    }
+
+    #[test]
+    fn attributes_and_watches_are_answered_as_by_an_old_system() {
+        assert_eq!(native(libc::SYS_setxattr, [0; 6]), refuse(libc::EOPNOTSUPP));
+        let program = super::super::program(FilterOptions { allow_inotify: false, ..OPTIONS });
+        assert_eq!(run(&program, NATIVE, libc::SYS_inotify_init1 as u32, [0; 6]), refuse(libc::ENOSYS));
+    }
+
+    #[test]
     fn without_commands_nothing_is_executed() {
-        let program = super::super::program(FilterOptions { allow_exec: false });
+        let program = super::super::program(FilterOptions { allow_exec: false, ..OPTIONS });
         assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
         assert_eq!(native(libc::SYS_execve, [0; 6]), ALLOW);
         assert_eq!(native(libc::SYS_execveat, [0; 6]), refuse(libc::EPERM));
@@ -181,7 +203,7 @@ mod tests {
 
     #[test]
     fn no_call_is_listed_twice_and_every_line_has_a_reason() {
-        let rules = lists::rules(FilterOptions { allow_exec: true });
+        let rules = lists::rules(OPTIONS);
         let mut numbers: Vec<_> = rules.iter().map(|rule| rule.number).collect();
         numbers.sort_unstable();
         let before = numbers.len();

@@ -14,6 +14,8 @@ pub(super) enum Verdict {
     Allow,
     /// ENOSYS: the C library has an older way.
     Missing,
+    /// EOPNOTSUPP: programs take it for a file system without the feature.
+    Unsupported,
 }
 
 #[derive(Clone, Debug)]
@@ -100,10 +102,6 @@ const FILES: &[libc::c_long] = &[
     // cp and shutil copy with these; splice, vmsplice and tee stay out: page-cache attacks were built on them.
     libc::SYS_sendfile,
     libc::SYS_copy_file_range,
-    // tail -f and watchers; what can be watched is what can be read.
-    libc::SYS_inotify_init1,
-    libc::SYS_inotify_add_watch,
-    libc::SYS_inotify_rm_watch,
 ];
 
 /// The same by the older numbers that x86_64 programs still use.
@@ -130,7 +128,6 @@ const FILES_LEGACY: &[libc::c_long] = &[
     libc::SYS_futimesat,
     libc::SYS_dup2,
     libc::SYS_pipe,
-    libc::SYS_inotify_init,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const FILES_LEGACY: &[libc::c_long] = &[];
@@ -298,7 +295,6 @@ const SOCKETS: &[libc::c_long] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    libc::SYS_connect,
     libc::SYS_shutdown,
     libc::SYS_getsockname,
     libc::SYS_getpeername,
@@ -307,6 +303,25 @@ const SOCKETS: &[libc::c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
+];
+
+/// tail -f and watchers; what can be watched is what can be read.
+const INOTIFY: &[libc::c_long] = &[
+    libc::SYS_inotify_init1,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_inotify_init,
+    libc::SYS_inotify_add_watch,
+    libc::SYS_inotify_rm_watch,
+];
+
+/// Changing extended attributes: `cp -a` and `mv` try, and take this answer for an old file system.
+const UNSUPPORTED: &[libc::c_long] = &[
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
 ];
 
 /// clone3 passes its flags by pointer, where no filter can read them: the C library falls back to clone.
@@ -339,7 +354,14 @@ pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
     let mut rules: Vec<Rule> =
         plain.into_iter().flatten().map(|number| rule(*number, When::Always, Verdict::Allow)).collect();
     rules.extend(MISSING.iter().map(|number| rule(*number, When::Always, Verdict::Missing)));
+    rules.extend(UNSUPPORTED.iter().map(|number| rule(*number, When::Always, Verdict::Unsupported)));
+    let inotify = if options.allow_inotify { Verdict::Allow } else { Verdict::Missing };
+    rules.extend(INOTIFY.iter().map(|number| rule(*number, When::Always, inotify)));
     rules.extend(conditional());
+    rules.push(unix_socket(options.allow_connect));
+    if options.allow_connect {
+        rules.push(rule(libc::SYS_connect, When::Always, Verdict::Allow));
+    }
     if options.allow_exec {
         // Which file: Landlock's business. execveat stays out: it runs descriptors that no path names.
         rules.push(rule(libc::SYS_execve, When::Always, Verdict::Allow));
@@ -351,8 +373,6 @@ fn conditional() -> Vec<Rule> {
     let mut rules = vec![
         // a fork or a thread, but no namespace
         allow_if(libc::SYS_clone, vec![Condition { argument: 0, mask: NAMESPACE_FLAGS, values: vec![0] }]),
-        // network mode none: only AF_UNIX, which reaches no further than the namespace
-        allow_if(libc::SYS_socket, vec![is(0, &[libc::AF_UNIX as u32])]),
         allow_if(libc::SYS_socketpair, vec![is(0, &[libc::AF_UNIX as u32])]),
         allow_if(libc::SYS_sendto, vec![Condition { argument: 3, mask: MSG_FASTOPEN, values: vec![0] }]),
         allow_if(libc::SYS_sendmsg, vec![Condition { argument: 2, mask: MSG_FASTOPEN, values: vec![0] }]),
@@ -393,6 +413,18 @@ const PRCTL: &[u32] = &[
     libc::PR_GET_MDWE as u32,
     0x5356_4d41, // PR_SET_VMA: the allocator names its mappings
 ];
+
+/// Network mode none: only AF_UNIX, which reaches no further than the mounts. Without connect no datagrams either, whose
+/// target is named in memory that no filter reads.
+fn unix_socket(allow_connect: bool) -> Rule {
+    let mut conditions = vec![is(0, &[libc::AF_UNIX as u32])];
+    if !allow_connect {
+        const TYPE_MASK: u32 = 0xf;
+        let values = vec![libc::SOCK_STREAM as u32, libc::SOCK_SEQPACKET as u32];
+        conditions.push(Condition { argument: 1, mask: TYPE_MASK, values });
+    }
+    allow_if(libc::SYS_socket, conditions)
+}
 
 fn rule(number: libc::c_long, when: When, verdict: Verdict) -> Rule {
     Rule { number: number as u32, when, verdict }

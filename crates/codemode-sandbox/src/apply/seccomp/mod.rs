@@ -15,6 +15,11 @@ use crate::sys::{self, BpfInstruction};
 pub struct FilterOptions {
     /// Whether programs may be started at all.
     pub allow_exec: bool,
+    /// Whether Unix sockets may connect to a path. Off where the host's sockets can be seen and Landlock does not
+    /// judge them.
+    pub allow_connect: bool,
+    /// inotify instances count against the host's user where the sandbox has no user id of its own.
+    pub allow_inotify: bool,
 }
 
 /// The filter as a BPF program. Compile it once, install it often.
