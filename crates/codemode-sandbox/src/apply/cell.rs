@@ -5,7 +5,6 @@
 #![allow(unsafe_code)] // the fork path
 
 use std::{
-    io::Write as _,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
 };
@@ -13,25 +12,20 @@ use std::{
 use codemode_wire::{cell::FromCell, zygote::Spawn};
 use rustix::{
     fs::{self, CWD, Mode, OFlags},
-    io::{self as fd_io, Errno},
+    io as fd_io,
     pipe::{PipeFlags, pipe_with},
     process::{Signal, chdir, set_parent_process_death_signal, setsid},
     system::sethostname,
 };
 
 use super::{
-    Step, StepError, error::AtStep, identity, landlock, limits, limits::ResourceLimits, mounts, root, seccomp, verify,
+    Step, StepError, error::AtStep, folders, identity, landlock, limits, limits::ResourceLimits, root, seccomp, verify,
 };
 use crate::{
     packet,
-    plan::{Bind, SandboxPlan},
+    plan::SandboxPlan,
     sys::{self, BpfInstruction, CloneFlags},
 };
-
-/// Inodes of a writable folder: enough for real work, too few to fill the kernel with.
-const INODES: u64 = 16_384;
-
-const SHARED_MEMORY_BYTES: u64 = 64 << 20;
 
 /// Where the code's process has its channel to the daemon: the one descriptor beyond stdio.
 pub const GUEST_DESCRIPTOR: i32 = 3;
@@ -129,112 +123,15 @@ fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Re
         fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "cgroup.procs")?;
     }
     sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
-    mount_proc(plan)?;
-    let owner = owner(plan, spawn);
-    mount_identity(owner)?;
-    let covered = covered_parts(plan)?;
-    // The daemon reads /outputs once every process here is dead, and watches how full the others are.
-    let folders = [
-        mount_scratch("/outputs", spawn.outputs_bytes, owner)?,
-        mount_scratch("/sandbox", spawn.sandbox_bytes, owner)?,
-        mount_scratch("/tmp", spawn.tmp_bytes, owner)?,
-        mount_scratch("/dev/shm", SHARED_MEMORY_BYTES, owner)?,
-    ];
-    uncover(covered)?;
+    folders::mount_proc(plan)?;
+    let folders = folders::mount_all(plan, spawn, owner(plan, spawn))?;
     let folders = folders.each_ref().map(AsFd::as_fd);
     packet::send(descriptors.cell.as_fd(), &FromCell::Folders.encode(), &folders).at(Step::Report, "folders")?;
     chdir("/sandbox").at(Step::WritableMounts, "/sandbox")
 }
 
-/// Folders that a scratch folder is about to cover though the plan has something below them.
-const COVERING: [&str; 4] = ["/tmp", "/sandbox", "/outputs", "/dev/shm"];
-
-/// Takes a hold of parts of the plan, such as an interpreter under /tmp, that a scratch folder will cover.
-fn covered_parts(plan: &SandboxPlan) -> Result<Vec<(&Bind, OwnedFd)>, StepError> {
-    let covered = plan.binds.iter().filter(|bind| COVERING.iter().any(|folder| bind.path.starts_with(folder)));
-    covered
-        .map(|bind| {
-            let part = mounts::copy_of(&bind.path, bind.is_directory, mounts::PROGRAMS, Step::WritableMounts)?;
-            Ok((bind, part))
-        })
-        .collect()
-}
-
-fn uncover(covered: Vec<(&Bind, OwnedFd)>) -> Result<(), StepError> {
-    for (bind, part) in covered {
-        let parent = if bind.is_directory { Some(bind.path.as_path()) } else { bind.path.parent() };
-        if let Some(parent) = parent {
-            std::fs::create_dir_all(parent).at(Step::WritableMounts, parent.display())?;
-        }
-        if !bind.is_directory {
-            std::fs::File::create(&bind.path).at(Step::WritableMounts, bind.path.display())?;
-        }
-        mounts::attach(part.as_fd(), &bind.path).at(Step::WritableMounts, bind.path.display())?;
-    }
-    Ok(())
-}
-
-/// Names for the user that the code runs as, which differs from cell to cell.
-fn mount_identity(owner: u32) -> Result<(), StepError> {
-    let mount = mounts::new_tmpfs(16 << 10, 8, "755", owner).at(Step::WritableMounts, "/run")?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    for (name, text) in [
-        ("passwd", format!("sandbox:x:{owner}:{owner}:sandbox:/sandbox:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")),
-        ("group", format!("sandbox:x:{owner}:\nnogroup:x:65534:\n")),
-    ] {
-        let file = fs::openat(&mount, name, flags, Mode::from_raw_mode(0o644)).at(Step::WritableMounts, name)?;
-        std::fs::File::from(file).write_all(text.as_bytes()).at(Step::WritableMounts, name)?;
-    }
-    mounts::harden(mount.as_fd(), mounts::DATA, false).at(Step::WritableMounts, "/run")?;
-    mounts::attach(mount.as_fd(), Path::new("/run")).at(Step::WritableMounts, "/run")
-}
-
 const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
     if plan.rootless { root::INNER_ID } else { spawn.uid }
-}
-
-/// A /proc of this pid namespace that shows processes only, read-only.
-fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
-    match mounts::new_filesystem("proc", &[("subset", "pid")], mounts::SCRATCH) {
-        Ok(proc) => {
-            prefer_as_victim(proc.as_fd(), "self/oom_score_adj")?;
-            mounts::harden(proc.as_fd(), mounts::DATA, false).at(Step::ProcFilesystem, "read-only")?;
-            mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
-        }
-        // Inside a container that masks parts of /proc the kernel lets nobody have an unmasked one: the code has none.
-        Err(Errno::PERM) if plan.rootless => {
-            let host = fs::openat(CWD, root::HOST_PROC, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                .at(Step::ProcFilesystem, root::HOST_PROC)?;
-            prefer_as_victim(host.as_fd(), "self/oom_score_adj")?;
-        }
-        Err(error) => return Err(StepError::new(Step::ProcFilesystem, error)),
-    }
-    match plan.rootless {
-        true => cover_host_proc(),
-        false => Ok(()),
-    }
-}
-
-/// The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
-fn prefer_as_victim(proc: BorrowedFd<'_>, path: &str) -> Result<(), StepError> {
-    let file = fs::openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .at(Step::ProcFilesystem, "oom_score_adj")?;
-    std::fs::File::from(file).write_all(b"600").at(Step::ProcFilesystem, "oom_score_adj")
-}
-
-/// It came from the zygote's namespace, so this one may not take it away; nor can it take away what covers it, once
-/// the right to unmount is gone.
-fn cover_host_proc() -> Result<(), StepError> {
-    let empty = mounts::new_filesystem("tmpfs", &[("size", "4k"), ("nr_inodes", "1"), ("mode", "000")], mounts::DATA)
-        .at(Step::ProcFilesystem, root::HOST_PROC)?;
-    mounts::attach(empty.as_fd(), Path::new(root::HOST_PROC)).at(Step::ProcFilesystem, root::HOST_PROC)
-}
-
-/// A private writable folder; a descriptor of it.
-fn mount_scratch(path: &str, bytes: u64, owner: u32) -> Result<OwnedFd, StepError> {
-    let mount = mounts::new_tmpfs(bytes, INODES, "700", owner).at(Step::WritableMounts, path)?;
-    mounts::attach(mount.as_fd(), Path::new(path)).at(Step::WritableMounts, path)?;
-    mounts::open_root(mount.as_fd()).at(Step::WritableMounts, path)
 }
 
 /// pid 1: reaps, reports how the code's process ended, and by its own end ends every other process here.

@@ -2,6 +2,7 @@
 
 pub mod cell;
 mod error;
+mod folders;
 mod identity;
 mod landlock;
 mod limits;
@@ -11,5 +12,5 @@ pub mod seccomp;
 mod verify;
 
 pub use error::{Step, StepError};
-pub use mounts::can_mount_proc;
 pub use landlock::{FLOOR as LANDLOCK_FLOOR, JUDGES_SOCKETS as LANDLOCK_JUDGES_SOCKETS};
+pub use mounts::can_mount_proc;

@@ -72,7 +72,11 @@ const COMPANIONS: [Companions; 4] = [
         data: &["/usr/share/misc", "/usr/share/file", "/usr/lib/file", "/etc/magic"],
     },
     // iconv's tables of character sets
-    Companions { name: "iconv", executables: &[], data: &["/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"] },
+    Companions {
+        name: "iconv",
+        executables: &[],
+        data: &["/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"],
+    },
 ];
 
 pub(super) fn resolve(

@@ -4,7 +4,7 @@ use codemode_sandbox::outputs;
 
 use crate::harness::{Ended, Zygote, ordinary, policy};
 
-fn run_with(commands: &[&str], code: &str) -> Ended {
+pub(crate) fn run_with(commands: &[&str], code: &str) -> Ended {
     let workspace = tempfile::tempdir().unwrap();
     fs::write(workspace.path().join("a.txt"), "alpha\nbeta\n").unwrap();
     let zygote = Zygote::start(&policy(commands, Some(workspace.path())));
@@ -13,7 +13,7 @@ fn run_with(commands: &[&str], code: &str) -> Ended {
     cell.run(code, &names)
 }
 
-fn result(ended: &Ended) -> String {
+pub(crate) fn result(ended: &Ended) -> String {
     let finish = ended.finish.as_ref().unwrap_or_else(|| panic!("no finish; stderr: {}", ended.stderr));
     assert_eq!(finish.failure, None, "{:?}", finish.failure);
     String::from_utf8(finish.result.clone().unwrap_or_default()).unwrap()
@@ -52,6 +52,39 @@ result = [attempt(lambda: os.listdir('/boot')), attempt(lambda: os.stat('/etc/sh
         result(&run_with(&[], code)),
         r#"["PermissionError","FileNotFoundError","PermissionError","OSError","alpha\nbeta\n","PermissionError",[],"/sandbox"]"#
     );
+}
+
+#[test]
+fn sockets_of_the_host_in_the_workspace_stay_shut() {
+    let workspace = tempfile::tempdir().unwrap();
+    let path = workspace.path().join("service.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let zygote = Zygote::start(&policy(&[], Some(workspace.path())));
+    let code = "
+import os, socket
+def attempt(f):
+    try:
+        f()
+        return 'reached'
+    except OSError as e:
+        return e.errno in (1, 13)
+stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+left, right = socket.socketpair()
+left.send(b'x')
+result = [os.path.exists('/workspace/service.sock'), attempt(lambda: stream.connect('/workspace/service.sock')),
+    attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)), right.recv(1)]";
+    let ended = zygote.spawn(ordinary(&[])).run(code, &[]);
+    assert_eq!(result(&ended), r#"[true,true,true,{"$codemode":"bytes","v":"eA=="}]"#);
+}
+
+#[test]
+fn limits_and_signals_are_the_sandboxs_own() {
+    let code = "
+import resource, signal
+result = [resource.getrlimit(resource.RLIMIT_CORE) == (1, 1), len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL]";
+    assert_eq!(result(&run_with(&[], code)), "[true,0,true,true]");
 }
 
 #[test]

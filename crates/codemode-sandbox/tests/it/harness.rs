@@ -55,8 +55,12 @@ pub(crate) struct Ended {
 
 impl Zygote {
     pub(crate) fn start(policy: &Policy) -> Self {
+        Self::start_with(policy, &interpreter())
+    }
+
+    pub(crate) fn start_with(policy: &Policy, interpreter: &Path) -> Self {
         let rootless = !rustix::process::geteuid().is_root();
-        let plan = SandboxPlan::build(policy, &interpreter(), rootless).unwrap();
+        let plan = SandboxPlan::build(policy, interpreter, rootless).unwrap();
         let (child, control) = launch::launch_zygote(&guest_library(), &plan).unwrap();
         let zygote = Self { control: Some(control), child };
         match zygote.hear().0 {

@@ -4,3 +4,4 @@
 mod cell;
 mod dependencies;
 mod harness;
+mod ordinary;

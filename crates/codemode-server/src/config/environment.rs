@@ -16,6 +16,12 @@ pub(super) struct Environment<'a> {
     pub(super) variables: &'a BTreeMap<String, String>,
 }
 
+/// `30` and `30.0` are one number.
+fn same(left: &str, right: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    left == right || number(left).is_some_and(|left| number(right) == Some(left))
+}
+
 impl Environment<'_> {
     /// The first of `names` that is set; two that disagree are an error. Set but empty counts as unset, as compose
     /// files write variables that the user left out.
@@ -25,7 +31,7 @@ impl Environment<'_> {
             let Some(value) = self.variables.get(*name).filter(|value| !value.is_empty()) else { continue };
             match &found {
                 None => found = Some(Found { name: (*name).to_owned(), value: value.clone() }),
-                Some(first) if first.value == *value => {}
+                Some(first) if same(&first.value, value) => {}
                 Some(first) => problems.push(problem(
                     *name,
                     format!("says something else than {}, which is the same setting; keep one", first.name),

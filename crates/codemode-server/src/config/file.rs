@@ -18,11 +18,17 @@ pub(super) struct Tree {
 const SERVER_KEYS: [&str; 6] = ["host", "port", "listen", "api_key", "log_level", "drain_timeout"];
 
 /// Keys of the other readers of a shared file: they take effect there.
-const CLIENT_KEYS: [&str; 8] =
-    ["project", "framework", "executor_url", "executor_timeout", "timeout", "retry", "observability", "tls_cert_path"];
+const CLIENT_KEYS: [&str; 6] =
+    ["executor_url", "executor_timeout", "timeout", "retry", "observability", "tls_cert_path"];
 
 /// Keys of the client under `executor:`.
 const EXECUTOR_CLIENT_KEYS: [&str; 2] = ["url", "timeout"];
+
+const NOT_A_POLICY_SERVER: &str = "is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out";
+const NOT_A_POLICY_CLIENT: &str = "is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out";
+
+/// Keys that only describe, and so take effect nowhere.
+const DESCRIPTIVE_KEYS: [&str; 2] = ["project", "framework"];
 
 const NO_TLS: &str = "TLS is not available yet: leave it out, and keep the executor on loopback, a Unix socket or behind a proxy that ends TLS";
 const NO_DIAL_BACK: &str = "the dial-back adapter is not available yet: tool calls ride the client's own connection";
@@ -35,7 +41,7 @@ pub(super) fn read(
 ) -> Result<Tree, ConfigError> {
     let mut value = parse(path)?;
     expand(&mut value, "", environment, problems);
-    Ok(sorted(value, problems))
+    Ok(sorted(value, Scope::Everything, problems))
 }
 
 /// Reads the policy of a file and leaves everything else in it to its other readers, unexpanded.
@@ -50,7 +56,12 @@ pub(super) fn read_policy(
         drop_foreign(executor);
     }
     expand(&mut value, "", environment, problems);
-    Ok(sorted(value, problems).policy)
+    Ok(sorted(value, Scope::Everything, problems).policy)
+}
+
+/// A policy that was written for an embedded executor. It has no other readers, so what is no policy is refused.
+pub(super) fn only_policy(value: Value, problems: &mut Vec<Problem>) -> Map<String, Value> {
+    sorted(value, Scope::PolicyOnly, problems).policy
 }
 
 fn drop_foreign(value: &mut Value) {
@@ -71,8 +82,8 @@ fn parse(path: &Path) -> Result<Value, ConfigError> {
 }
 
 /// Every setting of `value` in its one place.
-pub(super) fn sorted(value: Value, problems: &mut Vec<Problem>) -> Tree {
-    let mut sorter = Sorter { tree: Tree::default(), problems };
+fn sorted(value: Value, scope: Scope, problems: &mut Vec<Problem>) -> Tree {
+    let mut sorter = Sorter { tree: Tree::default(), scope, origins: BTreeMap::new(), problems };
     match value {
         Value::Null => {}
         Value::Object(members) => members.into_iter().for_each(|(key, value)| sorter.root(&key, value)),
@@ -81,8 +92,18 @@ pub(super) fn sorted(value: Value, problems: &mut Vec<Problem>) -> Tree {
     sorter.tree
 }
 
+/// Which settings take effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    PolicyOnly,
+}
+
 struct Sorter<'a> {
     tree: Tree,
+    scope: Scope,
+    /// Where in the file the setting of each place came from.
+    origins: BTreeMap<String, String>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -97,7 +118,8 @@ impl Sorter<'_> {
             "tls_enabled" => {}
             "main_app_grpc_target" | "callback_tls" => self.say(key, NO_DIAL_BACK),
             _ if SERVER_KEYS.contains(&key) => self.put_server(key, key, value),
-            _ if CLIENT_KEYS.contains(&key) => {}
+            _ if CLIENT_KEYS.contains(&key) => self.client_key(key),
+            _ if DESCRIPTIVE_KEYS.contains(&key) => {}
             _ => self.policy(key, key, value),
         }
     }
@@ -113,7 +135,7 @@ impl Sorter<'_> {
             match name.as_str() {
                 "api_key" => self.put_server("api_key", &path, value),
                 "tls" => self.tls(value),
-                name if EXECUTOR_CLIENT_KEYS.contains(&name) => {}
+                name if EXECUTOR_CLIENT_KEYS.contains(&name) => self.client_key(&path),
                 name => self.policy(name, &path, value),
             }
         }
@@ -123,13 +145,12 @@ impl Sorter<'_> {
     fn security(&mut self, value: Value) {
         let Value::Object(members) = value else { return self.say("security", "must be a mapping of keys to values") };
         for (name, value) in members {
-            let path = format!("security.{name}");
             match name.as_str() {
                 "allow_direct_execution" | "allowed_commands" => {
                     let nested = Value::Object([(name, value)].into_iter().collect());
-                    self.policy("execution", &path, nested);
+                    self.policy("execution", "security", nested);
                 }
-                _ => self.say(&path, "unknown key; known here: allow_direct_execution, allowed_commands"),
+                _ => self.say(&format!("security.{name}"), "unknown key; known here: allow_direct_execution, allowed_commands"),
             }
         }
     }
@@ -150,11 +171,22 @@ impl Sorter<'_> {
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return self.say(path, &format!("unknown key{hint}"));
         }
-        merge(&mut self.tree.policy, key, value, key, path, self.problems);
+        let mut merger = Merger { origins: &mut self.origins, problems: self.problems };
+        merger.merge(&mut self.tree.policy, key, value, Place { full: key, path });
     }
 
     fn put_server(&mut self, key: &str, path: &str, value: Value) {
-        merge(&mut self.tree.server, key, value, key, path, self.problems);
+        if self.scope == Scope::PolicyOnly {
+            return self.say(path, NOT_A_POLICY_SERVER);
+        }
+        let mut merger = Merger { origins: &mut self.origins, problems: self.problems };
+        merger.merge(&mut self.tree.server, key, value, Place { full: key, path });
+    }
+
+    fn client_key(&mut self, path: &str) {
+        if self.scope == Scope::PolicyOnly {
+            self.say(path, NOT_A_POLICY_CLIENT);
+        }
     }
 
     fn say(&mut self, key: &str, message: &str) {
@@ -162,30 +194,62 @@ impl Sorter<'_> {
     }
 }
 
-/// Puts `value` at `key`; the same setting written twice must say the same.
-fn merge(
-    target: &mut Map<String, Value>,
-    key: &str,
-    value: Value,
-    full: &str,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) {
-    match (target.get_mut(key), value) {
-        (None | Some(Value::Null), value) => {
-            target.insert(key.to_owned(), value);
-        }
-        (Some(_), Value::Null) => {}
-        (Some(Value::Object(held)), Value::Object(members)) => {
-            for (name, member) in members {
-                let (full, path) = (format!("{full}.{name}"), format!("{path}.{name}"));
-                merge(held, &name, member, &full, &path, problems);
+/// A setting's own name, and how the file spells it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    full: &'a str,
+    path: &'a str,
+}
+
+struct Merger<'a> {
+    origins: &'a mut BTreeMap<String, String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Merger<'_> {
+    /// Puts `value` at `key`; the same setting written twice must say the same.
+    fn merge(&mut self, target: &mut Map<String, Value>, key: &str, value: Value, place: Place<'_>) {
+        match (target.get_mut(key), value) {
+            (None | Some(Value::Null), value) => {
+                target.insert(key.to_owned(), value);
+                self.origins.insert(place.full.to_owned(), place.path.to_owned());
+            }
+            (Some(_), Value::Null) => {}
+            (Some(Value::Object(held)), Value::Object(members)) => {
+                for (name, member) in members {
+                    let (full, path) = (format!("{}.{name}", place.full), format!("{}.{name}", place.path));
+                    self.merge(held, &name, member, Place { full: &full, path: &path });
+                }
+            }
+            (Some(held), value) if same(held, &value) => {}
+            (Some(_), _) => {
+                let other = self.origin(place.full);
+                let message = format!("`{}` says something else than `{other}`, the same setting; keep one", place.path);
+                self.problems.push(problem(place.full, message));
             }
         }
-        (Some(held), value) if *held == value => {}
-        (Some(_), _) => problems.push(problem(
-            full,
-            format!("`{path}` says something else than another spelling of the same setting; keep one"),
-        )),
+    }
+
+    /// How the file spells what holds so far, which may have come with a whole block.
+    fn origin(&self, full: &str) -> String {
+        let mut ends = full.rmatch_indices('.').map(|(end, _)| end);
+        let mut end = full.len();
+        loop {
+            if let Some(path) = self.origins.get(&full[..end]) {
+                return format!("{path}{}", &full[end..]);
+            }
+            match ends.next() {
+                Some(shorter) => end = shorter,
+                None => return full.to_owned(),
+            }
+        }
+    }
+}
+
+/// `30` and `30.0` are one number.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),
+        _ => left == right,
     }
 }

@@ -69,7 +69,7 @@ impl ServerConfig {
 #[derive(Clone, Debug)]
 pub enum PolicySource {
     Default,
-    /// In the shape of the YAML file; relative mounts begin at the folder.
+    /// In the shape of the YAML file, with nothing in it but a policy; relative mounts begin at the folder.
     Value(serde_json::Value, PathBuf),
     File(PathBuf),
 }
@@ -79,7 +79,7 @@ pub fn load_policy(source: PolicySource, variables: &BTreeMap<String, String>) -
     let mut problems = Vec::new();
     let (tree, base) = match source {
         PolicySource::Default => return Ok(Policy::default()),
-        PolicySource::Value(value, base) => (file::sorted(value, &mut problems).policy, base),
+        PolicySource::Value(value, base) => (file::only_policy(value, &mut problems), base),
         PolicySource::File(path) => (file::read_policy(&path, variables, &mut problems)?, folder(&path)),
     };
     match Policy::from_value(&serde_json::Value::Object(tree), &base) {

@@ -156,9 +156,23 @@ fn both_spellings_work_and_must_agree() {
     ");
     let yaml = "limits: {cpus: 1}\nexecutor: {limits: {cpus: 2, processes: 9}, api_key: a}\napi_key: b\n";
     insta::assert_snapshot!(file(yaml).problems(), @r"
-    limits.cpus: `executor.limits.cpus` says something else than another spelling of the same setting; keep one
-    api_key: `api_key` says something else than another spelling of the same setting; keep one
+    limits.cpus: `executor.limits.cpus` says something else than `limits.cpus`, the same setting; keep one
+    api_key: `api_key` says something else than `executor.api_key`, the same setting; keep one
     ");
+    let yaml = "executor: {limits: {memory_limit: 1g}, execution: {allowed_commands: [ls]}}\n\
+                security: {allow_direct_execution: true, allowed_commands: [cat]}\nlimits: {memory_limit: 2g}\n";
+    insta::assert_snapshot!(file(yaml).problems(), @r"
+    execution.allowed_commands: `security.allowed_commands` says something else than `executor.execution.allowed_commands`, the same setting; keep one
+    limits.memory_limit: `limits.memory_limit` says something else than `executor.limits.memory_limit`, the same setting; keep one
+    ");
+}
+
+#[test]
+fn equal_numbers_are_no_conflict_however_they_are_written() {
+    let case = nothing().env("CODEMODE_MAX_EXEC_TIME", "7").env("CODEMODE_CODE_TIMEOUT", "7.0");
+    assert_eq!(case.load().policy.limits.code_timeout, Duration::from_secs(7));
+    let case = file("limits: {code_timeout: 7}\nexecutor: {limits: {code_timeout: 7.0}}\n");
+    assert_eq!(case.load().policy.limits.code_timeout, Duration::from_secs(7));
 }
 
 #[test]
@@ -186,6 +200,65 @@ fn a_key_that_was_meant_never_turns_into_none() {
 }
 
 #[test]
+fn the_seeds_other_blocks_load_as_printed() {
+    let advanced = "
+executor:
+  execution:
+    allow_direct_execution: true
+    allowed_commands:
+      - grep
+      - cat
+      - curl  # Allow network commands
+
+  network:
+    mode: restricted
+    allowed_domains:
+      - \"*.github.com\"
+      - \"api.openai.com\"
+      - \"packages.example.org\"
+    blocked_domains:
+      - \"malware.com\"
+";
+    let network = file(advanced).load().policy.network;
+    assert_eq!((network.allowed_domains.len(), network.blocked_domains.len()), (3, 1));
+    let denied = "network:\n  mode: restricted\n  allowed_domains:\n    - \"your-domain.com\"\n";
+    assert_eq!(file(denied).load().policy.network.allowed_domains, ["your-domain.com"]);
+    let limits = "limits:\n  code_timeout: 30        # Max execution time (seconds)\n  max_code_length: 10000\n  memory_limit: 512Mi\n";
+    assert_eq!(file(limits).load().policy.limits.max_code_length, 10_000);
+    let commands = "execution:\n  allowed_commands:\n    - grep\n    # rm, dd, and others are NOT allowed\n";
+    assert!(file(commands).load().policy.direct_execution());
+}
+
+#[test]
+fn domains_without_a_network_are_refused() {
+    insta::assert_snapshot!(file("network: {allowed_domains: [a.example], ports: [8080]}\n").problems(), @"
+    network.allowed_domains: has no effect while network.mode is none; set the mode to restricted, or leave this out
+    network.ports: has no effect while network.mode is none; set the mode to restricted, or leave this out
+    ");
+}
+
+#[test]
+fn a_policy_alone_takes_no_key_of_another_reader() {
+    let given = serde_json::json!({
+        "port": 9, "api_key": "k", "log_level": "debug", "timeout": 3, "retry": {"enabled": true}, "project": "demo",
+        "executor": {"url": "http://x", "api_key": "k", "limits": {"cpus": 1}}
+    });
+    let error = load_policy(PolicySource::Value(given, "/".into()), &nothing().sources.environment).unwrap_err();
+    insta::assert_snapshot!(error, @"
+    api_key: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
+    executor.api_key: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
+    executor.url: is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out
+    log_level: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
+    port: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
+    retry: is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out
+    timeout: is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out
+    ");
+    let policy = serde_json::json!({"project": "demo", "executor": {"limits": {"cpus": 2}}});
+    let policy = load_policy(PolicySource::Value(policy, "/".into()), &nothing().sources.environment).unwrap();
+    assert!((policy.limits.cpus - 2.0).abs() < f64::EPSILON);
+}
+
+#[test]
 fn tls_and_dial_back_are_refused_never_ignored() {
     let yaml = "tls: {enabled: true, cert_file: a}\nmain_app_grpc_target: localhost:50051\n";
     insta::assert_snapshot!(file(yaml).env("CODEMODE_TLS_ENABLED", "true").problems(), @r"
@@ -200,11 +273,12 @@ fn tls_and_dial_back_are_refused_never_ignored() {
 
 #[test]
 fn every_problem_is_reported_at_once() {
-    let yaml = "prt: 8001\nport: 99999\nlisten: here\nhost: 7\nlog_level: loud\ndrain_timeout: -1\n\
+    let yaml = "prt: 8001\nhots: x\nport: 99999\nlisten: here\nhost: 7\nlog_level: loud\ndrain_timeout: -1\n\
                 limits: {memory_limt: 1g}\nexecutor: {netwrok: {}}\nsecurity: {x: 1}\n";
     let case = file(yaml).env("CODEMODE_MEMORY_LIMIT", "lots").env("CODEMODE_MAX_EXEC_TIME", "0");
     insta::assert_snapshot!(case.problems(), @r"
     prt: unknown key; did you mean `port`?
+    hots: unknown key; did you mean `host`?
     executor.netwrok: unknown key; did you mean `network`?
     security.x: unknown key; known here: allow_direct_execution, allowed_commands
     host: must be an address or a name, as text
