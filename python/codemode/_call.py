@@ -131,7 +131,7 @@ def names(tool_filter: Iterable[str] | None) -> list[str] | None:
     if tool_filter is None or isinstance(tool_filter, str):
         return None if tool_filter is None else [tool_filter]
     given = list(tool_filter) if isinstance(tool_filter, Iterable) else None
-    if given is None or isinstance(tool_filter, bytes):
+    if given is None:
         raise TypeError(f"tool_filter must name tools, as in ['weather'], got {type(tool_filter).__name__}")
     for name in given:
         if not isinstance(name, str):
@@ -139,7 +139,7 @@ def names(tool_filter: Iterable[str] | None) -> list[str] | None:
     return given
 
 
-def mapping(value: Mapping[str, Any] | None, name: str, what: str = "a mapping of names to values") -> Mapping[str, Any]:
+def mapping(value: Mapping[str, Any] | None, name: str, what: str = "a mapping") -> Mapping[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"{name} must be {what}, got {type(value).__name__}")
     return value or {}

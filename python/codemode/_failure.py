@@ -34,7 +34,8 @@ def failure(error: BaseException, arguments: bytes) -> bytes:
         kind, message, near = "UnknownTool", str(error), list(error.suggestions)
     elif isinstance(error, ValueTooLarge):
         kind = "ToolResultTooLarge"
-        message = f"the result takes at least {error.size} bytes; at most {error.limit} are allowed (limits.value_bytes)"
+        allowed = f"at most {error.limit} are allowed (limits.value_bytes)"
+        message = f"the result takes at least {error.size} bytes; {allowed}"
     else:
         message = without_host_details(_message(error), arguments.decode("utf-8", "replace"))
     if len(message) > MAX_MESSAGE:

@@ -1,7 +1,10 @@
 //! The path from the zygote into a sandbox. You are in the child as soon as `clone_process` says so.
 #![allow(unsafe_code)]
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+};
 
 use codemode_sandbox::{
     apply::cell::{self, CellDescriptors, Filters},
@@ -20,6 +23,7 @@ pub(crate) struct Cell {
 }
 
 /// Forks a sandbox. Returns in the zygote only; the child runs the code and ends.
+#[allow(clippy::too_many_arguments)] // what a zygote has, and what one sandbox is given
 pub(crate) fn spawn(
     py: Python<'_>,
     runner: &Bound<'_, PyModule>,
@@ -27,6 +31,7 @@ pub(crate) fn spawn(
     filters: &Filters,
     spawn: &Spawn,
     descriptors: CellDescriptors,
+    owners: Option<BorrowedFd<'_>>,
 ) -> io::Result<Cell> {
     // SAFETY: the GIL is held; the matching call follows on every path below.
     unsafe { ffi::PyOS_BeforeFork() };
@@ -34,7 +39,7 @@ pub(crate) fn spawn(
     let cloned = unsafe { sys::clone_process(cell::namespaces(plan)) };
     match cloned {
         Ok(Cloned::Child) => {
-            let unconfined = cell::enter(plan, spawn, filters, descriptors);
+            let unconfined = cell::enter(plan, spawn, filters, descriptors, owners);
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
             let socket = unconfined.confine();

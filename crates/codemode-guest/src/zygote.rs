@@ -7,6 +7,7 @@ use codemode_sandbox::{
     apply::{
         Step, StepError,
         cell::{CellDescriptors, Filters},
+        owners::OwnerMaps,
         root,
     },
     packet,
@@ -32,6 +33,7 @@ struct Zygote<'py> {
     control: OwnedFd,
     plan: SandboxPlan,
     filters: Filters,
+    owners: OwnerMaps,
     runner: Bound<'py, PyModule>,
     live: Vec<LiveCell>,
 }
@@ -42,9 +44,9 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Err(_) => sys::exit_now(1),
     };
     match boot(py, control.as_fd()) {
-        Ok((plan, runner, version)) => {
+        Ok(Booted { plan, owners, runner, version }) => {
             let filters = Filters::compile(&plan);
-            let mut zygote = Zygote { py, control, plan, filters, runner, live: Vec::new() };
+            let mut zygote = Zygote { py, control, plan, filters, owners, runner, live: Vec::new() };
             zygote.tell(&FromZygote::Ready { python: version, layers: Vec::new() }, &[]);
             zygote.serve()
         }
@@ -56,10 +58,15 @@ pub(crate) fn run(py: Python<'_>) -> ! {
     }
 }
 
-fn boot<'py>(
-    py: Python<'py>,
-    control: BorrowedFd<'_>,
-) -> Result<(SandboxPlan, Bound<'py, PyModule>, String), StepError> {
+struct Booted<'py> {
+    plan: SandboxPlan,
+    owners: OwnerMaps,
+    runner: Bound<'py, PyModule>,
+    /// The interpreter's.
+    version: String,
+}
+
+fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, StepError> {
     // Out of the terminal's reach: Ctrl-C is the daemon's business, which ends us by closing the socket.
     setsid().map_err(|error| StepError::new(Step::Session, error))?;
     // Ctrl-C becomes an exception, and broken pipes and full files errors: these are Python's.
@@ -67,6 +74,7 @@ fn boot<'py>(
     let mut plan = read_plan(control)?;
     python::prepare_on_host(py)
         .map_err(|error| StepError::new(Step::ReadPlan, format_args!("the interpreter: {error}")))?;
+    let owners = OwnerMaps::prepare(&plan)?;
     root::enter(&plan)?;
     // Where the host keeps it is nothing that a copy of this memory should hold.
     plan.workspace = None;
@@ -77,7 +85,7 @@ fn boot<'py>(
     let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
-    Ok((plan, runner, version))
+    Ok(Booted { plan, owners, runner, version })
 }
 
 fn read_plan(control: BorrowedFd<'_>) -> Result<SandboxPlan, StepError> {
@@ -138,7 +146,11 @@ impl Zygote<'_> {
         let Some(descriptors) = CellDescriptors::from_packet(descriptors) else {
             return self.tell(&FromZygote::SpawnFailed { ticket, message: "descriptors are missing".into() }, &[]);
         };
-        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors) {
+        let owners = match self.owners.for_user(spawn.uid) {
+            Ok(owners) => owners,
+            Err(error) => return self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
+        };
+        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors, owners) {
             Ok(cell) => {
                 self.tell(&FromZygote::Spawned { ticket, pid: cell.pid }, &[cell.pidfd.as_fd()]);
                 self.live.push(LiveCell { ticket, cell });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -47,6 +48,15 @@ def failed(error_type: str, message: str, traceback: str = "", **changes: Any) -
     return raw(**{"success": False, "outcome": "error", "exit_code": 1, "error": error, **changes})
 
 
+def answer_of(
+    dispatch: Any, tool: str, arguments: bytes, *, call_id: int = 1, value_bytes: int = 16 << 20
+) -> tuple[bool, bytes]:
+    """Calls a tool as the native client does, and waits for what is awaited."""
+    resumed: queue.SimpleQueue[Callable[[], tuple[bool, bytes]]] = queue.SimpleQueue()
+    answer: tuple[bool, bytes] | None = dispatch("exec-1", call_id, tool, arguments, value_bytes, resumed.put)
+    return resumed.get(timeout=10)() if answer is None else answer
+
+
 Script = Callable[["Run"], Mapping[str, Any]]
 
 
@@ -65,7 +75,7 @@ class Run:
         """Calls a tool as the native client does, in a worker thread; returns the value or raises LookupError."""
         box: list[Any] = []
         encoded = _values.encode(arguments)[0]
-        worker = threading.Thread(target=lambda: box.append(self.dispatch("exec-1", 1, tool, encoded)))
+        worker = threading.Thread(target=lambda: box.append(answer_of(self.dispatch, tool, encoded)))
         worker.start()
         worker.join(10)
         success, data = box[0]

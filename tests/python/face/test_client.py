@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_native import NativeClient, NativeError, Run, failed, ok, raw
+from fake_native import NativeClient, NativeError, Run, answer_of, failed, ok, raw
 
 import codemode
 from codemode import AsyncCodemode, Codemode, ComponentRegistry, _values
@@ -184,7 +184,7 @@ def test_ctrl_c_cancels_the_tools_too(native: Native) -> None:
     registry.register_tool(sleeps)
 
     def interrupted(run: Run) -> Any:
-        threading.Thread(target=lambda: run.dispatch("e", 1, "sleeps", b"{}"), daemon=True).start()
+        threading.Thread(target=lambda: answer_of(run.dispatch, "sleeps", b"{}"), daemon=True).start()
         time.sleep(0.2)
         raise KeyboardInterrupt
 

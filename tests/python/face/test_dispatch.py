@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from fake_native import answer_of
 
 from codemode import ComponentRegistry, ToolError, _values
 from codemode._dispatch import Dispatcher
@@ -29,7 +30,7 @@ def make(*names: str, **tools: Any) -> Dispatcher:
 
 
 def ask(dispatcher: Dispatcher, tool: str, /, **arguments: Any) -> Any:
-    success, data = dispatcher("e", 1, tool, _values.encode(arguments)[0])
+    success, data = answer_of(dispatcher, tool, _values.encode(arguments)[0])
     value = _values.decode(data)
     assert success or set(value) == {"type", "message", "valid_parameters", "suggestions"}
     return value
@@ -55,7 +56,7 @@ def test_wrong_arguments_name_the_right_ones() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"[1]", b"\xff", b'{"a":', b'{"$codemode": "nonsense"}', b"1"])
 def test_hostile_arguments(data: bytes) -> None:
-    success, answer = make()("e", 1, "weather", data)
+    success, answer = answer_of(make(), "weather", data)
     assert not success
     assert _values.decode(answer)["message"]
 
@@ -80,8 +81,12 @@ def test_messages_are_capped() -> None:
 
 
 def test_a_value_that_is_too_large() -> None:
-    answer = ask(make(big=lambda: "x" * (17 << 20)), "big")
-    assert answer["type"] == "ValueTooLarge"
+    success, answer = answer_of(make(big=lambda: "x" * 5000), "big", b"{}", value_bytes=4096)
+    assert not success
+    assert (_values.decode(answer)["type"], _values.decode(answer)["message"]) == (
+        "ToolResultTooLarge",
+        "the result takes at least 5000 bytes; at most 4096 are allowed (limits.value_bytes)",
+    )
 
 
 def test_warnings_about_odd_members_are_kept() -> None:

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 import pytest
+from fake_native import answer_of
 from pydantic import BaseModel
 
 from codemode import ComponentRegistry, ContextAwareTool, Tool, _values, tool
@@ -20,7 +21,7 @@ def call(component: Any, name: str | None = None, /, *, given: RuntimeContext | 
     registry.register_tool(name, component)
     loop = BackgroundLoop()
     dispatcher = Dispatcher(registry.entries(), given or RuntimeContext(), loop.get)
-    success, data = dispatcher("e", 1, next(iter(registry.entries())), _values.encode(arguments)[0])
+    success, data = answer_of(dispatcher, next(iter(registry.entries())), _values.encode(arguments)[0])
     loop.stop()
     value = _values.decode(data)
     return value if success else (value["type"], value["message"])

@@ -99,14 +99,14 @@ def test_wrong_arguments_from_the_other_side():
 
     got = run("tools.strict()", {"strict": strict})
     assert got.error["message"] == (
-        "tool 'strict': TypeError: unexpected argument Valid parameters: location. Did you mean 'location'?"
+        "tool 'strict': TypeError: unexpected argument; valid parameters: location; did you mean 'location'?"
     )
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        ("tools.weather(1, 2, 3)", "takes at most 2 arguments, 3 were given. Valid parameters: location, units."),
+        ("tools.weather(1, 2, 3)", "takes at most 2 arguments, 3 were given; valid parameters: location, units"),
         ("tools.weather('x', location='y')", "got 'location' both by position and by keyword."),
         ("tools.bare(1)", "pass arguments by keyword"),
         ("tools.weather(location='x' * 5000)", "the limit is 4000"),

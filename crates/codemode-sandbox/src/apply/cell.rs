@@ -83,14 +83,15 @@ pub const fn namespaces(plan: &SandboxPlan) -> CloneFlags {
     if plan.rootless { CloneFlags::CELL.and(CloneFlags::USER) } else { CloneFlags::CELL }
 }
 
-/// Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
+/// `owners`: of the workspace's files, see [`super::owners`]. Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
 pub fn enter<'a>(
     plan: &'a SandboxPlan,
     spawn: &'a Spawn,
     filters: &'a Filters,
     descriptors: CellDescriptors,
+    owners: Option<BorrowedFd<'_>>,
 ) -> Runner<'a> {
-    let built = build(plan, spawn, &descriptors).and_then(|()| {
+    let built = build(plan, spawn, &descriptors, owners).and_then(|()| {
         let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
         // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
         let runner = unsafe { sys::fork_process() }.at(Step::Fork, "fork")?;
@@ -113,7 +114,12 @@ pub fn enter<'a>(
 }
 
 /// Everything that needs rights: all of it happens before the code's process exists.
-fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Result<(), StepError> {
+fn build(
+    plan: &SandboxPlan,
+    spawn: &Spawn,
+    descriptors: &CellDescriptors,
+    owners: Option<BorrowedFd<'_>>,
+) -> Result<(), StepError> {
     if plan.rootless {
         // A user namespace per cell: RLIMIT_NPROC counts per namespace, and cells share no id that means anything.
         root::map_ids(&Path::new(root::HOST_PROC).join("self"), root::INNER_ID, root::INNER_ID)?;
@@ -124,6 +130,9 @@ fn build(plan: &SandboxPlan, spawn: &Spawn, descriptors: &CellDescriptors) -> Re
     }
     sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
     folders::mount_proc(plan)?;
+    if let Some(owners) = owners {
+        folders::mount_workspace(owners)?;
+    }
     let folders = folders::mount_all(plan, spawn, owner(plan, spawn))?;
     let folders = folders.each_ref().map(AsFd::as_fd);
     packet::send(descriptors.cell.as_fd(), &FromCell::Folders.encode(), &folders).at(Step::Report, "folders")?;

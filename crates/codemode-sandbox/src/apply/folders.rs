@@ -15,6 +15,19 @@ use rustix::{
 use super::{Step, StepError, error::AtStep, mounts, root};
 use crate::plan::{Bind, SandboxPlan};
 
+/// The workspace once more, its owner's files now the code's own to read.
+pub(super) fn mount_workspace(owners: BorrowedFd<'_>) -> Result<(), StepError> {
+    let path = Path::new("/workspace");
+    let mount = mounts::copy_of(path, true, mounts::DATA, Step::Workspace)?;
+    match mounts::map_owners(mount.as_fd(), owners) {
+        Ok(()) => mounts::attach(mount.as_fd(), path).at(Step::Workspace, "/workspace"),
+        // A file system without idmapped mounts (overlay, network and user-space ones): what others may read, the code
+        // may, and no more.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(()),
+        Err(error) => Err(StepError::new(Step::Workspace, error)),
+    }
+}
+
 /// Inodes of a writable folder: enough for real work, too few to fill the kernel with.
 const INODES: u64 = 16_384;
 

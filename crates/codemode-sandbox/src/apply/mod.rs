@@ -7,6 +7,7 @@ mod identity;
 mod landlock;
 mod limits;
 mod mounts;
+pub mod owners;
 pub mod root;
 pub mod seccomp;
 mod verify;

@@ -45,7 +45,13 @@ pub(super) fn copy_of(
 }
 
 pub(super) fn harden(mount: BorrowedFd<'_>, attributes: MountAttributes, recursive: bool) -> std::io::Result<()> {
-    set_mount_attributes(mount, AttributeChange { set: attributes, private: true, recursive })
+    set_mount_attributes(mount, AttributeChange { set: attributes, private: true, recursive, owners: None })
+}
+
+/// Makes the files of a detached mount belong to whom the user namespace maps their owner to.
+pub(super) fn map_owners(mount: BorrowedFd<'_>, owners: BorrowedFd<'_>) -> std::io::Result<()> {
+    let set = MountAttributes::default();
+    set_mount_attributes(mount, AttributeChange { set, private: false, recursive: false, owners: Some(owners) })
 }
 
 /// A detached file system with its own options; an option without a value is a flag.

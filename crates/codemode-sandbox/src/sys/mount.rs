@@ -19,20 +19,22 @@ impl MountAttributes {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct AttributeChange {
+pub struct AttributeChange<'a> {
     pub set: MountAttributes,
     /// Make the mount, or the tree, private first.
     pub private: bool,
     pub recursive: bool,
+    /// A user namespace whose map says who owns files instead: an idmapped mount.
+    pub owners: Option<BorrowedFd<'a>>,
 }
 
 /// mount_setattr(2) on the mount that `mount` itself refers to.
-pub fn set_mount_attributes(mount: BorrowedFd<'_>, change: AttributeChange) -> io::Result<()> {
+pub fn set_mount_attributes(mount: BorrowedFd<'_>, change: AttributeChange<'_>) -> io::Result<()> {
     let attributes = libc::mount_attr {
-        attr_set: change.set.0,
+        attr_set: change.set.0 | change.owners.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),
         attr_clr: 0,
         propagation: if change.private { libc::MS_PRIVATE } else { 0 },
-        userns_fd: 0,
+        userns_fd: change.owners.map_or(0, |owners| u64::try_from(owners.as_raw_fd()).unwrap_or(0)),
     };
     let flags = libc::AT_EMPTY_PATH | if change.recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a NUL-terminated literal, the structure outlives the call and its size is its own.

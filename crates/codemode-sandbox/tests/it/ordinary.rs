@@ -18,6 +18,31 @@ result = [copy.returncode, copy.stderr, move.returncode, move.stderr]";
 }
 
 #[test]
+fn a_private_workspace_can_be_read_and_not_changed() {
+    let workspace = tempfile::tempdir().unwrap();
+    let private = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::create_dir(workspace.path().join("sub")).unwrap();
+    fs::write(workspace.path().join("sub/secret.txt"), "mine").unwrap();
+    fs::set_permissions(workspace.path().join("sub/secret.txt"), private(0o600)).unwrap();
+    fs::set_permissions(workspace.path().join("sub"), private(0o700)).unwrap();
+    fs::set_permissions(workspace.path(), private(0o700)).unwrap();
+    let zygote = Zygote::start(&policy(&[], Some(workspace.path())));
+    let code = "
+import os
+def attempt(f):
+    try:
+        f()
+        return 'changed'
+    except OSError as e:
+        return e.errno in (1, 13, 30)
+path = '/workspace/sub/secret.txt'
+result = [open(path).read(), attempt(lambda: open(path, 'a')), attempt(lambda: os.chmod(path, 0o666)),
+    attempt(lambda: os.remove(path)), attempt(lambda: os.utime(path))]";
+    let ended = zygote.spawn(ordinary(&[])).run(code, &[]);
+    assert_eq!(result(&ended), r#"["mine",true,true,true,true]"#);
+}
+
+#[test]
 fn the_user_has_a_name() {
     let code = "import os, pwd\nresult = pwd.getpwuid(os.getuid()).pw_name";
     assert_eq!(result(&run_with(&[], code)), "\"sandbox\"");

@@ -150,7 +150,10 @@ impl Sorter<'_> {
                     let nested = Value::Object([(name, value)].into_iter().collect());
                     self.policy("execution", "security", nested);
                 }
-                _ => self.say(&format!("security.{name}"), "unknown key; known here: allow_direct_execution, allowed_commands"),
+                _ => self.say(
+                    &format!("security.{name}"),
+                    "unknown key; known here: allow_direct_execution, allowed_commands",
+                ),
             }
         }
     }
@@ -224,7 +227,8 @@ impl Merger<'_> {
             (Some(held), value) if same(held, &value) => {}
             (Some(_), _) => {
                 let other = self.origin(place.full);
-                let message = format!("`{}` says something else than `{other}`, the same setting; keep one", place.path);
+                let message =
+                    format!("`{}` says something else than `{other}`, the same setting; keep one", place.path);
                 self.problems.push(problem(place.full, message));
             }
         }

@@ -30,7 +30,7 @@ fn a_wrong_or_missing_key_gets_the_same_silence() {
         }
         answers.dedup();
         assert_eq!(answers.len(), 1);
-        insta::assert_snapshot!(answers[0], @r#"{"type":"urn:codemode:error:unauthenticated","title":"Not authenticated","status":401,"detail":"a valid API key is required","code":"unauthenticated","retryable":false}"#);
+        insta::assert_snapshot!(answers[0], @r#"{"type":"urn:codemode:error:unauthenticated","title":"Not authenticated","status":401,"detail":"a valid API key is required","code":"unauthenticated","outcome":null,"retryable":false}"#);
     });
 }
 

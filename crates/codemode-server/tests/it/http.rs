@@ -67,6 +67,9 @@ fn limits_are_clamped_and_said() {
         let served = serve(json!({"limits": {"code_timeout": 2}})).await;
         let body = served.post(&json!({"code": "1", "code_timeout": 99})).await.json();
         assert_eq!(body["warnings"], json!(["code_timeout: 99 s is more than this executor allows; 2 s holds"]));
+        let body = served.post(&json!({"code": "1", "max_code_length": 60_000, "context": null, "config": {}})).await;
+        let warning = "max_code_length: 60000 characters are more than this executor allows; 50000 hold";
+        assert_eq!(body.json()["warnings"], json!([warning]));
     });
 }
 
@@ -86,12 +89,14 @@ fn what_cannot_be_served_says_why() {
             r#"{"code": "1""#,
             r#"{"code": "\ud800"}"#,
             r#"{"code": "1", "code_timeout": 0}"#,
+            r#"{"code": "1", "context": [1]}"#,
+            r#"{"code": "1", "config": "x"}"#,
             r#"{"code": "1", "correlation_id": "a b"}"#,
         ] {
             let answer = served.post_text(body, &[]).await;
             assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", answer.body);
             let problem = answer.json();
-            assert_eq!(problem["status"], answer.status);
+            assert_eq!((&problem["status"], &problem["outcome"]), (&answer.status.into(), &"rejected".into()));
             seen.push_str(&format!("{} {} {}\n", answer.status, problem["code"], problem["detail"]));
         }
         insta::assert_snapshot!(seen);
@@ -125,7 +130,7 @@ fn a_caller_that_hangs_up_ends_its_execution() {
         while served.post(&json!({"code": "1"})).await.status == 200 {}
         let refused = served.post(&json!({"code": "1"})).await;
         assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
-        assert_eq!(refused.json()["code"], "overloaded");
+        assert_eq!((&refused.json()["code"], &refused.json()["outcome"]), (&"overloaded".into(), &"overloaded".into()));
         drop(held);
         while served.post(&json!({"code": "1"})).await.status == 429 {}
     });

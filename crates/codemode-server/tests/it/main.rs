@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod auth;
+mod callers;
 mod config;
 mod drain;
 mod grpc;

@@ -4,7 +4,7 @@ use std::{future::Future, path::PathBuf};
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_proto::v1::{self, client_message, executor_client::ExecutorClient, server_message::Message};
-use codemode_server::{ApiKeys, Running, bind, config::ListenAddress, start};
+use codemode_server::{ApiKeys, Reception, Running, bind, config::ListenAddress, start_with};
 use codemode_types::Policy;
 use serde_json::{Value, json};
 use tokio::{
@@ -37,13 +37,17 @@ pub(crate) async fn serve(policy: Value) -> Served {
 }
 
 pub(crate) async fn serve_on(address: &str, keys: &[&str], policy: Value) -> Served {
+    serve_with(address, keys, policy, Reception::default()).await
+}
+
+pub(crate) async fn serve_with(address: &str, keys: &[&str], policy: Value, reception: Reception) -> Served {
     let policy = Policy::from_value(&policy, std::path::Path::new("/")).unwrap();
     let config = EngineConfig { policy, interpreter: interpreter(), guest_library: guest_library() };
     let engine = Engine::start(config).await.unwrap();
     let keys = ApiKeys::new(keys);
     let address: ListenAddress = address.parse().unwrap();
     let listener = bind(&address, &keys).await.unwrap();
-    let running = start(engine, &keys, vec![listener]).await;
+    let running = start_with(engine, &keys, vec![listener], reception).await;
     let address = running.addresses()[0].clone();
     Served { running: Some(running), address }
 }
