@@ -216,9 +216,7 @@ def _tool_call(item: Mapping[str, Any]) -> ToolCallRecord:
     )
 
 
-def _ran(
-    records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]] | None
-) -> tuple[ToolCallRecord, ...]:
+def _ran(records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]] | None) -> tuple[ToolCallRecord, ...]:
     """The records, each with whether its tool was called; the executor cuts what it records."""
     if begun is None:
         return records

@@ -67,7 +67,7 @@ pub(crate) struct RunArgs {
     /// Folder that the code sees as /workspace, read-only
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
-    /// Folder that receives what the code leaves in /outputs
+    /// Folder that receives what the code leaves in /outputs; created if missing
     #[arg(long, value_name = "DIR")]
     pub(crate) outputs: Option<PathBuf>,
     /// Command that the code may start; repeat it, or separate with commas

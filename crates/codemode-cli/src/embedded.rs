@@ -5,9 +5,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs::{self, Metadata},
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
-    path::PathBuf,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt, net::UnixStream},
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -56,8 +57,9 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
             "serve --embedded is for client libraries, with a Unix socket as standard input: {error}"
         ))
     })?;
-    log::start("warn");
-    let served = request(&mut parent).and_then(|request| {
+    let served = log::start("warn", &environment::variables()).and_then(|()| {
+        let request = request(&mut parent)?;
+        let _folder = SocketFolder::of(&request.socket);
         let policy = policy(&request)?;
         runtime()?.block_on(serve_parent(request, policy, &parent))
     });
@@ -128,6 +130,35 @@ async fn serve_parent(request: Request, policy: Policy, parent: &UnixStream) -> 
     // Nobody is left to wait for what runs.
     running.drain(Duration::ZERO).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The private folder that the parent made for the socket. It may not live to remove it, so we do: after the socket,
+/// and only where nothing else is in it.
+struct SocketFolder(Option<PathBuf>);
+
+impl SocketFolder {
+    /// Only what a client library makes: nobody else's folder goes because a socket was in it.
+    fn of(socket: &Path) -> Self {
+        let folder = socket.parent().filter(|folder| {
+            let named = folder.file_name().is_some_and(|name| name.as_bytes().starts_with(b"codemode-"));
+            named && folder.symlink_metadata().is_ok_and(|metadata| private(&metadata))
+        });
+        Self(folder.map(Path::to_owned))
+    }
+}
+
+fn private(metadata: &Metadata) -> bool {
+    metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
+}
+
+impl Drop for SocketFolder {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0
+            && let Err(error) = fs::remove_dir(folder)
+        {
+            tracing::debug!(%error, folder = %folder.display(), "the socket's folder stays");
+        }
+    }
 }
 
 /// The parent's end of the socket, and signals for whoever finds this process alone.

@@ -14,7 +14,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let arguments = Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
-    log::start(config.log_level.as_str());
+    log::start(config.log_level.as_str(), &sources.environment)?;
     runtime()?.block_on(until_stopped(config))
 }
 

@@ -7,7 +7,9 @@ import threading
 import time
 from typing import Any
 
-from codemode import AsyncCodemode, Codemode, RuntimeContext, Tool
+import pytest
+
+from codemode import AsyncCodemode, Codemode, ExecutionFailed, RuntimeContext, Tool
 from e2e.conftest import Local, registry_of
 
 
@@ -201,6 +203,73 @@ def test_too_many_calls_are_ended(local: Local) -> None:
     assert not result.success
     assert result.outcome in ("tool_call_limit", "error"), str(result)
     assert len(result.tool_calls) <= 6
+
+
+def test_only_calls_that_ran_are_said_to_have_run(local: Local) -> None:
+    code = """
+for wrong in ({'locaton': 'x'}, {'location': 5, 'more': 1}):
+    try:
+        tools['weather'].run(**wrong)
+    except ToolError:
+        pass
+tools['weather'].run(location='NYC')
+tools['boom'].run(location='NYC')
+"""
+
+    class InvalidArguments(Exception):
+        pass
+
+    def boom(location: str) -> None:
+        raise InvalidArguments("after it did half of its work")
+
+    result = local(weather=weather, boom=boom).execute(code)
+    assert [(call.name, call.status, call.ran) for call in result.tool_calls] == [
+        ("weather", "error", False),
+        ("weather", "error", False),
+        ("weather", "ok", True),
+        ("boom", "error", True),
+    ]
+    repeats = "Tool calls that already ran (running the code again repeats them): weather (ok), boom (error)"
+    assert str(result).endswith(repeats)
+
+
+def test_a_value_without_a_wire_form_tells_the_code_no_more_than_its_type(local: Local) -> None:
+    class Report:
+        def __repr__(self) -> str:
+            return "<Report for key sk-secret>"
+
+    def odd() -> Any:
+        return {"plain": object(), "secret": Report(), "n": 1}
+
+    def quotes() -> None:
+        raise ValueError(f"cannot use {object()!r}")
+
+    client = local(odd=odd, quotes=quotes)
+    result = client.execute("v = tools['odd'].run()\n[str(v['plain']), str(v['secret']), v['n'], str(context['who'])]",
+                            context={"who": Report()})  # fmt: skip
+    assert result.success, str(result)
+    assert result.result[0] == "<object object>"
+    assert result.result[1] == result.result[3] and result.result[1].endswith("Report object>")
+    assert "sk-secret" not in result.result[1]
+    failed = client.execute("tools['quotes'].run()")
+    assert "cannot use <object object>" in str(failed)
+    # What the code itself made keeps its repr.
+    assert "at 0x" in str(client.execute("object()").result)
+
+
+def test_what_is_too_large_is_refused_alone(local: Local) -> None:
+    client = local({"limits": {"value_bytes": "64Ki"}}, big=lambda: "x" * 100_000_000, small=lambda: 1)
+    code = """
+try:
+    tools['big'].run()
+except ToolError as error:
+    result = [error.error_type, tools['small'].run()]
+"""
+    assert client.execute(code).result == ["ToolResultTooLarge", 1]
+    with pytest.raises(ExecutionFailed, match=r"the context takes \d+ bytes; at most .* \(limits.value_bytes\)"):
+        client.execute("1", context={"big": "x" * 100_000_000})
+    assert client.execute("1" * 100_000_000).outcome == "rejected"
+    assert client.execute("1").result == 1
 
 
 def test_many_executions_at_once(codemode: Codemode) -> None:

@@ -24,6 +24,21 @@ def test_the_console_script_becomes_the_binary(tmp_path: Path) -> None:
     assert output.split()[1:] == ["doctor", "--json", str(process.pid)]
 
 
+@pytest.mark.parametrize(("given", "seen"), [(None, sys.executable), ("/usr/bin/python3", "/usr/bin/python3")])
+def test_code_runs_in_the_environment_of_the_script(tmp_path: Path, given: str | None, seen: str) -> None:
+    program = tmp_path / "codemode"
+    program.write_text('#!/bin/sh\necho "$CODEMODE_GUEST_INTERPRETER"\n')
+    program.chmod(0o755)
+    code = (
+        "from pathlib import Path; from codemode import _locate, _cli\n"
+        f"_locate._PACKAGED = Path({str(program)!r}); _cli.main()"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "CODEMODE_GUEST_INTERPRETER"}
+    environment |= {} if given is None else {"CODEMODE_GUEST_INTERPRETER": given}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert output.stdout == f"{seen}\n"
+
+
 def test_a_developer_names_the_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_locate, "_PACKAGED", tmp_path / "absent")
     program = tmp_path / "codemode"

@@ -76,11 +76,19 @@ def test_bad_calls_say_so(native: Native) -> None:
     client = Codemode()
     with pytest.raises(codemode.ComponentNotFoundError, match="no tool 'x'"):
         client.execute("1", tool_filter=["x"])
-    for timeout in (0, -1, True, "5", float("nan"), float("inf")):
+    for timeout in (0, -1, 10**400, -(10**5000), True, "5", float("nan"), float("inf")):
         with pytest.raises(codemode.ConfigError, match="execution_timeout must be a positive number"):
             client.execute("1", timeout)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="code must be str or bytes, got int"):
         client.execute(1)  # type: ignore[arg-type]
+    for arguments, message in (
+        ({"context": [1]}, "context must be a RuntimeContext or a mapping of variables, got list"),
+        ({"config": [1]}, "config must be a mapping, got list"),
+        ({"tool_filter": 5}, r"tool_filter must name tools, as in \['weather'\], got int"),
+        ({"tool_filter": [None]}, r"tool_filter must name tools, as in \['weather'\]; one of its items is None"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            client.execute("1", **arguments)
     client.execute("'\udc80'")
     assert native.created[0].runs[0].request["code"] == b"'\xed\xb2\x80'"
 
@@ -323,6 +331,49 @@ def test_settings_that_an_embedded_executor_cannot_honour(native: Native, values
 def test_a_registry_in_the_wrong_place(native: Native) -> None:
     with pytest.raises(TypeError, match="registry="):
         Codemode(ComponentRegistry())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("client", [Codemode, AsyncCodemode])
+def test_what_people_type_first(native: Native, client: Any, tmp_path: Path) -> None:
+    client({"executor_url": "http://executor:8001"})
+    assert native.created[0].url == "http://executor:8001"
+    for address in ("http://executor:8001", tmp_path):
+        with pytest.raises(
+            codemode.ConfigError, match=r"pass ClientConfig\(executor_url=…\), or Codemode.local\(path\)"
+        ):
+            client(address)
+    name = client.__name__
+    for arguments, kind, message in (
+        (
+            {"executor_url": "x", "timeout": 5},
+            codemode.ConfigError,
+            f"write {name}(ClientConfig(executor_url=…, timeout",
+        ),
+        ({"policy": {}}, codemode.ConfigError, f"write {name}.local(…)"),
+        ({"tools": []}, TypeError, "takes a configuration and registry=…, but got tools=…"),
+    ):
+        with pytest.raises(kind, match=re.escape(message)):
+            client(**arguments)
+    with pytest.raises(codemode.ConfigError, match="must be a mapping of keys, got int"):
+        client(5)
+    assert len(native.created) == 1
+
+
+def test_a_default_client_comes_back_when_there_was_no_room(native: Native) -> None:
+    attempts: list[int] = []
+
+    def full(run: Run) -> Any:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise NativeError("overloaded", "full", True, "e", "ExecutorOverloaded")
+        return ok(4)
+
+    script(native, full)
+    assert Codemode().execute("2 + 2").result == 4
+    attempts.clear()
+    assert Codemode.local().execute("2 + 2").result == 4
+    attempts.clear()
+    assert asyncio.run(AsyncCodemode().execute("2 + 2")).result == 4
 
 
 def test_health_and_readiness(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from codemode._settings import Settings
 from codemode.config import ClientConfig, ConfigError
 
 
@@ -24,6 +25,25 @@ def test_the_seeds_example() -> None:
     )
     assert config.connect_options() == {"api_key": "your-secret-key", "timeout": 30.0, "tls_enabled": False}
     assert "your-secret-key" not in repr(config) + str(config) + config.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("said", "level"), [("warn", "WARNING"), ("TRACE", "DEBUG"), ("error", "ERROR"), ("Warning", "WARNING")]
+)
+def test_the_executors_words_for_log_levels(said: str, level: str) -> None:
+    assert ClientConfig.from_env({"CODEMODE_LOG_LEVEL": said}).observability.log_level == level
+
+
+def test_two_spellings_of_one_number_are_no_conflict() -> None:
+    environ = {"CODEMODE_TIMEOUT": "1", "CODEMODE_EXECUTOR_TIMEOUT": "1.0"}
+    assert ClientConfig.from_env(environ).timeout == 1
+    for other in ("2", "soon"):
+        with pytest.raises(ConfigError, match="name the same setting but differ"):
+            ClientConfig.from_env({**environ, "CODEMODE_EXECUTOR_TIMEOUT": other})
+
+
+def test_a_client_without_a_configuration_has_the_same_defaults() -> None:
+    assert Settings() == ClientConfig().settings()
 
 
 def test_nested_names_mean_the_same() -> None:

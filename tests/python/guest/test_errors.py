@@ -38,6 +38,13 @@ def test_parser_bombs_are_user_errors(code):
     assert got.error["error_type"] in ("SyntaxError", "RecursionError", "MemoryError", "ValueError", "IndentationError")
 
 
+def test_a_byte_order_mark_is_dropped_as_in_a_file():
+    got = run("\ufeff1 + 1\n")
+    assert (got.kind, got.value) == ("ok", 2)
+    got = run("\ufeffx = 1\n1 / 0\n")
+    assert 'File "main.py", line 2, in <module>\n    1 / 0' in got.error["traceback"]
+
+
 def test_traceback_shows_user_frames_only():
     got = run("""\
         import json

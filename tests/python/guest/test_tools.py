@@ -103,11 +103,23 @@ def test_wrong_arguments_from_the_other_side():
     )
 
 
+def test_parameters_are_told_apart_from_the_problem():
+    def strict():
+        error = TypeError("a: expected int, got str 'x'")
+        error.valid, error.near = ["a*: int", "b: str or None"], []
+        raise error
+
+    assert run("tools.strict()", {"strict": strict}).error["message"] == (
+        "tool 'strict': TypeError: a: expected int, got str 'x'; "
+        "valid parameters: a* (int), b (str or None) (* = required)"
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
         ("tools.weather(1, 2, 3)", "takes at most 2 arguments, 3 were given; valid parameters: location, units"),
-        ("tools.weather('x', location='y')", "got 'location' both by position and by keyword."),
+        ("tools.weather('x', location='y')", "got 'location' both by position and by keyword; valid"),
         ("tools.bare(1)", "pass arguments by keyword"),
         ("tools.weather(location='x' * 5000)", "the limit is 4000"),
     ],

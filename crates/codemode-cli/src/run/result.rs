@@ -5,7 +5,8 @@ use std::{
     process::ExitCode,
 };
 
-use codemode_client::{ClientError, ExecutionOutcome, Value, json};
+use codemode_client::{ClientError, ExecutionOutcome, Value};
+use codemode_server::Refusal;
 use codemode_types::{ExecutionFailure, ExecutionReport};
 
 use crate::exit::{self, Failure};
@@ -21,14 +22,27 @@ pub(super) fn print(outcome: &ExecutionOutcome, json: bool) -> Result<ExitCode, 
 
 /// Where there is no report: the same document with only what is known.
 pub(super) fn print_error(error: &ClientError, exit: u8) -> Result<ExitCode, Failure> {
-    let document = json!({
-        "execution_id": error.execution_id().map(ToString::to_string),
-        "success": false,
-        "error": {"error_type": error.code(), "message": error.to_string(), "traceback": "", "line": null},
-        "retryable": error.retryable(),
-    });
-    exit::print(&format!("{document}\n"))?;
+    let (outcome, error_type, message) = refusal(error);
+    let execution_id = error.execution_id().map(ToString::to_string);
+    let refusal = Refusal { execution_id: execution_id.as_deref(), outcome, error_type, message: &message };
+    let document = codemode_server::refusal_json(&refusal).map_err(Failure::unavailable)?;
+    exit::print(&format!("{}\n", String::from_utf8_lossy(&document)))?;
     Ok(ExitCode::from(exit))
+}
+
+/// Outcome, error type and message. The types of what is no refusal are the names that the Python package raises.
+fn refusal(error: &ClientError) -> (Option<&'static str>, &'static str, String) {
+    let error_type = match error {
+        ClientError::Rejected { rejection, .. } => {
+            return (Some("rejected"), "Rejected", format!("{}: {rejection}", rejection.code));
+        }
+        ClientError::Overloaded { .. } => "ExecutorOverloaded",
+        ClientError::Timeout { .. } => "ExecutorTimeoutError",
+        ClientError::Authentication { .. } => "AuthenticationError",
+        ClientError::Config { .. } => "ConfigError",
+        _ => "ExecutorConnectionError",
+    };
+    (None, error_type, error.to_string())
 }
 
 fn print_json(outcome: &ExecutionOutcome) -> Result<(), Failure> {
@@ -70,11 +84,6 @@ fn notes(report: &ExecutionReport) -> String {
     let violation = |it: &codemode_types::Violation| format!("codemode: {}: {}", it.kind, it.detail);
     lines.extend(report.violations.iter().map(violation));
     lines.extend(report.warnings.iter().map(|warning| format!("codemode: {warning}")));
-    for (cut, stream) in [(report.stdout_truncated, "stdout"), (report.stderr_truncated, "stderr")] {
-        if cut {
-            lines.push(format!("codemode: {stream} was cut at its limit"));
-        }
-    }
     lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect()
 }
 

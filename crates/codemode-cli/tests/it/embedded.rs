@@ -1,16 +1,23 @@
 //! `serve --embedded` as its parent speaks to it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::Path,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{DirBuilderExt, PermissionsExt},
+            net::UnixStream,
+        },
+    },
+    path::{Path, PathBuf},
     process::{Child, Stdio},
 };
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{command, rest, signal};
+use crate::support::{command, line_with, rest, signal};
 
 struct Private {
     child: Child,
@@ -79,12 +86,69 @@ fn it_stops_when_it_is_told_to() {
     assert!(!socket.exists());
 }
 
+/// A folder as a client library makes it.
+fn private_folder(parent: &Path, name: &str) -> PathBuf {
+    let folder = parent.join(name);
+    fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn the_private_folder_of_its_socket_goes_with_it() {
+    let parent = tempfile::tempdir().unwrap();
+    for end in [None, Some(Signal::TERM)] {
+        let folder = private_folder(parent.path(), "codemode-x1");
+        let private = private(&request(&folder.join("s"), &json!({})));
+        assert_eq!(private.answer()["ok"], true);
+        end.into_iter().for_each(|end| signal(&private.child, end));
+        assert_eq!(private.ended(), (0, String::new()));
+        assert!(!folder.exists(), "{end:?}");
+    }
+}
+
+#[test]
+fn nobody_elses_folder_goes() {
+    let parent = tempfile::tempdir().unwrap();
+    let (other, shared, full) = (
+        private_folder(parent.path(), "other"),
+        private_folder(parent.path(), "codemode-shared"),
+        private_folder(parent.path(), "codemode-full"),
+    );
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(full.join("file"), "").unwrap();
+    for folder in [other, shared, full] {
+        let private = private(&request(&folder.join("s"), &json!({})));
+        assert_eq!(private.answer()["ok"], true);
+        assert_eq!(private.ended(), (0, String::new()));
+        assert!(folder.exists() && !folder.join("s").exists(), "{}", folder.display());
+    }
+}
+
+#[test]
+fn its_end_under_running_code_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let private = private(&request(&socket, &json!({})));
+    assert_eq!(private.answer()["ok"], true);
+    let job = folder.path().join("job.py");
+    fs::write(&job, "import time\nprint('up', flush=True)\ntime.sleep(600)").unwrap();
+    let url = format!("unix:{}", socket.display());
+    let mut caller = command(&["run", job.to_str().unwrap(), "--url", &url]);
+    caller.env("CODEMODE_EXECUTOR_API_KEY", "k").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut caller = caller.spawn().unwrap();
+    line_with(&mut BufReader::new(caller.stdout.take().unwrap()), "up");
+    assert_eq!(private.ended(), (0, String::new()));
+    assert_ne!(caller.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_wrong_policy_is_told_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     for policy in [
         json!({"policy": {"limts": {}}}),
+        json!({"policy": {"port": 8001}}),
+        json!({"policy": {"network": {"allowed_domains": ["a.example"]}}}),
         json!({"policy_path": "/nowhere.yaml"}),
         json!({"policy": {"execution": {"allowed_commands": ["no-such-command"]}}}),
         json!({"policy": {"network": {"mode": "all"}}}),

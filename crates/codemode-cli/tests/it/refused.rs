@@ -44,6 +44,15 @@ fn a_wrong_configuration_is_64_with_every_problem() {
 }
 
 #[test]
+fn a_log_filter_that_is_none_is_64() {
+    let malformed = [("CODEMODE_LOG", "codemode_server=loud")];
+    let ran = with_environment(&["serve", "--port", "0"], &malformed);
+    insta::assert_snapshot!(refusal(&ran), @r#"codemode: CODEMODE_LOG: `codemode_server=loud` is not a filter (error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5); write a level, or parts such as codemode_server=debug"#);
+    let ran = with_environment(&["run", "-"], &malformed);
+    assert!(refusal(&ran).contains("CODEMODE_LOG: `codemode_server=loud` is not a filter"), "{}", ran.stderr);
+}
+
+#[test]
 fn an_open_address_without_a_key_is_refused() {
     let ran = codemode(&["serve", "--host", "0.0.0.0", "--port", "0"]);
     assert_eq!(ran.exit, 69);
@@ -71,5 +80,6 @@ fn an_executor_that_is_not_there_is_69() {
     let ran = codemode(&["run", "-", "--json", "--url", &url]);
     assert_eq!((ran.exit, ran.stderr.as_str()), (69, ""));
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((&document["success"], &document["error"]["error_type"]), (&false.into(), &"connection".into()));
+    let expected = (&false.into(), &serde_json::Value::Null, &"ExecutorConnectionError".into());
+    assert_eq!((&document["success"], &document["outcome"], &document["error"]["error_type"]), expected);
 }

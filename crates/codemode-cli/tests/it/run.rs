@@ -55,6 +55,46 @@ fn json_is_one_document() {
     assert_eq!((ran.exit, &document["error"]["error_type"]), (1, &"ZeroDivisionError".into()));
 }
 
+/// Every key of the document, in order.
+fn keys(document: &str) -> Vec<String> {
+    let value: Value = serde_json::from_str(document).unwrap();
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn a_refusal_has_the_shape_of_a_report() {
+    let report = run("1", &["--json"]);
+    let refused = run("", &["--json"]);
+    assert_eq!((refused.exit, refused.stderr.as_str()), (64, ""));
+    assert_eq!(keys(&refused.stdout), keys(&report.stdout));
+    let document: Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!((&document["success"], &document["outcome"]), (&false.into(), &"rejected".into()));
+    let error = serde_json::json!({
+        "error_type": "Rejected", "message": "invalid_code: the code is empty", "traceback": "", "line": null
+    });
+    assert_eq!((&document["error"], &document["exit_code"]), (&error, &Value::Null));
+    assert_eq!((&document["stdout"], &document["usage"]["wall_ms"]), (&"".into(), &0.0.into()));
+    assert!(document["execution_id"].is_string(), "{document}");
+    let long = run(&"1".repeat(50_001), &["--json"]);
+    assert!(
+        long.exit == 64 && long.stdout.contains(r#""message":"code_too_long: the code is 50001 "#),
+        "{}",
+        long.stdout
+    );
+}
+
+#[test]
+fn output_that_was_cut_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.yaml");
+    fs::write(&path, "limits: {output_bytes: 4096}\n").unwrap();
+    let ran = run("print('x' * 5000)", &["--config", path.to_str().unwrap()]);
+    let said = "codemode: output_limit: stdout was cut at 4 KiB (limits.output_bytes)\n";
+    assert_eq!((ran.exit, ran.stderr.as_str()), (0, said));
+}
+
 #[test]
 fn folders_and_commands() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,12 +139,20 @@ fn ctrl_c_cancels_and_shows_what_there_was() {
 
 #[test]
 fn kill_9_leaves_no_executor_behind() {
-    let mut child =
-        command(&["run", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = command(&["run", "-"])
+        .env("TMPDIR", temporary.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(ENDLESS.as_bytes()).unwrap();
     line_with(&mut BufReader::new(child.stdout.take().unwrap()), "up");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    // The executor has this pipe as well: it ends when the last holder has.
-    rest(child.stderr.take().unwrap());
+    // The executor has this pipe as well: it ends when the last holder has. It has nothing to complain of.
+    assert_eq!(rest(child.stderr.take().unwrap()), "");
+    let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use rustix::{
-    process::{DumpableBehavior, dumpable_behavior, getegid, geteuid, getgid, getpid, getuid},
+    process::{DumpableBehavior, Resource, dumpable_behavior, getegid, geteuid, getgid, getpid, getrlimit, getuid},
     thread::{CapabilitySet, SecureComputingMode, capabilities, no_new_privs, secure_computing_mode},
 };
 
@@ -32,6 +32,9 @@ pub(super) fn walls_stand(jit_allowed: bool) -> Result<(), StepError> {
     }
     if dumpable_behavior() != Ok(DumpableBehavior::NotDumpable) {
         return broken("the process is dumpable");
+    }
+    if getrlimit(Resource::Core).maximum != Some(1) || getrlimit(Resource::Nofile).maximum.is_none() {
+        return broken("resource limits are not in force");
     }
     if !jit_allowed && sys::executable_memory_refused() == Some(false) {
         return broken("memory may become executable");

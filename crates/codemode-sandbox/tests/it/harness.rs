@@ -37,6 +37,7 @@ pub(crate) struct Zygote {
     child: Child,
 }
 
+#[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) layers: Vec<String>,
     guest: UnixStream,
@@ -60,8 +61,11 @@ impl Zygote {
 
     pub(crate) fn start_with(policy: &Policy, interpreter: &Path) -> Self {
         let rootless = !rustix::process::geteuid().is_root();
-        let plan = SandboxPlan::build(policy, interpreter, rootless).unwrap();
-        let (child, control) = launch::launch_zygote(&guest_library(), &plan).unwrap();
+        Self::start_plan(&SandboxPlan::build(policy, interpreter, rootless).unwrap())
+    }
+
+    pub(crate) fn start_plan(plan: &SandboxPlan) -> Self {
+        let (child, control) = launch::launch_zygote(&guest_library(), plan).unwrap();
         let zygote = Self { control: Some(control), child };
         match zygote.hear().0 {
             FromZygote::Ready { .. } => zygote,
@@ -78,6 +82,11 @@ impl Zygote {
     }
 
     pub(crate) fn spawn(&self, spawn: Spawn) -> Cell {
+        self.try_spawn(spawn).unwrap_or_else(|other| panic!("{other:?}"))
+    }
+
+    /// A confined cell, or the message that came instead.
+    pub(crate) fn try_spawn(&self, spawn: Spawn) -> Result<Cell, FromCell> {
         let (guest, guest_end) = UnixStream::pair().unwrap();
         let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
         let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
@@ -95,16 +104,17 @@ impl Zygote {
             match hear_cell(&channel) {
                 Some((FromCell::Folders, descriptors)) => outputs = descriptors.into_iter().next(),
                 Some((FromCell::Confined { layers }, _)) => {
-                    return Cell {
+                    return Ok(Cell {
                         layers,
                         guest,
                         stdout: stdout.into(),
                         stderr: stderr.into(),
                         channel,
                         outputs: outputs.unwrap(),
-                    };
+                    });
                 }
-                other => panic!("{other:?}"),
+                Some((message, _)) => return Err(message),
+                None => panic!("the cell ended without a word"),
             }
         }
     }

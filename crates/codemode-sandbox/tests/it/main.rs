@@ -4,4 +4,5 @@
 mod cell;
 mod dependencies;
 mod harness;
+mod missing;
 mod ordinary;

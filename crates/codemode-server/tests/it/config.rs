@@ -244,7 +244,9 @@ fn a_policy_alone_takes_no_key_of_another_reader() {
         "executor": {"url": "http://x", "api_key": "k", "limits": {"cpus": 1}}
     });
     let error = load_policy(PolicySource::Value(given, "/".into()), &nothing().sources.environment).unwrap_err();
-    insta::assert_snapshot!(error, @"
+    let mut lines: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
+    lines.sort();
+    insta::assert_snapshot!(lines.join("\n"), @"
     api_key: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
     executor.api_key: is a setting of `codemode serve`, in its configuration file; an embedded executor takes a policy only, so leave it out
     executor.url: is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out
