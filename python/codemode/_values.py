@@ -45,9 +45,7 @@ def encode(
     value: Any, *, max_bytes: int | None = None, root: str = "result", reprs: bool = True
 ) -> tuple[bytes, list[str]]:
     """The value as bytes, and one warning per member that could not be carried; `root` begins their paths.
-
-    `reprs` False says of such a member no more than its type: a repr of the host may hold addresses or secrets.
-    """
+    `reprs` False says of such a member no more than its type: a repr of the host may hold addresses or secrets."""
     kind = type(value)
     if kind in _SCALARS or kind is list or kind is dict:
         data = _plain(value, 1, max_bytes, 0)

@@ -13,7 +13,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from codemode import _env
 from codemode._errors import ConfigError
 from codemode._explain import Problem, from_pydantic, lines, unexpected
-from codemode._settings import Settings
+from codemode._settings import EMBEDDED_ATTEMPTS, Settings
 
 __all__ = ["ClientConfig", "ConfigError", "ObservabilityConfig", "RetryConfig", "TlsConfig"]
 
@@ -29,7 +29,10 @@ class _Section(BaseModel):
 
 
 class RetryConfig(_Section):
-    """Requests that were refused before anything ran are repeated; nothing else ever is."""
+    """Requests that were refused before anything ran are repeated; nothing else ever is.
+
+    `max_attempts` is 10 where it is not set and the executor is embedded.
+    """
 
     enabled: bool = True
     max_attempts: int = Field(default=3, ge=1, le=10)
@@ -164,11 +167,14 @@ class ClientConfig(BaseModel):
         seen = self.observability
         if "log_level" in seen.model_fields_set:
             logging.getLogger("codemode").setLevel(seen.log_level)
+        attempts = self.retry.max_attempts
+        if self.executor_url is None and "max_attempts" not in self.retry.model_fields_set:
+            attempts = EMBEDDED_ATTEMPTS
         return Settings(
             correlation_prefix=seen.correlation_id_prefix if seen.include_correlation_id else None,
             traceback_limit=seen.traceback_limit,
             max_code_length=self.max_code_length,
-            attempts=self.retry.max_attempts if self.retry.enabled else 1,
+            attempts=attempts if self.retry.enabled else 1,
             backoff_base=self.retry.backoff_base_ms / 1000,
             backoff_max=self.retry.backoff_max_ms / 1000,
         )

@@ -57,9 +57,9 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
             "serve --embedded is for client libraries, with a Unix socket as standard input: {error}"
         ))
     })?;
-    let served = log::start("warn", &environment::variables()).and_then(|()| {
-        let request = request(&mut parent)?;
+    let served = request(&mut parent).and_then(|request| {
         let _folder = SocketFolder::of(&request.socket);
+        log::start("warn", &environment::variables())?;
         let policy = policy(&request)?;
         runtime()?.block_on(serve_parent(request, policy, &parent))
     });

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -95,11 +96,14 @@ impl Visit {
     pub(crate) async fn over(&self) {
         let Caller { shared, stranger, .. } = &self.0;
         tokio::select! {
-            () = stranger.out.cancelled() => return,
-            () = sleep(shared.reception.patience) => {}
+            () = stranger.out.cancelled() => {}
+            () = sleep(shared.reception.patience) => if self.0.is_known() || stranger.spoke.load(Ordering::Relaxed) {
+                stranger.out.cancelled().await;
+            }
         }
-        if self.0.is_known() || stranger.spoke.load(Ordering::Relaxed) {
-            stranger.out.cancelled().await;
+        // It may have said who it is in the moment when it was to go.
+        if self.0.is_known() {
+            pending::<()>().await;
         }
     }
 }

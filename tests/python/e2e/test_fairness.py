@@ -104,6 +104,20 @@ def test_async_tools_hold_no_thread_while_they_await(local: Local) -> None:
     assert threads[0] - before < 2 * WORKERS
 
 
+def test_more_threads_than_the_queue_has_room_for_wait_their_turn(local: Local) -> None:
+    client, answers = local(), dict[int, Any]()
+
+    def work(number: int) -> None:
+        answers[number] = client.execute(str(number)).result
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(400)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert answers == {number: number for number in range(400)}
+
+
 def test_execute_in_an_async_tool_says_what_to_write(local: Local) -> None:
     async def blocks() -> Any:
         return client.execute("1").result

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from codemode import Codemode
 from e2e import processes
 from e2e.conftest import COMMANDS, Local, executor_of
 
@@ -219,3 +220,10 @@ def test_nothing_piles_up_in_the_daemon(local: Local) -> None:
         client.execute(code)
     # One parked sandbox more or less is no leak.
     assert processes.descriptors(pid) <= before + 16
+
+
+def test_a_limit_beyond_any_clock_is_clamped_like_any_other(codemode: Codemode) -> None:
+    for asked in (1000, 1e300):
+        result = codemode.execute("1", execution_timeout=asked)
+        assert result.result == 1
+        assert any("code_timeout" in warning for warning in result.warnings), result.warnings

@@ -44,6 +44,8 @@ def test_two_spellings_of_one_number_are_no_conflict() -> None:
 
 def test_a_client_without_a_configuration_has_the_same_defaults() -> None:
     assert Settings() == ClientConfig().settings()
+    retry = [{"executor_url": "http://x"}, {"retry": {"max_attempts": 2}}, {"retry": {"enabled": False}}]
+    assert [ClientConfig.model_validate(values).settings().attempts for values in retry] == [3, 2, 1]
 
 
 def test_nested_names_mean_the_same() -> None:

@@ -221,9 +221,7 @@ fn total_timeout(bounds: Bounds<'_>) -> String {
 fn remedy(key: &str, asking: &str, held: Duration, ceiling: Duration) -> String {
     match held < ceiling {
         true => format!("Ask for more time ({asking}): this executor allows up to {} s", ceiling.as_secs_f64()),
-        false => {
-            format!("That is all this executor allows: raise {key} in its policy, then ask for more time ({asking})")
-        }
+        false => format!("Ask for more time ({asking}); where the executor clamps it, raise {key} in its policy"),
     }
 }
 

@@ -101,8 +101,8 @@ fn a_timeout_names_its_limit_and_the_way_to_more() {
     );
     assert_eq!(
         message(&ceiling),
-        "the code ran longer than 30 s, tool calls not counted (limits.code_timeout). That is all this executor \
-         allows: raise limits.code_timeout in its policy, then ask for more time (execution_timeout in Python, \
-         --timeout on the command line, code_timeout over HTTP)"
+        "the code ran longer than 30 s, tool calls not counted (limits.code_timeout). Ask for more time \
+         (execution_timeout in Python, --timeout on the command line, code_timeout over HTTP); where the executor \
+         clamps it, raise limits.code_timeout in its policy"
     );
 }
