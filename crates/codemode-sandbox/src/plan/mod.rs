@@ -67,7 +67,7 @@ pub enum PlanError {
     Workspace { path: PathBuf, source: std::io::Error },
     #[error("filesystem.workspace.mount: {0} is not a folder")]
     WorkspaceNotAFolder(PathBuf),
-    #[error("network.mode: {0:?} is not available yet; only none is")]
+    #[error("network.mode: {0} is not available yet; only none is")]
     Network(NetworkMode),
 }
 

@@ -182,7 +182,7 @@ pub struct PolicyError {
 impl Policy {
     /// Whether executed code may start programs at all.
     pub fn direct_execution(&self) -> bool {
-        !self.execution.allowed_commands.is_empty() && self.execution.allow_direct_execution.unwrap_or(true)
+        self.execution.allow_direct_execution.unwrap_or(!self.execution.allowed_commands.is_empty())
     }
 
     /// The size of /sandbox. Files on tmpfs count against memory, so it stays an eighth below the memory limit: a full
