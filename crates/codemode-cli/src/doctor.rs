@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::DoctorArgs,
+    environment,
     exit::{self, Failure, UNAVAILABLE},
     guest,
 };
@@ -45,8 +46,9 @@ fn parts() -> Vec<Part> {
     let shown = |found: Result<std::path::PathBuf, guest::GuestError>| {
         found.map(|path| path.display().to_string()).map_err(|error| error.to_string())
     };
+    let embedding = environment::embedding(&environment::variables());
     vec![
-        Part { name: "python", found: shown(guest::interpreter(&Policy::default(), None)) },
+        Part { name: "python", found: shown(guest::interpreter(&Policy::default(), embedding.as_deref())) },
         Part { name: "guest library", found: shown(guest::library()) },
     ]
 }

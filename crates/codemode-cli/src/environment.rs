@@ -1,6 +1,11 @@
 //! The process environment, read here and nowhere else.
 
-use std::{collections::BTreeMap, env};
+use std::{collections::BTreeMap, env, path::PathBuf};
+
+/// The interpreter of the environment that this command was started from: the Python package's `codemode` sets it.
+pub(crate) fn embedding(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+    variables.get("CODEMODE_GUEST_INTERPRETER").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
 
 /// Variables that are text. Others cannot name a setting of ours.
 pub(crate) fn variables() -> BTreeMap<String, String> {

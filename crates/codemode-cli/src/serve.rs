@@ -1,6 +1,6 @@
 //! `codemode serve`: load or exit 64, build or exit 69, log addresses, run until a signal, drain.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
@@ -15,14 +15,14 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
-    runtime()?.block_on(until_stopped(config))
+    runtime()?.block_on(until_stopped(config, environment::embedding(&sources.environment)))
 }
 
-async fn until_stopped(config: ServerConfig) -> Result<ExitCode, Failure> {
+async fn until_stopped(config: ServerConfig, embedding: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
     // First, so that a port in use is known before sandboxes are made.
     let listener = codemode_server::bind(&config.listen, &config.api_keys).await.map_err(Failure::unavailable)?;
-    let interpreter = guest::interpreter(&config.policy, None).map_err(Failure::unavailable)?;
+    let interpreter = guest::interpreter(&config.policy, embedding.as_deref()).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
     let engine = tokio::select! {

@@ -222,9 +222,10 @@ def test_both_sides_of_a_fork_work(codemode: Codemode) -> None:
 
 def test_ctrl_c_stops_the_code_and_keeps_the_client() -> None:
     program = """
-        import time
+        import signal
         from codemode import Codemode
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts us with it ignored
         client = Codemode()
         client.execute("0")
         print("ready", flush=True)

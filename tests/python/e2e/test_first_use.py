@@ -82,6 +82,7 @@ def test_ctrl_c_stops_the_execution_and_is_raised() -> None:
     code = """
 import os, signal
 from codemode import Codemode
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts us with it ignored
 codemode = Codemode()
 def on_stdout(text): os.kill(os.getpid(), signal.SIGINT)
 try:

@@ -12,7 +12,7 @@ use codemode_server::config::{PolicySource, load_policy};
 use codemode_types::Policy;
 use serde_json::json;
 
-use crate::{args::RunArgs, exit::Failure};
+use crate::{args::RunArgs, environment, exit::Failure};
 
 #[derive(Debug)]
 pub(super) enum Target {
@@ -74,7 +74,8 @@ fn api_key(variables: &BTreeMap<String, String>) -> Result<Option<String>, Failu
 fn embedded(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<EmbeddedOptions, Failure> {
     let executable = std::env::current_exe().map_err(Failure::unavailable)?;
     let policy = policy(args, variables)?;
-    Ok(EmbeddedOptions { policy: Some(policy.to_value()), ..EmbeddedOptions::new(executable) })
+    let interpreter = environment::embedding(variables);
+    Ok(EmbeddedOptions { policy: Some(policy.to_value()), interpreter, ..EmbeddedOptions::new(executable) })
 }
 
 /// The file's policy with the options on top. Paths on the command line are relative to the current folder.
