@@ -230,7 +230,7 @@ def test_ctrl_c_stops_the_code_and_keeps_the_client() -> None:
         client.execute("0")
         print("ready", flush=True)
         try:
-            client.execute("while True: pass")
+            client.execute("print('running')\\nwhile True: pass", on_stdout=lambda text: print(text, end="", flush=True))
         except KeyboardInterrupt:
             print("interrupted", client.execute("6 * 7"), flush=True)
     """
@@ -239,6 +239,7 @@ def test_ctrl_c_stops_the_code_and_keeps_the_client() -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    threading.Timer(0.5, process.send_signal, [signal.SIGINT]).start()
+    assert process.stdout.readline() == "running\n"
+    process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "interrupted 42\n"
     assert process.wait(10) == 0
