@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -226,11 +225,14 @@ def test_ctrl_c_stops_the_code_and_keeps_the_client() -> None:
         from codemode import Codemode
 
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts us with it ignored
+        def show(text):
+            print(text, end="", flush=True)
+
         client = Codemode()
         client.execute("0")
         print("ready", flush=True)
         try:
-            client.execute("print('running')\\nwhile True: pass", on_stdout=lambda text: print(text, end="", flush=True))
+            client.execute("print('running')\\nwhile True: pass", on_stdout=show)
         except KeyboardInterrupt:
             print("interrupted", client.execute("6 * 7"), flush=True)
     """
