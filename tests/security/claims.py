@@ -1,0 +1,173 @@
+"""What the corpus says in sentences. Each is asserted here; one that is missing fails its program."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from e2e import processes
+from security.arena import OUTPUTS_LIMIT, Trial
+from security.canaries import SECRET
+from security.leftovers import left_behind
+
+MIB = 1 << 20
+RESULT_LIMIT = 16 * MIB
+# Where the collector stops, with room for the last file.
+MOST_ARTIFACTS = 20_000
+
+
+def nothing_left(trial: Trial) -> bool:
+    arena = trial.arena
+    arena.answers()
+    return not left_behind(arena.pid, arena.temporary, arena.baseline)
+
+
+def well(trial: Trial) -> bool:
+    trial.arena.answers()
+    return True
+
+
+def same_processes(trial: Trial) -> bool:
+    arena = trial.arena
+    return arena.daemon.process.poll() is None and processes.children(arena.pid) == arena.zygotes
+
+
+def no_zombies(trial: Trial) -> bool:
+    family = processes.descendants(trial.arena.pid)
+    return nothing_left(trial) and not any(processes.state(process.pid) == "Z" for process in family)
+
+
+def valid_json(trial: Trial) -> bool:
+    """Of the result, and of a response as a client of the HTTP interface gets it."""
+    if trial.result.result_json is not None:
+        json.loads(trial.result.result_json)
+    code = trial.program.filled(trial.arena.places)
+    status, body = trial.arena.daemon.http("/v1/executions", {"code": code}, key=trial.arena.daemon.key)
+    return status in (200, 400, 422) and isinstance(json.loads(body), dict)
+
+
+def calm_beside_it(trial: Trial) -> bool:
+    """The storm again, and executions that begin and end while it lasts: it takes seconds, they take moments."""
+    import threading
+
+    arena = trial.arena
+    code = trial.program.filled(arena.places)
+    storm = threading.Thread(target=arena.execute, args=(code, trial.program.timeout_s))
+    storm.start()
+    done = 0
+    while storm.is_alive():
+        assert arena.client.execute("2 + 2").result == 4
+        done += storm.is_alive()
+    storm.join()
+    return done >= 4
+
+
+def artifacts_stay_inside(trial: Trial) -> bool:
+    outputs = trial.arena.outputs.resolve()
+    paths = [Path(artifact.host_path) for artifact in trial.result.artifacts if artifact.host_path]
+    return all(path.resolve().is_relative_to(outputs) and not path.is_symlink() for path in paths) and all(
+        not os.path.isabs(artifact.path) and ".." not in Path(artifact.path).parts
+        for artifact in trial.result.artifacts
+    )
+
+
+def host_files(trial: Trial) -> list[Path]:
+    return [path for path in trial.arena.outputs.rglob("*") if path.is_symlink() or not path.is_dir()]
+
+
+def no_secret_collected(trial: Trial) -> bool:
+    return not any(SECRET.encode() in path.read_bytes() for path in host_files(trial) if path.is_file())
+
+
+def only_regular_files(trial: Trial) -> bool:
+    return all(path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1 for path in host_files(trial))
+
+
+def no_set_id(trial: Trial) -> bool:
+    return all(path.stat().st_mode & 0o6000 == 0 for path in host_files(trial))
+
+
+def host_space_bounded(trial: Trial) -> bool:
+    return sum(path.stat().st_blocks * 512 for path in host_files(trial)) <= OUTPUTS_LIMIT + MIB
+
+
+def grew_less(limit: int) -> Callable[[Trial], bool]:
+    return lambda trial: trial.growth < limit
+
+
+def clean_text(trial: Trial) -> bool:
+    texts = [text for entry in trial.result.violations for text in (entry.kind, entry.detail)]
+    return not any(ord(sign) < 32 or ord(sign) == 127 for text in texts for sign in text)
+
+
+def clean_log(trial: Trial) -> bool:
+    """No escape sequence of a program's making reaches whoever reads the daemon's log in a terminal."""
+    import select
+
+    pipe = trial.arena.daemon.process.stdout
+    assert pipe
+    log = b""
+    while select.select([pipe], [], [], 0)[0] and (chunk := os.read(pipe.fileno(), 65536)):
+        log += chunk
+    return b"FORGED-LINE" not in log.replace(b"\\nFORGED-LINE", b"")
+
+
+def not_timed_out(trial: Trial) -> bool:
+    return trial.result.outcome != "timeout" and trial.result.error.error_type != "Timeout"
+
+
+def in_no_output(*words: str) -> Callable[[Trial], bool]:
+    return lambda trial: not any(word in trial.result.stdout + str(trial.result.error) for word in words)
+
+
+def workspace_path_hidden(trial: Trial) -> bool:
+    return str(trial.arena.workspace) not in trial.result.stdout
+
+
+def listens(name: str) -> Callable[[Trial], bool]:
+    return lambda trial: name in Path("/proc/net/unix").read_text()
+
+
+CLAIMS: dict[str, Callable[[Trial], bool]] = {
+    "canary saw nothing": lambda trial: not trial.visited,
+    "setup: listener on abstract socket cm-canary": listens("@cm-canary"),
+    "supervisor RSS growth < 16 MiB": grew_less(16 * MIB),
+    "supervisor RSS growth < 64 MiB": grew_less(64 * MIB),
+    "supervisor fd count unchanged": nothing_left,
+    "supervisor and zygote pids unchanged": same_processes,
+    "executor healthy": well,
+    "client alive": well,
+    "client receives <= limit": lambda trial: len(trial.result.result_json or "") <= RESULT_LIMIT,
+    "no process left": nothing_left,
+    "no zombies in executor": no_zombies,
+    "sandbox dir gone": nothing_left,
+    "no disk usage left": nothing_left,
+    "cleanup < 5 s": nothing_left,
+    "memory usage back to baseline after the execution": nothing_left,
+    "workspace tree hash unchanged": lambda trial: trial.arena.workspace_unchanged(),
+    "response is valid JSON": valid_json,
+    "response.timed_out is false": not_timed_out,
+    "response.violations empty": lambda trial: trial.result.violations == (),
+    "concurrent trivial execution latency < 1 s": calm_beside_it,
+    # `test_without_courtesy` repeats every program that judges itself.
+    "repeat with validator disabled": lambda trial: trial.program.judges_itself,
+    "counter == 0 after the response + 2 s": lambda trial: nothing_left(trial) and trial.arena.toolbox.count == 0,
+    "no returned artifact contains the secret canary": no_secret_collected,
+    "no artifact path escapes the output dir": artifacts_stay_inside,
+    "only regular files with one name reach the host": only_regular_files,
+    "no file on the host has set-id bits": no_set_id,
+    "the host's disk holds no more than the limit": host_space_bounded,
+    "the list of artifacts is bounded": lambda trial: len(trial.result.artifacts) <= MOST_ARTIFACTS,
+    "at most 2000 violations are listed": lambda trial: len(trial.result.violations) <= 2000,
+    "violations hold no control characters": clean_text,
+    "the daemon's log holds no forged line": clean_log,
+    "the tools were called at most 1000 times": lambda trial: trial.arena.toolbox.count <= 1000,
+    "no tool ran": lambda trial: trial.arena.toolbox.count == 0,
+    "the error is the code's own": lambda trial: trial.result.outcome == "error",
+    "no path of the client's machine is told": in_no_output("toolbox.py", str(Path(__file__).parent)),
+    "the host's name is not told": in_no_output(platform.node()),
+    "the workspace's path on the host is not told": workspace_path_hidden,
+}

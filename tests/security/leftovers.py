@@ -1,0 +1,116 @@
+"""What an executor occupies on the machine, seen from outside: to be the same after every program."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from e2e import processes
+from security.waiting import eventually
+
+CGROUPS = Path("/sys/fs/cgroup")
+_UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Counts, except `temporary`. A parked sandbox is two processes, and there is always one."""
+
+    processes: int
+    zombies: int
+    users: int
+    pid_namespaces: int
+    mount_namespaces: int
+    network_namespaces: int
+    ipc_namespaces: int
+    zygote_mounts: int
+    control_groups: int
+    descriptors: int
+    zygote_descriptors: int
+    temporary: frozenset[str]
+
+    def beyond(self, baseline: Footprint) -> list[str]:
+        """What there is more of. Less is no leak: a file may be closed that was open before."""
+        found = []
+        for each in fields(self):
+            now, before = getattr(self, each.name), getattr(baseline, each.name)
+            if not (now <= before if isinstance(now, int) else now == before):
+                found.append(f"{each.name}: {before} before, {now} now")
+        return found
+
+
+def footprint(daemon: int, temporary: Path) -> Footprint:
+    family = processes.descendants(daemon)
+    pids = [process.pid for process in family]
+    zygotes = processes.children(daemon)
+    return Footprint(
+        processes=len(pids),
+        zombies=sum(processes.state(pid) == "Z" for pid in pids),
+        users=len({user for pid in pids if (user := _user(pid)) is not None}),
+        pid_namespaces=_namespaces(pids, "pid"),
+        mount_namespaces=_namespaces(pids, "mnt"),
+        network_namespaces=_namespaces(pids, "net"),
+        ipc_namespaces=_namespaces(pids, "ipc"),
+        zygote_mounts=sum(_lines(f"/proc/{pid}/mountinfo") for pid in zygotes),
+        control_groups=_control_groups(daemon),
+        descriptors=_descriptors(daemon),
+        zygote_descriptors=sum(map(_descriptors, zygotes)),
+        temporary=frozenset(os.listdir(temporary)),
+    )
+
+
+def left_behind(daemon: int, temporary: Path, baseline: Footprint) -> list[str]:
+    """Waits until nothing is; what there still is when patience ends."""
+    seen: list[str] = []
+
+    def look() -> bool:
+        seen[:] = footprint(daemon, temporary).beyond(baseline)
+        return not seen
+
+    eventually(look)
+    return seen
+
+
+def _user(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def _namespaces(pids: list[int], kind: str) -> int:
+    """An ordinary user may not look into a sandbox; those count as one."""
+    found = set()
+    for pid in pids:
+        try:
+            found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+        except PermissionError:
+            found.add(_UNREADABLE)
+        except OSError:
+            continue
+    return len(found)
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return processes.descriptors(pid)
+    except OSError:
+        return 0
+
+
+def _lines(path: str) -> int:
+    try:
+        return len(Path(path).read_text().splitlines())
+    except OSError:
+        return 0
+
+
+def _control_groups(daemon: int) -> int:
+    """Their names begin with the daemon's; where it may make none, there are none."""
+    own = (f"codemode-{daemon}", f"codemode-{daemon}.", f"codemode-{daemon}-")
+    return sum(
+        name == own[0] or name.startswith(own[1:])
+        for _, folders, _ in os.walk(CGROUPS, onerror=None)
+        for name in folders
+    )

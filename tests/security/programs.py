@@ -1,0 +1,65 @@
+"""The corpus: programs as data, one JSON object a line. They are never run but in a sandbox or in the bare cage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+FILES = ("corpus-sample.jsonl", "corpus-own.jsonl")
+
+
+@dataclass(frozen=True)
+class Program:
+    id: str
+    title: str
+    code: str
+    mode: str
+    timeout_s: float
+    check: dict[str, Any] = field(repr=False)
+
+    @property
+    def kind(self) -> str:
+        return str(self.check["kind"])
+
+    @property
+    def judges_itself(self) -> bool:
+        return self.kind == "verdict"
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Of which one is enough; for a program that judges itself, those that say it came to no verdict."""
+        return tuple(self.check.get("alt_status" if self.judges_itself else "status", ()))
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        return tuple(self.check.get("harness", ()))
+
+    @property
+    def repeat(self) -> int:
+        return int(self.check.get("repeat", 1))
+
+    @property
+    def seconds(self) -> float:
+        """What to give it. A program that is meant to be ended need not have long."""
+        seconds = min(self.timeout_s, self.check.get("max_wall_s", self.timeout_s))
+        return min(seconds, 3) if "timeout" in self.outcomes and not self.judges_itself else seconds
+
+    def filled(self, places: dict[str, str]) -> str:
+        code = self.code
+        for placeholder, value in places.items():
+            code = code.replace(f"@@{placeholder}@@", value)
+        assert "@@" not in code, f"{self.id} has a placeholder that nobody fills"
+        return code
+
+
+def load(name: str) -> list[Program]:
+    fields = ("id", "title", "code", "mode", "timeout_s", "check")
+    lines = (FOLDER / name).read_text(encoding="utf-8").split("\n")
+    return [Program(**{key: item[key] for key in fields}) for line in lines if line for item in [json.loads(line)]]
+
+
+PROGRAMS = [program for name in FILES for program in load(name)]
+SELF_JUDGING = [program for program in PROGRAMS if program.judges_itself]
