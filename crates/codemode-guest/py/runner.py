@@ -27,6 +27,13 @@ def warm() -> None:
     warm_up()
 
 
+def touch() -> None:
+    """Once, in each child before its walls rise: copies the pages that the first run writes to, ahead of the code."""
+    from .warming import FIRST, warm_up
+
+    warm_up(FIRST)
+
+
 def main(bridge: Bridge) -> int:
     """Runs one execution in the confined child; the process's exit code."""
     start = bridge.start()

@@ -66,13 +66,17 @@ def _start(code: str) -> Start:
     }
 
 
-def warm_up() -> None:
+# What nearly every execution does.
+FIRST = _SNIPPETS[:2]
+
+
+def warm_up(snippets: tuple[str, ...] = _SNIPPETS) -> None:
     from . import ending
     from .runner import Execution
 
     before, arguments = sys.modules.get("__main__"), sys.argv
     try:
-        for code in _SNIPPETS:
+        for code in snippets:
             execution = Execution(_Nowhere(), _start(code))
             execution.courtesy()
             execution.perform()

@@ -42,6 +42,10 @@ pub(crate) fn spawn(
             let unconfined = cell::enter(plan, spawn, filters, descriptors, owners);
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
+            // Copying pages that are about to be written takes longer than writing them: not while the code waits.
+            if let Err(error) = runner.call_method0("touch") {
+                error.print(py);
+            }
             let socket = unconfined.confine();
             sys::exit_now(run_code(py, runner, Bridge::new(socket, roots(plan))))
         }
