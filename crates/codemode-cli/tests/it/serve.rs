@@ -41,6 +41,15 @@ fn serves_until_it_is_told_to_stop() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_does_not_stop_it() {
+    let daemon = daemon(&["--port", "0", "--log-level", "debug"], &[]);
+    rustix::pipe::fcntl_setpipe_size(daemon.log.get_ref(), 4096).unwrap();
+    for _ in 0..60 {
+        assert_eq!(answer(post(&daemon, "1").0)["result"], 1);
+    }
+}
+
+#[test]
 fn what_runs_is_answered_before_the_end() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("c.yaml"), "drain_timeout: 0.2\n").unwrap();
