@@ -7,7 +7,7 @@ NEXTEST_VERSION := 0.9.143
 DENY_VERSION    := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv build demo test test-rust test-python test-rootless wheel bench \
+.PHONY: help python venv build demo test test-rust test-python test-rootless test-security wheel bench \
         lint lint-rust lint-python lint-deny lint-advisories fmt clean
 
 help: ## List these targets
@@ -41,6 +41,9 @@ test-python: build
 
 test-rootless: build ## The end-to-end tests again, as an ordinary user with the system's Python (only as root)
 	$(VENV)/python tools/rootless.py
+
+test-security: build ## 238 hostile programs, and the run without walls that must fail (minutes; not in `test` yet)
+	$(VENV)/python -m pytest tests/security
 
 wheel: python ## Build the release wheel into dist/
 	@"$(PYTHON)" tools/build.py release

@@ -9,18 +9,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codemode import ClientConfig, Codemode
-from codemode.core import CodemodeError
+from pydantic import SecretStr
+
+from codemode import ClientConfig, Codemode, CodemodeError
 from e2e import processes
 from e2e.conftest import registry_of
 from e2e.daemon import KEY, Daemon
 from security.canaries import Canaries
-from security.leftovers import footprint, left_behind
+from security.leftovers import at_rest, left_behind
 from security.programs import Program
 from security.toolbox import GRANTED, Toolbox
 
@@ -50,6 +51,27 @@ class Trial:
         )
 
 
+class Log:
+    """What the daemon says. It has to be read, or the pipe fills and the daemon waits for its reader."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._text = bytearray(daemon.log)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        pipe = self._daemon.process.stdout
+        assert pipe
+        # The daemon's end ends it; a test that is over may have closed ours.
+        with suppress(OSError, ValueError):
+            while chunk := os.read(pipe.fileno(), 65536):
+                self._text += chunk
+
+    @property
+    def text(self) -> str:
+        return self._text.decode(errors="replace")
+
+
 @dataclass
 class Refused:
     """Stands for a result where the client would not even send the code."""
@@ -75,7 +97,8 @@ class Arena:
         self.toolbox = Toolbox(workspace)
         with _temporary_files_in(self.temporary):
             self.daemon = Daemon(folder, self._policy(folder, commands))
-        config = ClientConfig(executor_url=self.daemon.url, executor_api_key=self.daemon.key)
+        self.log = Log(self.daemon)
+        config = ClientConfig(executor_url=self.daemon.url, executor_api_key=SecretStr(KEY))
         self.client = Codemode.from_client_config(config, registry=registry_of(**self.toolbox.tools()))
         self.places = {
             **canaries.places,
@@ -86,7 +109,7 @@ class Arena:
         self._warm()
         self.zygotes = processes.children(self.pid)
         self._workspace_before = tree_hash(workspace)
-        self.baseline = footprint(self.pid, self.temporary)
+        self.baseline = at_rest(self.pid, self.temporary)
         self.memory_before = processes.memory(self.pid, "VmRSS")
 
     def _policy(self, folder: Path, commands: list[str]) -> dict[str, Any]:
@@ -110,7 +133,13 @@ class Arena:
 
     def _warm(self) -> None:
         """Buffers, connections and caches have their size when the baseline is taken."""
-        for code in ("1", "1 / 0", "open('/outputs/x', 'w').close()", "tools['big'].run(n=8 << 20)", "print('x' * 5000000)"):
+        for code in (
+            "1",
+            "1 / 0",
+            "open('/outputs/x', 'w').close()",
+            "tools['big'].run(n=8 << 20)",
+            "print('x' * 5000000)",
+        ):
             self.client.execute(code, tool_filter=GRANTED)
             self.answers()
         self.clean()
@@ -196,9 +225,11 @@ def fill_workspace(folder: Path) -> Path:
     (folder / "app.log").write_text("".join(f"line {number}\n" for number in range(100)))
     (folder / "data").mkdir()
     (folder / "data" / "table.csv").write_text("a,b\n1,2\n")
-    (folder / "escape").symlink_to("/etc/passwd")
-    shutil.copy("/usr/bin/id", folder / "program")
-    (folder / "program").chmod(0o755)
+    odd = folder / "odd"
+    odd.mkdir()
+    (odd / "escape").symlink_to("/etc/passwd")
+    shutil.copy("/usr/bin/id", odd / "program")
+    (odd / "program").chmod(0o755)
     return folder
 
 

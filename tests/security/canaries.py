@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from security.waiting import eventually
@@ -15,7 +16,7 @@ ABSTRACT = "\0cm-canary"
 
 
 class Canaries:
-    """In `folder`: a secret and a Unix listener open to everyone. In `workspace`: what a user may have forgotten there."""
+    """In `folder`: a secret and a Unix listener open to everyone. In `workspace`: sockets that a user forgot there."""
 
     def __init__(self, folder: Path, workspace: Path) -> None:
         folder.mkdir(mode=0o755)
@@ -28,8 +29,8 @@ class Canaries:
             "udp": _bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
             "abstract": _abstract(),
             "unix": _at(folder / "canary.sock", socket.SOCK_STREAM),
-            "unix in the workspace": _at(workspace / "host.sock", socket.SOCK_STREAM),
-            "datagrams in the workspace": _at(workspace / "host.dgram", socket.SOCK_DGRAM),
+            "unix in the workspace": _at(workspace / "odd" / "host.sock", socket.SOCK_STREAM),
+            "datagrams in the workspace": _at(workspace / "odd" / "host.dgram", socket.SOCK_DGRAM),
         }
         for listener in self.listeners.values():
             if listener.type == socket.SOCK_STREAM:
@@ -56,14 +57,15 @@ def _came(listener: socket.socket) -> bool:
     receive: Callable[[], object] = (
         (lambda: listener.accept()[0].close()) if listener.type == socket.SOCK_STREAM else lambda: listener.recv(1)
     )
-    try:
-        receive()
-    except BlockingIOError:
-        return False
-    return True
+    came = False
+    with suppress(BlockingIOError):
+        while True:  # all of them, or the next program would be blamed
+            receive()
+            came = True
+    return came
 
 
-def _bound(family: int, kind: int, address: object) -> socket.socket:
+def _bound(family: int, kind: int, address: str | tuple[str, int]) -> socket.socket:
     listener = socket.socket(family, kind)
     try:
         listener.bind(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,16 +44,14 @@ def no_zombies(trial: Trial) -> bool:
 def valid_json(trial: Trial) -> bool:
     """Of the result, and of a response as a client of the HTTP interface gets it."""
     if trial.result.result_json is not None:
-        json.loads(trial.result.result_json)
+        json.loads(trial.result.result_json, parse_int=str)
     code = trial.program.filled(trial.arena.places)
     status, body = trial.arena.daemon.http("/v1/executions", {"code": code}, key=trial.arena.daemon.key)
-    return status in (200, 400, 422) and isinstance(json.loads(body), dict)
+    return status in (200, 400, 422) and isinstance(json.loads(body, parse_int=str), dict)
 
 
 def calm_beside_it(trial: Trial) -> bool:
     """The storm again, and executions that begin and end while it lasts: it takes seconds, they take moments."""
-    import threading
-
     arena = trial.arena
     code = trial.program.filled(arena.places)
     storm = threading.Thread(target=arena.execute, args=(code, trial.program.timeout_s))
@@ -98,33 +97,18 @@ def grew_less(limit: int) -> Callable[[Trial], bool]:
     return lambda trial: trial.growth < limit
 
 
-def clean_text(trial: Trial) -> bool:
-    texts = [text for entry in trial.result.violations for text in (entry.kind, entry.detail)]
-    return not any(ord(sign) < 32 or ord(sign) == 127 for text in texts for sign in text)
-
-
 def clean_log(trial: Trial) -> bool:
-    """No escape sequence of a program's making reaches whoever reads the daemon's log in a terminal."""
-    import select
-
-    pipe = trial.arena.daemon.process.stdout
-    assert pipe
-    log = b""
-    while select.select([pipe], [], [], 0)[0] and (chunk := os.read(pipe.fileno(), 65536)):
-        log += chunk
-    return b"FORGED-LINE" not in log.replace(b"\\nFORGED-LINE", b"")
+    """Nothing of a program's making begins a line of the log or reaches a terminal as an escape sequence."""
+    log = trial.arena.log.text
+    return "\nFORGED-LINE" not in log and "\x1b[31m" not in log
 
 
 def not_timed_out(trial: Trial) -> bool:
-    return trial.result.outcome != "timeout" and trial.result.error.error_type != "Timeout"
+    return bool(trial.result.outcome != "timeout" and trial.result.error.error_type != "Timeout")
 
 
 def in_no_output(*words: str) -> Callable[[Trial], bool]:
     return lambda trial: not any(word in trial.result.stdout + str(trial.result.error) for word in words)
-
-
-def workspace_path_hidden(trial: Trial) -> bool:
-    return str(trial.arena.workspace) not in trial.result.stdout
 
 
 def listens(name: str) -> Callable[[Trial], bool]:
@@ -152,6 +136,8 @@ CLAIMS: dict[str, Callable[[Trial], bool]] = {
     "response.timed_out is false": not_timed_out,
     "response.violations empty": lambda trial: trial.result.violations == (),
     "concurrent trivial execution latency < 1 s": calm_beside_it,
+    # The runner starts it before the program and asks for its result afterwards.
+    "setup: another execution runs beside it": well,
     # `test_without_courtesy` repeats every program that judges itself.
     "repeat with validator disabled": lambda trial: trial.program.judges_itself,
     "counter == 0 after the response + 2 s": lambda trial: nothing_left(trial) and trial.arena.toolbox.count == 0,
@@ -162,12 +148,10 @@ CLAIMS: dict[str, Callable[[Trial], bool]] = {
     "the host's disk holds no more than the limit": host_space_bounded,
     "the list of artifacts is bounded": lambda trial: len(trial.result.artifacts) <= MOST_ARTIFACTS,
     "at most 2000 violations are listed": lambda trial: len(trial.result.violations) <= 2000,
-    "violations hold no control characters": clean_text,
     "the daemon's log holds no forged line": clean_log,
     "the tools were called at most 1000 times": lambda trial: trial.arena.toolbox.count <= 1000,
     "no tool ran": lambda trial: trial.arena.toolbox.count == 0,
     "the error is the code's own": lambda trial: trial.result.outcome == "error",
     "no path of the client's machine is told": in_no_output("toolbox.py", str(Path(__file__).parent)),
     "the host's name is not told": in_no_output(platform.node()),
-    "the workspace's path on the host is not told": workspace_path_hidden,
 }

@@ -55,9 +55,22 @@ def footprint(daemon: int, temporary: Path) -> Footprint:
         zygote_mounts=sum(_lines(f"/proc/{pid}/mountinfo") for pid in zygotes),
         control_groups=_control_groups(daemon),
         descriptors=_descriptors(daemon),
-        zygote_descriptors=sum(map(_descriptors, zygotes)),
+        zygote_descriptors=sum(map(_working_descriptors, zygotes)),
         temporary=frozenset(os.listdir(temporary)),
     )
+
+
+def at_rest(daemon: int, temporary: Path) -> Footprint:
+    """Once the zygote and one parked sandbox stand, which is its init and the process that waits for code."""
+    assert eventually(lambda: len(processes.descendants(daemon)) == 3), processes.descendants(daemon)
+    seen = [footprint(daemon, temporary)]
+
+    def steady() -> bool:
+        seen.append(footprint(daemon, temporary))
+        return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+    assert eventually(steady), seen[-3:]
+    return seen[-1]
 
 
 def left_behind(daemon: int, temporary: Path, baseline: Footprint) -> list[str]:
@@ -97,6 +110,17 @@ def _descriptors(pid: int) -> int:
         return processes.descriptors(pid)
     except OSError:
         return 0
+
+
+def _working_descriptors(pid: int) -> int:
+    """Without the owner maps of a zygote: one for each of its 256 user ids, made once and kept (`owners.rs`)."""
+    count = 0
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            count += not os.readlink(f"/proc/{pid}/fd/{name}").startswith("user:")
+    except OSError:
+        return 0
+    return count
 
 
 def _lines(path: str) -> int:

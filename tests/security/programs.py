@@ -44,7 +44,7 @@ class Program:
     @property
     def seconds(self) -> float:
         """What to give it. A program that is meant to be ended need not have long."""
-        seconds = min(self.timeout_s, self.check.get("max_wall_s", self.timeout_s))
+        seconds = min(self.timeout_s, float(self.check.get("max_wall_s", self.timeout_s)))
         return min(seconds, 3) if "timeout" in self.outcomes and not self.judges_itself else seconds
 
     def filled(self, places: dict[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from security.programs import PROGRAMS, SELF_JUDGING, Program
 from security.verdicts import judge
 
 # A run that is green because programs were missing proves nothing.
-EXPECTED, EXPECTED_SELF_JUDGING = 88, 62
+EXPECTED, EXPECTED_SELF_JUDGING = 238, 150
 _ran: list[str] = []
 
 # Empties the guest's table of courteous refusals: from then on only the kernel and the engine say no.
@@ -29,14 +30,17 @@ def test_holds(program: Program, arena_of: ArenaOf) -> None:
     arena = arena_of(program)
     try:
         for _ in range(program.repeat):
-            with arena.bystander() if BESIDE in program.claims else nullcontext([]) as others:
+            beside: AbstractContextManager[list[Any]] = (
+                arena.bystander() if BESIDE in program.claims else nullcontext([])
+            )
+            with beside as others:
                 trial = arena.run(program)
                 judge(trial)
             assert all(other.result == ("mine", "OTHER-SECRET") for other in others), others
         arena.check_well()
     finally:
         arena.clean()
-    _ran.append(program.id)
+        _ran.append(program.id)
 
 
 @pytest.mark.parametrize("program", SELF_JUDGING, ids=lambda program: program.id)
