@@ -183,6 +183,11 @@ mod tests {
         assert_eq!(ask(libc::SYS_connect, [0; 6]), refuse(libc::EPERM));
         assert_eq!(ask(libc::SYS_socket, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0]), refuse(libc::EPERM));
         assert_eq!(ask(libc::SYS_socket, [unix, stream, 0, 0, 0, 0]), ALLOW);
+        // The kernel takes a raw pair for datagrams.
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            assert_eq!(ask(libc::SYS_socketpair, [unix, kind as u64, 0, 0, 0, 0]), refuse(libc::EPERM));
+        }
+        assert_eq!(ask(libc::SYS_socketpair, [unix, stream, 0, 0, 0, 0]), ALLOW);
         assert_eq!(native(libc::SYS_connect, [0; 6]), ALLOW);
     }
 

@@ -358,7 +358,7 @@ pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
     let inotify = if options.allow_inotify { Verdict::Allow } else { Verdict::Missing };
     rules.extend(INOTIFY.iter().map(|number| rule(*number, When::Always, inotify)));
     rules.extend(conditional());
-    rules.push(unix_socket(options.allow_connect));
+    rules.extend([libc::SYS_socket, libc::SYS_socketpair].map(|number| unix_socket(number, options.allow_connect)));
     if options.allow_connect {
         rules.push(rule(libc::SYS_connect, When::Always, Verdict::Allow));
     }
@@ -373,7 +373,6 @@ fn conditional() -> Vec<Rule> {
     let mut rules = vec![
         // a fork or a thread, but no namespace
         allow_if(libc::SYS_clone, vec![Condition { argument: 0, mask: NAMESPACE_FLAGS, values: vec![0] }]),
-        allow_if(libc::SYS_socketpair, vec![is(0, &[libc::AF_UNIX as u32])]),
         allow_if(libc::SYS_sendto, vec![Condition { argument: 3, mask: MSG_FASTOPEN, values: vec![0] }]),
         allow_if(libc::SYS_sendmsg, vec![Condition { argument: 2, mask: MSG_FASTOPEN, values: vec![0] }]),
         allow_if(libc::SYS_sendmmsg, vec![Condition { argument: 3, mask: MSG_FASTOPEN, values: vec![0] }]),
@@ -415,15 +414,15 @@ const PRCTL: &[u32] = &[
 ];
 
 /// Network mode none: only AF_UNIX, which reaches no further than the mounts. Without connect no datagrams either, whose
-/// target is named in memory that no filter reads.
-fn unix_socket(allow_connect: bool) -> Rule {
+/// target is named in memory that no filter reads, also on a socket that has a peer already.
+fn unix_socket(number: libc::c_long, allow_connect: bool) -> Rule {
     let mut conditions = vec![is(0, &[libc::AF_UNIX as u32])];
     if !allow_connect {
         const TYPE_MASK: u32 = 0xf;
         let values = vec![libc::SOCK_STREAM as u32, libc::SOCK_SEQPACKET as u32];
         conditions.push(Condition { argument: 1, mask: TYPE_MASK, values });
     }
-    allow_if(libc::SYS_socket, conditions)
+    allow_if(number, conditions)
 }
 
 fn rule(number: libc::c_long, when: When, verdict: Verdict) -> Rule {
