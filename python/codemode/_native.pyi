@@ -83,7 +83,7 @@ class NativeClient:
     ) -> NativeExecution:
         """Returns at once; `on_done` is called once, from a native thread that others wait for: it must not block."""
     def info(self) -> dict[str, Any]:
-        """Connects if need be. {version, tier, layers, substitutes, limits, policy,
+        """Connects if need be. {version, tier, layers, substitutes, not_promised, limits, policy,
         max_concurrent_executions, embedded}."""
     def health(self) -> bool: ...
     def close(self) -> None: ...

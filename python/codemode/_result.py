@@ -90,11 +90,14 @@ class Usage:
 
 @dataclass(frozen=True)
 class Isolation:
-    """The walls that held this execution. `substitutes` reads `layer: what stands in for it`."""
+    """The walls that held this execution. `substitutes` reads `layer: what stands in for it`; `not_promised` is what
+    this tier cannot promise and tier full can.
+    """
 
     tier: str = ""
     layers: tuple[str, ...] = ()
     substitutes: tuple[str, ...] = ()
+    not_promised: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,4 +242,5 @@ def _key(name: str, arguments: bytes) -> tuple[str, bytes]:
 
 
 def _isolation(item: Mapping[str, Any]) -> Isolation:
-    return Isolation(item["tier"], tuple(item["layers"]), tuple(item["substitutes"]))
+    lists = {key: tuple(item[key]) for key in ("layers", "substitutes", "not_promised")}
+    return Isolation(item["tier"], **lists)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,15 @@ from pydantic import SecretStr
 from codemode import ClientConfig, Codemode, CodemodeError
 from e2e import processes
 from e2e.conftest import registry_of
-from e2e.daemon import KEY, Daemon
 from security.canaries import Canaries
+from security.executor import Executor
 from security.leftovers import at_rest, left_behind
 from security.programs import Program
 from security.toolbox import GRANTED, Toolbox
 
 # The documentation's own list, and cp.
 HYBRID = ["grep", "cat", "ls", "find", "wc", "head", "tail", "bash", "cp"]
+COMMANDS: dict[str, list[str]] = {"plain": [], "hybrid": HYBRID}
 OUTPUTS_LIMIT = 64 << 20
 # What an idle daemon may hold more than before: caches and buffers find their size with the largest program.
 GROWTH_LIMIT = 64 << 20
@@ -51,27 +50,6 @@ class Trial:
         )
 
 
-class Log:
-    """What the daemon says. It has to be read, or the pipe fills and the daemon waits for its reader."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
-        self._text = bytearray(daemon.log)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        pipe = self._daemon.process.stdout
-        assert pipe
-        # The daemon's end ends it; a test that is over may have closed ours.
-        with suppress(OSError, ValueError):
-            while chunk := os.read(pipe.fileno(), 65536):
-                self._text += chunk
-
-    @property
-    def text(self) -> str:
-        return self._text.decode(errors="replace")
-
-
 @dataclass
 class Refused:
     """Stands for a result where the client would not even send the code."""
@@ -89,47 +67,29 @@ class Refused:
 
 
 class Arena:
-    def __init__(self, folder: Path, canaries: Canaries, workspace: Path, commands: list[str]) -> None:
-        self.workspace, self.outputs, self.temporary = workspace, folder / "outputs", folder / "tmp"
-        for made in (self.outputs, self.temporary):
-            made.mkdir()
-        self.canaries = canaries
+    def __init__(self, executor: Executor, canaries: Canaries, workspace: Path) -> None:
+        self.executor, self.canaries, self.workspace = executor, canaries, workspace
+        self.outputs = executor.outputs
         self.toolbox = Toolbox(workspace)
-        with _temporary_files_in(self.temporary):
-            self.daemon = Daemon(folder, self._policy(folder, commands))
-        self.log = Log(self.daemon)
-        config = ClientConfig(executor_url=self.daemon.url, executor_api_key=SecretStr(KEY))
+        config = ClientConfig(executor_url=executor.url, executor_api_key=SecretStr(executor.key))
         self.client = Codemode.from_client_config(config, registry=registry_of(**self.toolbox.tools()))
+        half = len(executor.key) // 2
         self.places = {
             **canaries.places,
-            "EXEC_PORT": str(self.daemon.port),
-            "API_KEY_A": KEY[: len(KEY) // 2],
-            "API_KEY_B": KEY[len(KEY) // 2 :],
+            # Without a port of its own: one where somebody listens all the same.
+            "EXEC_PORT": str(executor.port or canaries.places["CANARY_TCP"].rpartition(":")[2]),
+            "API_KEY_A": executor.key[:half],
+            "API_KEY_B": executor.key[half:],
         }
         self._warm()
         self.zygotes = processes.children(self.pid)
         self._workspace_before = tree_hash(workspace)
-        self.baseline = at_rest(self.pid, self.temporary)
+        self.baseline = at_rest(executor.place)
         self.memory_before = processes.memory(self.pid, "VmRSS")
-
-    def _policy(self, folder: Path, commands: list[str]) -> dict[str, Any]:
-        return {
-            "execution": {"allowed_commands": commands},
-            "filesystem": {
-                "workspace": {"mount": str(self.workspace)},
-                # Below the memory limit, so that a full disk is met as one: files there count as memory too.
-                "sandbox": {"max_size": "256Mi"},
-                "outputs": {"mount": str(self.outputs), "max_size": OUTPUTS_LIMIT},
-            },
-            "limits": {"code_timeout": 60},
-            "guest": {"interpreter": str(environment(folder / "env"))},
-            "pool": {"min": 1, "max": 1},
-            "max_concurrent_executions": 2,
-        }
 
     @property
     def pid(self) -> int:
-        return self.daemon.pid
+        return self.executor.pid
 
     def _warm(self) -> None:
         """Buffers, connections and caches have their size when the baseline is taken."""
@@ -161,7 +121,10 @@ class Arena:
 
     @contextmanager
     def bystander(self) -> Iterator[list[Any]]:
-        """Another caller's execution that is in the middle of a tool call; its result is in the list afterwards."""
+        """Another caller's execution that is in the middle of a tool call; its result is in the list afterwards.
+
+        Where one execution runs at a time there can be none beside it; then it has just ended, killed in the middle.
+        """
         self.toolbox.called.clear()
         self.toolbox.ended.clear()
         code = (
@@ -173,6 +136,9 @@ class Arena:
         thread.start()
         try:
             assert self.toolbox.called.wait(30), "the other execution never got to its tool call"
+            if self.executor.one_at_a_time:
+                self.toolbox.ended.set()
+                thread.join()
             yield results
         finally:
             self.toolbox.ended.set()
@@ -180,16 +146,22 @@ class Arena:
             self.toolbox.ended.clear()
 
     def answers(self) -> None:
-        status, _ = self.daemon.http("/healthz")
+        status, _ = self.executor.http("/healthz")
         assert status == 200
         assert self.client.execute("2 + 2").result == 4
+
+    def left_behind(self) -> list[str]:
+        return left_behind(self.executor.place, self.baseline)
+
+    def same_processes(self) -> bool:
+        return processes.state(self.pid) not in ("gone", "Z", "X") and processes.children(self.pid) == self.zygotes
 
     def check_well(self) -> None:
         """After every program: it answers, and has nothing more than before."""
         self.answers()
-        left = left_behind(self.pid, self.temporary, self.baseline)
+        left = self.left_behind()
         assert not left, left
-        assert processes.children(self.pid) == self.zygotes, "the zygote was replaced"
+        assert self.same_processes(), "the zygote was replaced"
         grown = processes.memory(self.pid, "VmRSS") - self.memory_before
         assert grown < GROWTH_LIMIT, f"the daemon holds {grown >> 20} MiB more than before"
 
@@ -198,18 +170,37 @@ class Arena:
 
     def clean(self) -> None:
         """What the programs wrote to /outputs is the user's from then on."""
-        shutil.rmtree(self.outputs)
-        self.outputs.mkdir()
+        for entry in self.outputs.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
     def close(self) -> None:
         self.toolbox.ended.set()
         self.client.close()
-        self.daemon.stop()
 
 
-def environment(folder: Path) -> Path:
+def policy(commands: list[str], workspace: str, outputs: str, interpreter: Path, **more: Any) -> dict[str, Any]:
+    """`workspace` and `outputs`: as the executor finds them."""
+    return {
+        "execution": {"allowed_commands": commands},
+        "filesystem": {
+            "workspace": {"mount": workspace},
+            # Below the memory limit, so that a full disk is met as one: files there count as memory too.
+            "sandbox": {"max_size": "256Mi"},
+            "outputs": {"mount": outputs, "max_size": OUTPUTS_LIMIT},
+        },
+        "limits": {"code_timeout": 60},
+        "guest": {"interpreter": str(interpreter)},
+        "pool": {"min": 1, "max": 1},
+        **more,
+    }
+
+
+def environment(folder: Path, python: str) -> Path:
     """A virtual environment whose packages hold programs, as wheels do; the interpreter's path."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(folder)], check=True)
+    subprocess.run([python, "-m", "venv", "--without-pip", "--symlinks", str(folder)], check=True)
     (packages,) = folder.glob("lib/python3.*/site-packages")
     planted = packages / "planted"
     planted.mkdir()
@@ -240,14 +231,3 @@ def tree_hash(folder: Path) -> str:
         content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
         digest.update(repr((str(path), status.st_mode, status.st_uid, status.st_mtime_ns, content)).encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """So that whatever the daemon leaves there is its own."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop("TMPDIR") if before is None else os.environ.__setitem__("TMPDIR", before)

@@ -1,61 +1,55 @@
 """The bare cage: where the programs that judge themselves must get through, or the suite proves nothing.
 
-A throw-away uid without capabilities, pid, ipc, net and mount namespaces of its own, and an overlay over the whole host
-whose changes live in memory. No Landlock, no seccomp, no limits, no minimal root. Started as root by `bare.py` with a
-specification on stdin; it drops root before anything of a program is read, and refuses to go on if that is not so.
+A throw-away uid without capabilities, pid, ipc, net, uts and mount namespaces of its own, and an overlay over the whole
+host whose changes live in memory. No Landlock, no seccomp, no limits, no minimal root. Started as root by `bare.py`
+with a specification on stdin; it drops root before anything of a program is read, and refuses to go on if that is not
+so.
 
-    python cage.py   <  {"code": …, "folder": …, "uid": …, "key": …, "repeat": …, "secret": …, "sock": …}
+    python -m security.cage   <  {"code": …, "folder": …, "uid": …, "key": …, "repeat": …, "secret": …, "sock": …}
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import socket
-import struct
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE, MS_RDONLY, MS_REMOUNT = 2, 4, 4096, 16384, 1 << 18, 1, 32
-MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
-SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}[os.uname().machine]
+from security.namespaces import (
+    CAPABILITY_SETS,
+    MS_NODEV,
+    MS_NOSUID,
+    bind,
+    bound_capabilities,
+    call,
+    enter_root,
+    follow_parent,
+    inside,
+    libc,
+    only_loopback,
+    stage_root,
+    status,
+    tmpfs,
+)
+
 SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
 SYSTEM_PYTHON = "/usr/bin/python3"
 RUNNER = Path(__file__).with_name("naive.py")
 # Where the canaries listen in here: nothing outside these namespaces can be reached, and nothing there can reach in.
 TCP_PORT, UDP_PORT, EXECUTOR_PORT = 45999, 45998, 45997
 
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def call(name: str, *arguments: Any) -> int:
-    converted = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
-    if (result := getattr(libc, name)(*converted)) < 0:
-        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
-    return int(result)
-
 
 def main() -> int:
-    specification = json.load(sys.stdin)
-    assert os.getuid() == 0
-    call("unshare", CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET)
-    child = os.fork()
-    if child == 0:
-        init(specification)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return inside(partial(init, json.load(sys.stdin)))
 
 
 def init(specification: dict[str, Any]) -> NoReturn:
     """Process 1 of the cage. Root only until `drop`."""
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     runner = RUNNER.read_text()
-    loopback_up()
     root(Path(specification["folder"]))
     furnish(specification)
     drop(specification["uid"])
@@ -65,12 +59,12 @@ def init(specification: dict[str, Any]) -> NoReturn:
     program = spawn(
         [SYSTEM_PYTHON, "-I", "-c", runner, str(specification["repeat"])], specification, specification["code"]
     )
-    _, status = os.waitpid(program, 0)
+    _, ended = os.waitpid(program, 0)
     os.kill(bystander, signal.SIGKILL)
     del listeners
     forget_keys()
     # The namespace dies with its first process, and everybody in it.
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    os._exit(os.waitstatus_to_exitcode(ended) & 0xFF)
 
 
 def forget_keys() -> None:
@@ -80,31 +74,13 @@ def forget_keys() -> None:
         libc.syscall(SYS_KEYCTL, KEYCTL_CLEAR, keyring)
 
 
-def loopback_up() -> None:
-    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
-    import fcntl
-
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
-
-
 def root(folder: Path) -> None:
-    """The whole host, readable as far as its uid may; what is written goes to memory, at most so much."""
-    call("mount", None, "/", None, MS_REC | MS_PRIVATE, None)
-    call("mount", "cage", str(folder), "tmpfs", MS_NOSUID | MS_NODEV, "size=1700m,mode=755")
-    upper, work, merged = (folder / name for name in ("upper", "work", "merged"))
-    for made in (upper, work, merged):
-        made.mkdir()
-    options = f"lowerdir=/,upperdir={upper},workdir={work}"
-    call("mount", "cage", str(merged), "overlay", MS_NOSUID | MS_NODEV, options)
-    call("mount", "/dev", str(merged / "dev"), None, MS_BIND, None)
-    call("mount", "shm", str(merged / "dev/shm"), "tmpfs", MS_NOSUID | MS_NODEV, "size=1600m,mode=1777")
-    call("mount", "tmp", str(merged / "tmp"), "tmpfs", MS_NOSUID | MS_NODEV, "size=400m,mode=1777")
+    merged = stage_root(folder)
+    bind(Path("/dev"), merged / "dev")
+    tmpfs(merged / "dev/shm", "size=1600m,mode=1777")
+    tmpfs(merged / "tmp", "size=400m,mode=1777")
     call("mount", "proc", str(merged / "proc"), "proc", MS_NOSUID | MS_NODEV, None)
-    os.chdir(merged)
-    call("syscall", SYS_PIVOT_ROOT, b".", b".")
-    call("umount2", ".", MNT_DETACH)
-    os.chdir("/")
+    enter_root(merged)
 
 
 def furnish(specification: dict[str, Any]) -> None:
@@ -127,23 +103,21 @@ def furnish(specification: dict[str, Any]) -> None:
 
 def drop(uid: int) -> None:
     """For good: no capability, none to be had, no group, and no program may bring any back."""
-    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    for capability in range(last + 1):
-        call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
+    bound_capabilities()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    follow_parent()
 
 
 def check() -> None:
     """Nothing of a program runs unless this holds."""
-    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     assert os.getpid() == 1
     assert 0 not in os.getresuid() + os.getresgid() and not os.getgroups()
-    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(status[name], 16) == 0, name
-    assert [name for _, name in socket.if_nameindex()] == ["lo"], socket.if_nameindex()
+    now = status()
+    for name in CAPABILITY_SETS:
+        assert int(now[name], 16) == 0, name
+    only_loopback()
 
 
 def listen(path: str) -> list[socket.socket]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
+from security.namespaces import CLONE_NEWNET, call
 from security.waiting import eventually
 
 SECRET = "root:x:0:0:root:/root:/bin/bash\n"
@@ -16,19 +19,21 @@ ABSTRACT = "\0cm-canary"
 
 
 class Canaries:
-    """In `folder`: a secret and a Unix listener open to everyone. In `workspace`: sockets that a user forgot there."""
+    """In `folder`: a secret and a Unix listener open to everyone. In `workspace`: sockets that a user forgot there.
 
-    def __init__(self, folder: Path, workspace: Path) -> None:
-        folder.mkdir(mode=0o755)
+    `near`: a process in whose network namespace they listen, and in whose root the folder is; this one's otherwise.
+    """
+
+    def __init__(self, folder: Path, workspace: Path, near: int | None = None) -> None:
         self.folder = folder
-        self.secret = folder / "secret"
-        self.secret.write_text(SECRET)
-        self.secret.chmod(0o644)
+        self._seen_here = Path(f"/proc/{near}/root{folder}") if near else folder
+        self._seen_here.mkdir(mode=0o755)
+        secret = self._seen_here / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o644)
         self.listeners = {
-            "tcp": socket.create_server(("127.0.0.1", 0)),
-            "udp": _bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
-            "abstract": _abstract(),
-            "unix": _at(folder / "canary.sock", socket.SOCK_STREAM),
+            **(_network() if near is None else _in_network_of(near)),
+            "unix": _at(self._seen_here / "canary.sock", socket.SOCK_STREAM),
             "unix in the workspace": _at(workspace / "odd" / "host.sock", socket.SOCK_STREAM),
             "datagrams in the workspace": _at(workspace / "odd" / "host.dgram", socket.SOCK_DGRAM),
         }
@@ -40,8 +45,8 @@ class Canaries:
     @property
     def places(self) -> dict[str, str]:
         tcp, udp = (":".join(map(str, self.listeners[name].getsockname())) for name in ("tcp", "udp"))
-        sock = str(self.folder / "canary.sock")
-        return {"CANARY_TCP": tcp, "CANARY_UDP": udp, "SECRET_PATH": str(self.secret), "SOCK_PATH": sock}
+        secret, sock = str(self.folder / "secret"), str(self.folder / "canary.sock")
+        return {"CANARY_TCP": tcp, "CANARY_UDP": udp, "SECRET_PATH": secret, "SOCK_PATH": sock}
 
     def visited(self) -> list[str]:
         """Where anybody came since the last call."""
@@ -50,7 +55,33 @@ class Canaries:
     def close(self) -> None:
         for listener in self.listeners.values():
             listener.close()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self._seen_here)
+
+
+def _network() -> dict[str, socket.socket]:
+    return {
+        "tcp": socket.create_server(("127.0.0.1", 0)),
+        "udp": _bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
+        "abstract": _abstract(),
+    }
+
+
+def _in_network_of(pid: int) -> dict[str, socket.socket]:
+    """A socket stays in the namespace that it was made in; the thread that makes it goes there for good, and ends."""
+    made: Future[dict[str, socket.socket]] = Future()
+
+    def make() -> None:
+        try:
+            with open(f"/proc/{pid}/ns/net") as namespace:
+                call("setns", namespace.fileno(), CLONE_NEWNET)
+            made.set_result(_network())
+        except BaseException as error:  # BLE001: whatever it was, the one who waits is to be told
+            made.set_exception(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return made.result()
 
 
 def _came(listener: socket.socket) -> bool:

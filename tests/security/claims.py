@@ -12,7 +12,6 @@ from pathlib import Path
 from e2e import processes
 from security.arena import OUTPUTS_LIMIT, Trial
 from security.canaries import SECRET
-from security.leftovers import left_behind
 
 MIB = 1 << 20
 RESULT_LIMIT = 16 * MIB
@@ -21,9 +20,8 @@ MOST_ARTIFACTS = 20_000
 
 
 def nothing_left(trial: Trial) -> bool:
-    arena = trial.arena
-    arena.answers()
-    return not left_behind(arena.pid, arena.temporary, arena.baseline)
+    trial.arena.answers()
+    return not trial.arena.left_behind()
 
 
 def well(trial: Trial) -> bool:
@@ -31,13 +29,8 @@ def well(trial: Trial) -> bool:
     return True
 
 
-def same_processes(trial: Trial) -> bool:
-    arena = trial.arena
-    return arena.daemon.process.poll() is None and processes.children(arena.pid) == arena.zygotes
-
-
 def no_zombies(trial: Trial) -> bool:
-    family = processes.descendants(trial.arena.pid)
+    family = processes.descendants(trial.arena.executor.family)
     return nothing_left(trial) and not any(processes.state(process.pid) == "Z" for process in family)
 
 
@@ -46,7 +39,8 @@ def valid_json(trial: Trial) -> bool:
     if trial.result.result_json is not None:
         json.loads(trial.result.result_json, parse_int=str)
     code = trial.program.filled(trial.arena.places)
-    status, body = trial.arena.daemon.http("/v1/executions", {"code": code}, key=trial.arena.daemon.key)
+    executor = trial.arena.executor
+    status, body = executor.http("/v1/executions", {"code": code}, key=executor.key)
     return status in (200, 400, 422) and isinstance(json.loads(body, parse_int=str), dict)
 
 
@@ -61,12 +55,14 @@ def calm_beside_it(trial: Trial) -> bool:
         assert arena.client.execute("2 + 2").result == 4
         done += storm.is_alive()
     storm.join()
-    return done >= 4
+    # Where one runs at a time nobody ends beside it: whoever comes waits, and is served.
+    return done >= 4 or arena.executor.one_at_a_time
 
 
 def artifacts_stay_inside(trial: Trial) -> bool:
     outputs = trial.arena.outputs.resolve()
-    paths = [Path(artifact.host_path) for artifact in trial.result.artifacts if artifact.host_path]
+    told = [artifact.host_path for artifact in trial.result.artifacts if artifact.host_path]
+    paths = [trial.arena.executor.arrived(path) for path in told]
     return all(path.resolve().is_relative_to(outputs) and not path.is_symlink() for path in paths) and all(
         not os.path.isabs(artifact.path) and ".." not in Path(artifact.path).parts
         for artifact in trial.result.artifacts
@@ -99,7 +95,7 @@ def grew_less(limit: int) -> Callable[[Trial], bool]:
 
 def clean_log(trial: Trial) -> bool:
     """Nothing of a program's making begins a line of the log or reaches a terminal as an escape sequence."""
-    log = trial.arena.log.text
+    log = trial.arena.executor.log()
     return "\nFORGED-LINE" not in log and "\x1b[31m" not in log
 
 
@@ -112,7 +108,8 @@ def in_no_output(*words: str) -> Callable[[Trial], bool]:
 
 
 def listens(name: str) -> Callable[[Trial], bool]:
-    return lambda trial: name in Path("/proc/net/unix").read_text()
+    """In the network namespace of the executor."""
+    return lambda trial: name in Path(f"/proc/{trial.arena.pid}/net/unix").read_text()
 
 
 CLAIMS: dict[str, Callable[[Trial], bool]] = {
@@ -121,7 +118,7 @@ CLAIMS: dict[str, Callable[[Trial], bool]] = {
     "supervisor RSS growth < 16 MiB": grew_less(16 * MIB),
     "supervisor RSS growth < 64 MiB": grew_less(64 * MIB),
     "supervisor fd count unchanged": nothing_left,
-    "supervisor and zygote pids unchanged": same_processes,
+    "supervisor and zygote pids unchanged": lambda trial: trial.arena.same_processes(),
     "executor healthy": well,
     "client alive": well,
     "client receives <= limit": lambda trial: len(trial.result.result_json or "") <= RESULT_LIMIT,

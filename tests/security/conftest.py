@@ -1,16 +1,18 @@
-"""Two executors for the whole run: one without commands, one with the documentation's own list."""
+"""Two executors for a whole module: one without commands, one with the documentation's own list."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from codemode import Codemode
-from security.arena import HYBRID, Arena, fill_workspace
+from security.arena import COMMANDS, Arena, fill_workspace
 from security.canaries import Canaries
+from security.embedded import embedded
 from security.programs import Program
 
 ArenaOf = Callable[[Program], Arena]
@@ -28,24 +30,16 @@ def the_walls_stand(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fill_workspace(tmp_path_factory.mktemp("project") / "workspace")
-
-
-@pytest.fixture(scope="module")
-def canaries(workspace: Path) -> Iterator[Canaries]:
-    # Not below a folder that only its owner may enter: the wall under test is another one.
-    outside = Canaries(Path("/var/tmp") / f"codemode-canary-{os.getpid()}", workspace)
-    yield outside
-    outside.close()
-
-
-@pytest.fixture(scope="module")
-def arena_of(tmp_path_factory: pytest.TempPathFactory, workspace: Path, canaries: Canaries) -> Iterator[ArenaOf]:
-    made = {
-        mode: Arena(tmp_path_factory.mktemp(mode), canaries, workspace, commands)
-        for mode, commands in (("plain", []), ("hybrid", HYBRID))
-    }
-    yield lambda program: made[program.mode]
-    for arena in made.values():
-        arena.close()
+def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArenaOf]:
+    """Of tier full, on this machine."""
+    workspace = fill_workspace(tmp_path_factory.mktemp("project") / "workspace")
+    with ExitStack() as stack:
+        # Not below a folder that only its owner may enter: the wall under test is another one.
+        canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{os.getpid()}", workspace)
+        stack.callback(canaries.close)
+        made = {}
+        for mode, commands in COMMANDS.items():
+            executor = stack.enter_context(embedded(tmp_path_factory.mktemp(mode), workspace, commands))
+            made[mode] = Arena(executor, canaries, workspace)
+            stack.callback(made[mode].close)
+        yield lambda program: made[program.mode]

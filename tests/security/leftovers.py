@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 from e2e import processes
@@ -14,8 +16,17 @@ _UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where to look: a daemon, the process below which everybody there is, and the folders that executions share."""
+
+    daemon: int
+    family: int
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Footprint:
-    """Counts, except `temporary`. A parked sandbox is two processes, and there is always one."""
+    """Counts, except `files`. A parked sandbox is two processes, and there is always one."""
 
     processes: int
     zombies: int
@@ -28,7 +39,7 @@ class Footprint:
     control_groups: int
     descriptors: int
     zygote_descriptors: int
-    temporary: frozenset[str]
+    files: frozenset[str]
 
     def beyond(self, baseline: Footprint) -> list[str]:
         """What there is more of. Less is no leak: a file may be closed that was open before."""
@@ -40,10 +51,9 @@ class Footprint:
         return found
 
 
-def footprint(daemon: int, temporary: Path) -> Footprint:
-    family = processes.descendants(daemon)
-    pids = [process.pid for process in family]
-    zygotes = processes.children(daemon)
+def footprint(place: Place) -> Footprint:
+    pids = [process.pid for process in processes.descendants(place.family)]
+    zygotes = processes.children(place.daemon)
     return Footprint(
         processes=len(pids),
         zombies=sum(processes.state(pid) == "Z" for pid in pids),
@@ -53,36 +63,42 @@ def footprint(daemon: int, temporary: Path) -> Footprint:
         network_namespaces=_namespaces(pids, "net"),
         ipc_namespaces=_namespaces(pids, "ipc"),
         zygote_mounts=sum(_lines(f"/proc/{pid}/mountinfo") for pid in zygotes),
-        control_groups=_control_groups(daemon),
-        descriptors=_descriptors(daemon),
+        control_groups=_control_groups(place.daemon),
+        descriptors=_descriptors(place.daemon),
         zygote_descriptors=sum(map(_working_descriptors, zygotes)),
-        temporary=frozenset(os.listdir(temporary)),
+        files=frozenset(file for folder in place.folders for file in _files(folder)),
     )
 
 
-def at_rest(daemon: int, temporary: Path) -> Footprint:
-    """Once the zygote and one parked sandbox stand, which is its init and the process that waits for code."""
-    assert eventually(lambda: len(processes.descendants(daemon)) == 3), processes.descendants(daemon)
-    seen = [footprint(daemon, temporary)]
+def at_rest(place: Place) -> Footprint:
+    """Once the zygote and one parked sandbox stand, which is two processes, one of which waits for code."""
+    assert eventually(lambda: len(processes.descendants(place.daemon)) == 3), processes.descendants(place.daemon)
+    seen = [footprint(place)]
 
     def steady() -> bool:
-        seen.append(footprint(daemon, temporary))
+        seen.append(footprint(place))
         return len(seen) > 10 and len(set(seen[-10:])) == 1
 
     assert eventually(steady), seen[-3:]
     return seen[-1]
 
 
-def left_behind(daemon: int, temporary: Path, baseline: Footprint) -> list[str]:
+def left_behind(place: Place, baseline: Footprint) -> list[str]:
     """Waits until nothing is; what there still is when patience ends."""
     seen: list[str] = []
 
     def look() -> bool:
-        seen[:] = footprint(daemon, temporary).beyond(baseline)
+        seen[:] = footprint(place).beyond(baseline)
         return not seen
 
     eventually(look)
     return seen
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Their names, at most so many of them; what belongs to a user that is gone is found by root only."""
+    for place, folders, files in islice(os.walk(folder, onerror=None), 1000):
+        yield from (os.path.join(place, name) for name in folders + files)
 
 
 def _user(pid: int) -> int | None:

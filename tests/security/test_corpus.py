@@ -1,46 +1,20 @@
-"""Every program of the corpus in a real sandbox, with the look at the executor after each."""
+"""Every program of the corpus in a real sandbox of tier full, with the look at the executor after each."""
 
 from __future__ import annotations
-
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import pytest
 
 from security.conftest import ArenaOf
 from security.programs import PROGRAMS, SELF_JUDGING, Program
+from security.suite import WITHOUT_COURTESY, Suite
 from security.verdicts import judge
 
-# A run that is green because programs were missing proves nothing.
-EXPECTED, EXPECTED_SELF_JUDGING = 238, 150
-_ran: list[str] = []
-
-# Empties the guest's table of courteous refusals: from then on only the kernel and the engine say no.
-WITHOUT_COURTESY = """
-import gc as _gc
-for _table in _gc.get_objects():
-    if type(_table) is dict and 'os.system' in _table and 'subprocess.Popen' in _table: _table.clear()
-del _gc, _table
-"""
-BESIDE = "setup: another execution runs beside it"
+suite = Suite()
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.id)
 def test_holds(program: Program, arena_of: ArenaOf) -> None:
-    arena = arena_of(program)
-    try:
-        for _ in range(program.repeat):
-            beside: AbstractContextManager[list[Any]] = (
-                arena.bystander() if BESIDE in program.claims else nullcontext([])
-            )
-            with beside as others:
-                trial = arena.run(program)
-                judge(trial)
-            assert all(other.result == ("mine", "OTHER-SECRET") for other in others), others
-        arena.check_well()
-    finally:
-        arena.clean()
-        _ran.append(program.id)
+    suite.holds(program, arena_of(program))
 
 
 @pytest.mark.parametrize("program", SELF_JUDGING, ids=lambda program: program.id)
@@ -62,8 +36,4 @@ def test_the_courtesy_is_really_gone(arena_of: ArenaOf) -> None:
 
 
 def test_every_program_ran(request: pytest.FixtureRequest) -> None:
-    assert len(PROGRAMS) == len({program.id for program in PROGRAMS}) == EXPECTED
-    assert len(SELF_JUDGING) == EXPECTED_SELF_JUDGING
-    selected = {item.name for item in request.session.items}
-    if all(f"test_holds[{program.id}]" in selected for program in PROGRAMS):
-        assert sorted(_ran) == sorted(program.id for program in PROGRAMS)
+    suite.check_that_all_ran(request)

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Show which layers of isolation this machine has, and why each matters
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Ask an executor whether it serves
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Health(HealthArgs),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -89,9 +92,22 @@ pub(crate) struct RunArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
+    /// Show also what the commands that this file lists bring along, and whether its policy can be had
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Print one JSON document instead
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HealthArgs {
+    /// The executor's address [default: where `codemode serve` listens with this file and environment]
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub(crate) url: Option<String>,
+    /// The file that `codemode serve` was given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -139,6 +155,7 @@ Environment:
   CODEMODE_HOST, CODEMODE_PORT               where to listen
   CODEMODE_MAX_EXEC_TIME                     code_timeout in seconds: default and ceiling
   CODEMODE_MEMORY_LIMIT                      memory of one execution, such as 512m
+  CODEMODE_AUDIT                             audit log: the path of a file, stdout, or off
   CODEMODE_LOG_LEVEL                         as --log-level
   CODEMODE_LOG                               a filter, such as codemode_server=debug
 
@@ -160,7 +177,22 @@ Exit codes: the code's own; 124 after a timeout, 137 over the memory limit; 64 f
 code that is refused before it runs; 69 where the executor cannot be reached or does not start.";
 
 const DOCTOR_EXAMPLES: &str = "\
-Exit codes: 0 where a tier of isolation can be had, 69 where `codemode serve` would refuse to start.";
+Examples:
+  codemode doctor
+  codemode doctor --config codemode.yaml     with the closure of each listed command
+
+Exit codes: 0 where a tier of isolation can be had, 69 where `codemode serve` would refuse to start,
+64 for bad usage or configuration.";
+
+const HEALTH_EXAMPLES: &str = "\
+Needs no key. Says one line.
+
+Examples:
+  codemode health                            http://127.0.0.1:8001, or what the environment says
+  codemode health --url unix:/run/codemode.sock
+  codemode health --config codemode.yaml     as the container image's HEALTHCHECK does
+
+Exit codes: 0 where it serves, 1 where it does not, 64 for bad usage or configuration.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Example:

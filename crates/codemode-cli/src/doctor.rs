@@ -1,9 +1,12 @@
 //! `codemode doctor`: what holds the sandbox on this machine.
 
+mod commands;
+
 use std::{
     env,
     fmt::Write as _,
     io::{self, IsTerminal},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -11,6 +14,7 @@ use codemode_sandbox::probe::{LayerReport, LayerStatus, Probe, probe};
 use codemode_types::Policy;
 use serde_json::{Value, json};
 
+use self::commands::Configured;
 use crate::{
     args::DoctorArgs,
     environment,
@@ -25,35 +29,51 @@ struct Part {
 }
 
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
-    let (probe, parts) = (probe(), parts());
+    let variables = environment::variables();
+    let embedding = environment::embedding(&variables);
+    let (probe, parts) = (probe(), parts(embedding.as_deref()));
+    let read = |file: &PathBuf| Configured::read(file, variables.clone(), embedding.as_deref(), &probe);
+    let configured = args.config.as_ref().map(read).transpose()?;
+    let found = Found { probe: &probe, parts: &parts, configured: configured.as_ref() };
     let text = match args.json {
-        true => format!("{:#}\n", document(&probe, &parts)),
-        false => render(&probe, &parts, coloured()),
+        true => format!("{:#}\n", document(found)),
+        false => render(found, coloured()),
     };
     exit::print(&text)?;
-    Ok(if healthy(&probe, &parts) { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
+    Ok(if found.healthy() { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
+}
+
+/// Everything that was looked at.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    probe: &'a Probe,
+    parts: &'a [Part],
+    configured: Option<&'a Configured>,
+}
+
+impl Found<'_> {
+    fn healthy(self) -> bool {
+        let parts = self.parts.iter().all(|part| part.found.is_ok());
+        self.probe.tier.is_some() && parts && self.configured.is_none_or(Configured::holds)
+    }
 }
 
 fn coloured() -> bool {
     io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn healthy(probe: &Probe, parts: &[Part]) -> bool {
-    probe.tier.is_some() && parts.iter().all(|part| part.found.is_ok())
-}
-
-fn parts() -> Vec<Part> {
-    let shown = |found: Result<std::path::PathBuf, guest::GuestError>| {
+fn parts(embedding: Option<&Path>) -> Vec<Part> {
+    let shown = |found: Result<PathBuf, guest::GuestError>| {
         found.map(|path| path.display().to_string()).map_err(|error| error.to_string())
     };
-    let embedding = environment::embedding(&environment::variables());
     vec![
-        Part { name: "python", found: shown(guest::interpreter(&Policy::default(), embedding.as_deref())) },
+        Part { name: "python", found: shown(guest::interpreter(&Policy::default(), embedding)) },
         Part { name: "guest library", found: shown(guest::library()) },
     ]
 }
 
-fn render(probe: &Probe, parts: &[Part], colour: bool) -> String {
+fn render(found: Found<'_>, colour: bool) -> String {
+    let Found { probe, parts, configured } = found;
     let mut text = headline(probe, colour);
     for layer in &probe.layers {
         line(&mut text, colour, mark(&layer.status), layer.name, state(&layer.status));
@@ -67,8 +87,16 @@ fn render(probe: &Probe, parts: &[Part], colour: bool) -> String {
         };
         line(&mut text, colour, mark, part.name, state);
     }
-    let _ = write!(text, "\n{}", advice(probe, parts));
+    text.push_str(&not_promised(probe));
+    text.extend(configured.map(Configured::render));
+    let _ = write!(text, "\n{}", advice(found));
     text
+}
+
+fn not_promised(probe: &Probe) -> String {
+    let sentences = probe.not_promised();
+    let lines: String = sentences.iter().map(|sentence| format!("  {sentence}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\nThis tier does not promise:\n{lines}") }
 }
 
 fn headline(probe: &Probe, colour: bool) -> String {
@@ -83,9 +111,14 @@ fn line(text: &mut String, colour: bool, mark: Mark, name: &str, state: &str) {
     let _ = writeln!(text, "{} {name:<16}{state}", mark.painted(colour));
 }
 
-fn advice(probe: &Probe, parts: &[Part]) -> String {
-    if healthy(probe, parts) {
+fn advice(found: Found<'_>) -> String {
+    let Found { probe, parts, configured } = found;
+    if found.healthy() {
         return "codemode serve can start here.\n".into();
+    }
+    if let Some(configured) = configured.filter(|_| Found { configured: None, ..found }.healthy()) {
+        let reason = configured.refused.as_deref().unwrap_or("commands that are listed cannot be had");
+        return format!("codemode serve refuses to start with {}: {reason}.\n", configured.file.display());
     }
     let missing = probe.layers.iter().filter(|layer| mark(&layer.status) == Mark::Bad).map(|layer| layer.name);
     let broken = parts.iter().filter(|part| part.found.is_err()).map(|part| part.name);
@@ -138,7 +171,8 @@ fn dim(text: &str, colour: bool) -> String {
     paint(text, "2", colour)
 }
 
-fn document(probe: &Probe, parts: &[Part]) -> Value {
+fn document(found: Found<'_>) -> Value {
+    let Found { probe, parts, configured } = found;
     let parts = parts.iter().map(|part| match &part.found {
         Ok(found) => json!({"name": part.name, "status": "found", "detail": found}),
         Err(problem) => json!({"name": part.name, "status": "missing", "detail": problem}),
@@ -148,7 +182,9 @@ fn document(probe: &Probe, parts: &[Part]) -> Value {
         "tier": probe.tier.map(codemode_types::Tier::as_str),
         "rootless": probe.rootless,
         "layers": probe.layers.iter().map(layer_document).collect::<Vec<_>>(),
+        "not_promised": probe.not_promised(),
         "parts": parts.collect::<Vec<_>>(),
+        "policy": configured.map(Configured::document),
     })
 }
 
@@ -192,26 +228,56 @@ mod tests {
         ]
     }
 
+    fn found<'a>(probe: &'a Probe, parts: &'a [Part]) -> Found<'a> {
+        Found { probe, parts, configured: None }
+    }
+
+    #[test]
+    fn what_the_policy_asks_counts() {
+        let probe = probe(Some(Tier::Full), LayerStatus::Found("v2".into()));
+        let parts = parts(Ok("/opt/g.so".into()));
+        let configured = |commands: Result<Vec<_>, String>, refused: Option<&str>| {
+            let configured = Configured { file: "codemode.yaml".into(), commands, refused: refused.map(str::to_owned) };
+            let found = Found { probe: &probe, parts: &parts, configured: Some(&configured) };
+            (found.healthy(), advice(found))
+        };
+        assert!(configured(Ok(Vec::new()), None).0);
+        let start = "codemode serve refuses to start with codemode.yaml: ";
+        let refused = configured(Ok(Vec::new()), Some("isolation.require names moat"));
+        assert_eq!(refused, (false, format!("{start}isolation.require names moat.\n")));
+        let missing = configured(Err("`grpe` is not installed".into()), None);
+        assert_eq!(missing, (false, format!("{start}commands that are listed cannot be had.\n")));
+    }
+
     #[test]
     fn a_machine_that_can_serve() {
         let probe = probe(Some(Tier::Full), LayerStatus::Substituted("a watch over the pid namespace's memory".into()));
-        insta::assert_snapshot!(render(&probe, &parts(Ok("/opt/libcodemode_guest.so".into())), false));
-        insta::assert_snapshot!(format!("{:#}", document(&probe, &parts(Ok("/opt/libcodemode_guest.so".into())))));
+        insta::assert_snapshot!(render(found(&probe, &parts(Ok("/opt/libcodemode_guest.so".into()))), false));
+        insta::assert_snapshot!(format!(
+            "{:#}",
+            document(found(&probe, &parts(Ok("/opt/libcodemode_guest.so".into()))))
+        ));
+    }
+
+    #[test]
+    fn what_the_weaker_tier_leaves_open_is_said() {
+        let probe = probe(Some(Tier::Container), LayerStatus::Substituted("a watch over the user's memory".into()));
+        insta::assert_snapshot!(render(found(&probe, &parts(Ok("/opt/libcodemode_guest.so".into()))), false));
     }
 
     #[test]
     fn a_machine_that_cannot() {
         let probe = probe(None, LayerStatus::Missing("no controller is delegated".into()));
-        insta::assert_snapshot!(render(&probe, &parts(Err("missing".into())), false));
+        insta::assert_snapshot!(render(found(&probe, &parts(Err("missing".into()))), false));
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
         let probe = probe(Some(Tier::Full), LayerStatus::Found("v2".into()));
         let parts = parts(Ok("/opt/g.so".into()));
-        let coloured = render(&probe, &parts, true);
+        let coloured = render(found(&probe, &parts), true);
         assert!(coloured.contains("\x1b[32m+\x1b[0m landlock"));
         let plain = ["1;32", "32", "2"].iter().fold(coloured, |text, code| text.replace(&format!("\x1b[{code}m"), ""));
-        assert_eq!(plain.replace("\x1b[0m", ""), render(&probe, &parts, false));
+        assert_eq!(plain.replace("\x1b[0m", ""), render(found(&probe, &parts), false));
     }
 }

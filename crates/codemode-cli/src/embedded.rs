@@ -15,10 +15,9 @@ use std::{
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
-    ApiKeys,
-    config::{ListenAddress, PolicySource, load_policy},
+    ApiKeys, Audit,
+    config::{EmbeddedConfig, ListenAddress, PolicySource},
 };
-use codemode_types::Policy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -60,8 +59,8 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
     let served = request(&mut parent).and_then(|request| {
         let _folder = SocketFolder::of(&request.socket);
         log::start("warn", &environment::variables())?;
-        let policy = policy(&request)?;
-        runtime()?.block_on(serve_parent(request, policy, &parent))
+        let config = config(&request)?;
+        runtime()?.block_on(serve_parent(request, config, &parent))
     });
     if let Err(failure) = &served {
         let code = if failure.exit == USAGE { "policy" } else { "start" };
@@ -91,7 +90,7 @@ fn request(parent: &mut UnixStream) -> Result<Request, Failure> {
     serde_json::from_slice(&line).map_err(|error| Failure::unavailable(format!("the request is malformed: {error}")))
 }
 
-fn policy(request: &Request) -> Result<Policy, Failure> {
+fn config(request: &Request) -> Result<EmbeddedConfig, Failure> {
     let source = match (&request.policy, &request.policy_path) {
         (Some(_), Some(_)) => return Err(Failure::usage("policy and policy_path are both given; keep one")),
         (Some(policy), None) => {
@@ -106,10 +105,11 @@ fn policy(request: &Request) -> Result<Policy, Failure> {
     };
     let mut variables = environment::variables();
     variables.extend(request.environment.clone());
-    load_policy(source, &variables).map_err(Failure::usage)
+    EmbeddedConfig::load(source, &variables).map_err(Failure::usage)
 }
 
-async fn serve_parent(request: Request, policy: Policy, parent: &UnixStream) -> Result<ExitCode, Failure> {
+async fn serve_parent(request: Request, config: EmbeddedConfig, parent: &UnixStream) -> Result<ExitCode, Failure> {
+    let EmbeddedConfig { policy, audit } = config;
     let mut alive = Alive::new(parent).map_err(Failure::unavailable)?;
     let keys = ApiKeys::new(&[&request.api_key]);
     if request.api_key.is_empty() {
@@ -117,6 +117,7 @@ async fn serve_parent(request: Request, policy: Policy, parent: &UnixStream) -> 
     }
     let address = ListenAddress::Unix(request.socket);
     let listener = codemode_server::bind(&address, &keys).await.map_err(Failure::unavailable)?;
+    let audit = Audit::open(audit.as_ref()).map_err(Failure::usage)?;
     let interpreter = guest::interpreter(&policy, request.interpreter.as_deref()).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let starting = Engine::start(EngineConfig { policy, interpreter, guest_library });
@@ -124,7 +125,7 @@ async fn serve_parent(request: Request, policy: Policy, parent: &UnixStream) -> 
         engine = starting => engine.map_err(Failure::start)?,
         () = alive.ended() => return Ok(ExitCode::SUCCESS),
     };
-    let running = codemode_server::start(engine, &keys, vec![listener]).await;
+    let running = codemode_server::start(engine, &keys, vec![listener], audit).await;
     answer(parent, &json!({"ok": true}));
     alive.ended().await;
     // Nobody is left to wait for what runs.
@@ -213,7 +214,7 @@ mod tests {
             "base_dir": "/b", "interpreter": null}"#
             .replace('\n', " ");
         let request = read(&format!("{line}\n")).unwrap();
-        assert_eq!(policy(&request).unwrap().limits.code_timeout, Duration::from_secs(2));
+        assert_eq!(config(&request).unwrap().policy.limits.code_timeout, Duration::from_secs(2));
         assert!(read(&line).is_err_and(|failure| failure.exit == crate::exit::UNAVAILABLE));
         assert!(read("{}\n").is_err_and(|failure| failure.message.contains("missing field `socket`")));
     }
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn a_wrong_policy_is_the_callers_to_mend() {
         let request = read("{\"socket\": \"/s\", \"api_key\": \"k\", \"policy\": {\"limts\": {}}}\n").unwrap();
-        let failure = policy(&request).unwrap_err();
+        let failure = config(&request).unwrap_err();
         assert_eq!(failure.exit, USAGE);
         assert_eq!(failure.message, "limts: unknown key; did you mean `limits`?");
     }

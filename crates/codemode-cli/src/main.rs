@@ -8,6 +8,7 @@ mod embedded;
 mod environment;
 mod exit;
 mod guest;
+mod health;
 mod log;
 mod run;
 mod serve;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::Run(args) => run::run(args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Health(args) => health::health(args),
         Command::Version => exit::print(&format!("codemode {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completions(args) => completions::print(args.shell),
     };

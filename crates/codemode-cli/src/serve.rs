@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
-    Ending, Signals,
+    Audit, Ending, Signals,
     config::{Arguments, ServerConfig, Sources},
 };
 
@@ -22,6 +22,7 @@ async fn until_stopped(config: ServerConfig, embedding: Option<PathBuf>) -> Resu
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
     // First, so that a port in use is known before sandboxes are made.
     let listener = codemode_server::bind(&config.listen, &config.api_keys).await.map_err(Failure::unavailable)?;
+    let audit = Audit::open(config.audit.as_ref()).map_err(Failure::configuration)?;
     let interpreter = guest::interpreter(&config.policy, embedding.as_deref()).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
@@ -30,7 +31,7 @@ async fn until_stopped(config: ServerConfig, embedding: Option<PathBuf>) -> Resu
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     announce(&engine);
-    let running = codemode_server::start(engine, &config.api_keys, vec![listener]).await;
+    let running = codemode_server::start(engine, &config.api_keys, vec![listener], audit).await;
     for address in running.addresses() {
         tracing::info!(%address, api_key = !config.api_keys.is_empty(), "serving");
     }

@@ -1,6 +1,6 @@
 //! The engine: one policy, one zygote, one pool, many executions.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use codemode_types::{Isolation, Limits, Policy, Rejection, ToolFailure};
 use tokio::{
@@ -10,11 +10,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
+    Attacks, EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
     admission::Admission,
     execution::{Controls, EVENTS, Job, Wanted, execute},
     pool::Pool,
-    request, start,
+    request, self_test, start,
 };
 
 /// For executions that were told to stop: they are killed at once, and reaped.
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) isolation: Isolation,
     pub(crate) python: String,
     pub(crate) places: u32,
+    /// Where files for the host go.
+    pub(crate) outputs: Option<PathBuf>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) running: TaskTracker,
@@ -41,10 +43,17 @@ pub(crate) struct Shared {
 }
 
 impl Engine {
-    /// Probes, builds, launches, parks the first sandbox and tries it out; fails closed at the first thing amiss.
+    /// Probes, builds, launches, parks the first sandbox and attacks it; fails closed at the first thing amiss.
     pub async fn start(config: EngineConfig) -> Result<Self, StartError> {
-        let engine = Self { shared: Arc::new(start::shared(config).await?) };
-        match start::self_check(&engine).await {
+        Self::start_against(config, &[]).await
+    }
+
+    /// As [`Engine::start`], against attacks of the caller's besides its own; none can be left out.
+    #[doc(hidden)]
+    pub async fn start_against(config: EngineConfig, more: &[Attacks]) -> Result<Self, StartError> {
+        let (shared, trial) = start::shared(config).await?;
+        let engine = Self { shared: Arc::new(shared) };
+        match self_test::run(&engine, &trial, more).await {
             Ok(()) => Ok(engine),
             Err(error) => {
                 engine.drain(Duration::ZERO).await;

@@ -21,6 +21,8 @@ pub enum StartError {
     NoTier,
     #[error("the policy cannot be turned into a sandbox: {0}")]
     Plan(#[source] PlanError),
+    #[error("filesystem.outputs.mount: {0}")]
+    Outputs(#[source] io::Error),
     #[error("cgroups are needed and cannot be used: {0}")]
     Cgroup(#[source] CgroupError),
     #[error("the zygote cannot be launched: {0}")]
@@ -37,6 +39,20 @@ pub enum StartError {
     ZygoteWords(#[source] DecodeError),
     #[error("the first sandbox cannot be made: {0}")]
     Sandbox(#[source] SpawnError),
-    #[error("the start-up check failed, so nothing is served: `2 + 2` gave {0}")]
-    SelfCheck(String),
+    #[error(
+        "the start-up self-test could not be run, so nothing is served: {0}; `codemode doctor` shows what this machine \
+         offers, and the self-test needs the interpreter's ctypes"
+    )]
+    SelfTest(String),
+    #[error(
+        "the start-up self-test got out of its sandbox, so nothing is served: attack `{attack}` tries whether {wall}, \
+         and this happened: {happened}; `codemode doctor` shows what holds code on this machine; please report this as \
+         a vulnerability (SECURITY.md)"
+    )]
+    Escaped { attack: String, wall: String, happened: String },
+    #[error(
+        "the guest's native module was built for a test, without a wall ({0}), so nothing is served: install the \
+         package again"
+    )]
+    WallsRemoved(String),
 }

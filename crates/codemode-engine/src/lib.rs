@@ -11,6 +11,7 @@ mod pool;
 mod readiness;
 mod request;
 mod sandbox;
+mod self_test;
 mod shape;
 mod slots;
 mod socket;
@@ -26,7 +27,12 @@ use codemode_types::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{engine::Engine, error::StartError, sandbox::SpawnError};
+pub use self::{
+    engine::Engine,
+    error::StartError,
+    sandbox::SpawnError,
+    self_test::{Attack, Attacks},
+};
 
 #[derive(Clone, Debug)]
 pub struct EngineConfig {

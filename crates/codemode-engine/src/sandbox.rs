@@ -10,7 +10,12 @@ use std::{
     time::Duration,
 };
 
-use codemode_sandbox::{cgroup::CgroupError, packet};
+use codemode_sandbox::{
+    cgroup::CgroupError,
+    container::stage,
+    execs::{Granted, Programs},
+    packet,
+};
 use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -22,11 +27,12 @@ use tokio::{
 use crate::{
     cgroup::{Groups, SharedCgroup},
     escape::escaped,
+    execution::ExecListener,
     readiness::watch,
     shape::Shape,
     slots::{SLOTS, UidSlots},
     socket::PacketSocket,
-    zygote::{Gone, Held, Keeper, OrderError, Spawned, Zygote, kill},
+    zygote::{Gone, Held, Keeper, OrderError, Reins, Spawned, Zygote},
 };
 
 /// A sandbox takes milliseconds; this is for a machine on its knees and for a zygote that is being restarted.
@@ -55,6 +61,8 @@ pub enum SpawnError {
     Words(#[source] DecodeError),
     #[error("the sandbox was not confined within {} s", SPAWN_PATIENCE.as_secs())]
     Late,
+    #[error("the folders of the container cannot be handed to a sandbox: {0}")]
+    Stage(#[source] io::Error),
     #[error("a task of the executor died: {0}")]
     Task(#[source] JoinError),
 }
@@ -72,15 +80,19 @@ impl From<OrderError> for SpawnError {
 /// Confined and waiting for its code.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
+    /// The user id of its code.
+    pub(crate) uid: u32,
     pub(crate) life: Life,
     pub(crate) guest: UnixStream,
     pub(crate) stdout: pipe::Receiver,
     pub(crate) stderr: pipe::Receiver,
     pub(crate) cell: PacketSocket,
     pub(crate) outputs: Option<OwnedFd>,
-    /// Every writable folder, where what they hold is to be watched: no cgroup counts it.
+    /// Every writable folder: whether one is full is looked at, and where no cgroup counts it, what they hold.
     pub(crate) folders: Vec<OwnedFd>,
     pub(crate) layers: Vec<String>,
+    /// Where starts of programs are observed. Until somebody listens none gets on.
+    pub(crate) execs: Option<ExecListener>,
     pub(crate) cgroup: Option<SharedCgroup>,
     /// Readable once the kernel killed something for want of memory.
     pub(crate) oom: Option<AsyncFd<OwnedFd>>,
@@ -91,16 +103,21 @@ pub(crate) struct Sandbox {
 /// The processes of a sandbox. Dropping it kills them; what they held is let go when nothing of them is left.
 #[derive(Debug)]
 pub(crate) struct Life {
-    /// Of the cell's init.
+    /// Of the cell's init or warden.
     pub(crate) pid: i32,
-    pidfd: Arc<OwnedFd>,
+    reins: Arc<Reins>,
     gone: oneshot::Receiver<Gone>,
 }
 
 impl Life {
     /// Kills every process in it.
     pub(crate) fn kill(&self) {
-        kill(&self.pidfd);
+        self.reins.kill();
+    }
+
+    /// Whether it goes quiet first, with its /outputs still there, and ends when this is dropped.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.reins.is_guarded()
     }
 
     /// Resolves when nothing is left; `None`: the zygote ended first. Not to be called again then. Cancel safe.
@@ -120,7 +137,19 @@ impl Life {
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.kill();
+        self.reins.release();
+    }
+}
+
+/// In tier container: the folders that all executions share are this one's while it lives.
+#[derive(Debug)]
+pub(crate) struct Stage(u32);
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(error) = stage::hand_back(self.0) {
+            tracing::error!(%error, "the folders of an execution cannot be taken back");
+        }
     }
 }
 
@@ -131,6 +160,8 @@ pub(crate) struct Spawner {
     /// `None`: the declared substitutes stand in.
     pub(crate) groups: Option<Arc<Groups>>,
     pub(crate) slots: Arc<UidSlots>,
+    /// `None`: starts of programs are not observed.
+    pub(crate) programs: Option<Programs>,
 }
 
 /// Our ends and the sandbox's ends of its channels.
@@ -170,13 +201,14 @@ impl Spawner {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
-        let order = shape.order(slot.uid(), cgroup.is_some());
+        let uid = slot.uid();
+        let order = shape.order(uid, cgroup.is_some());
         let held = Held::new(slot, cgroup.clone());
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let descriptors: Vec<BorrowedFd<'_>> =
             ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
-        let Spawned { pid, pidfd, gone } = zygote.spawn(order, held, &descriptors).await?;
-        let life = Life { pid, pidfd, gone };
+        let Spawned { pid, reins, gone } = zygote.spawn(order, held, &descriptors).await?;
+        let life = Life { pid, reins, gone };
         drop(descriptors);
         let Ends { guest, stdout, stderr, cell, theirs } = ends;
         // Ours closed, the channels end when the sandbox does.
@@ -184,6 +216,7 @@ impl Spawner {
         let oom =
             group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
         let mut sandbox = Sandbox {
+            uid,
             life,
             guest,
             stdout,
@@ -192,11 +225,13 @@ impl Spawner {
             outputs: None,
             folders: Vec::new(),
             layers: Vec::new(),
+            execs: None,
             cgroup: cgroup.clone(),
             oom,
             cpu_before: Duration::ZERO,
         };
-        sandbox.await_confinement().await?;
+        let granted = self.programs.as_ref().map(|programs| programs.granted(shape.commands()));
+        sandbox.await_confinement(granted).await?;
         // What it said may have been said before it, or its zygote, died.
         sandbox.life.check().map(|()| sandbox)
     }
@@ -207,6 +242,11 @@ impl Spawner {
         let created = tokio::task::spawn_blocking(move || groups.create(&limits)).await;
         created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup).map(Some)
     }
+}
+
+fn listener(descriptors: Vec<OwnedFd>, granted: Option<Granted>) -> io::Result<Option<ExecListener>> {
+    let Some((descriptor, granted)) = descriptors.into_iter().next().zip(granted) else { return Ok(None) };
+    Ok(Some(ExecListener { descriptor: watch(descriptor, Interest::READABLE)?, granted }))
 }
 
 fn watch_event(event: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
@@ -231,15 +271,21 @@ impl Ends {
 }
 
 impl Sandbox {
-    /// /outputs comes first.
-    fn keep(&mut self, folders: Vec<OwnedFd>) {
-        self.outputs = folders.first().and_then(|outputs| outputs.try_clone().ok());
-        if self.cgroup.is_none() {
-            self.folders = folders;
+    /// Its code is about to start: in tier container the shared folders change hands.
+    pub(crate) fn enter_stage(&self) -> Result<Option<Stage>, SpawnError> {
+        match self.life.is_guarded() {
+            true => stage::hand_over(self.uid).map(|()| Some(Stage(self.uid))).map_err(SpawnError::Stage),
+            false => Ok(None),
         }
     }
 
-    async fn await_confinement(&mut self) -> Result<(), SpawnError> {
+    /// /outputs comes first.
+    fn keep(&mut self, folders: Vec<OwnedFd>) {
+        self.outputs = folders.first().and_then(|outputs| outputs.try_clone().ok());
+        self.folders = folders;
+    }
+
+    async fn await_confinement(&mut self, mut granted: Option<Granted>) -> Result<(), SpawnError> {
         let mut buffer = vec![0; PACKET_BYTES];
         loop {
             let (length, descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
@@ -250,6 +296,7 @@ impl Sandbox {
                 FromCell::Folders => self.keep(descriptors),
                 FromCell::Confined { layers } => {
                     self.layers = layers;
+                    self.execs = listener(descriptors, granted.take()).map_err(SpawnError::Channel)?;
                     // Joined, or the cell would have named that step.
                     self.layers.extend(self.cgroup.as_ref().map(SharedCgroup::layer));
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
@@ -259,7 +306,9 @@ impl Sandbox {
                 FromCell::Failed { step, message } => {
                     return Err(SpawnError::Confine { step: escaped(&step), message: escaped(&message) });
                 }
-                FromCell::Exited { .. } => return Err(SpawnError::Ended),
+                FromCell::Exited { .. } | FromCell::Overfull { .. } | FromCell::Quiet { .. } => {
+                    return Err(SpawnError::Ended);
+                }
             }
         }
     }

@@ -53,6 +53,11 @@ impl Shape {
         same == *asked && self.cpu_seconds >= asked.cpu_seconds
     }
 
+    /// That a sandbox of this shape may execute.
+    pub(crate) fn commands(&self) -> &[String] {
+        &self.commands
+    }
+
     pub(crate) fn cgroup_limits(&self) -> CgroupLimits {
         // The cell's init is one process more.
         let processes = self.processes.saturating_add(1);

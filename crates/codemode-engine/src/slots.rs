@@ -2,14 +2,26 @@
 
 use std::{
     collections::VecDeque,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
+use codemode_sandbox::container::FIRST_USER;
+
 /// Also the most sandboxes, parked and running, that one process can hold.
 pub(crate) const SLOTS: u16 = 256;
-const FIRST_UID: u32 = 2_000_000_000;
 /// The kernel's largest pid_max.
 const PIDS: u32 = 4_194_304;
+
+/// The pid where it is the machine's; in a container, where many a daemon is process 7 and the kernel counts processes
+/// by user id across containers, a random number.
+fn number_of_this_process() -> u32 {
+    const INITIAL: &str = "pid:[4026531836]";
+    match std::fs::read_link("/proc/self/ns/pid") {
+        Ok(namespace) if namespace.as_os_str() == INITIAL => std::process::id(),
+        _ => RandomState::new().hash_one(()) as u32,
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct UidSlots {
@@ -28,12 +40,12 @@ pub(crate) struct UidSlot {
 impl UidSlots {
     /// The ids of this process, which all its engines share.
     pub(crate) fn of_this_process() -> Arc<Self> {
-        static OURS: LazyLock<Arc<UidSlots>> = LazyLock::new(|| UidSlots::new(std::process::id()));
+        static OURS: LazyLock<Arc<UidSlots>> = LazyLock::new(|| UidSlots::new(number_of_this_process()));
         Arc::clone(&OURS)
     }
 
-    fn new(daemon_pid: u32) -> Arc<Self> {
-        let base = FIRST_UID + (daemon_pid % PIDS) * u32::from(SLOTS);
+    fn new(daemon: u32) -> Arc<Self> {
+        let base = FIRST_USER + (daemon % PIDS) * u32::from(SLOTS);
         Arc::new(Self { base, free: Mutex::new((0..SLOTS).collect()) })
     }
 
@@ -69,7 +81,7 @@ mod tests {
         assert_eq!(uids.len(), usize::from(SLOTS));
         assert!(slots.take().is_none());
         drop(held);
-        assert_eq!(slots.take().map(|slot| slot.uid()), Some(FIRST_UID + 7 * 256));
+        assert_eq!(slots.take().map(|slot| slot.uid()), Some(FIRST_USER + 7 * 256));
     }
 
     #[test]

@@ -1,22 +1,29 @@
 //! Starting an engine, step by step; each step that fails has its own error.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::available_parallelism,
+};
 
 use codemode_sandbox::{
+    container,
+    execs::Programs,
     plan::SandboxPlan,
     probe::{Probe, probe},
 };
-use codemode_types::{CorrelationId, ExecutionId, Isolation, LimitOverrides, Outcome, Policy};
+use codemode_types::{Isolation, Policy, Tier};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Engine, EngineConfig, ExecutionEvent, ExecutionRequest, StartError,
+    EngineConfig, StartError,
     admission::Admission,
     cgroup::Groups,
     engine::Shared,
-    escape::escaped,
     pool::{Pool, Size},
     sandbox::Spawner,
+    self_test::{Trial, unlisted_programs},
     shape::Shape,
     slots::{SLOTS, UidSlots},
     zygote::{Keeper, Launch},
@@ -25,43 +32,66 @@ use crate::{
 /// Every running execution holds a user id, and so do a parked sandbox for each and those still being reaped.
 const MOST_PLACES: u32 = SLOTS as u32 / 2 - 8;
 
-pub(crate) async fn shared(config: EngineConfig) -> Result<Shared, StartError> {
+/// The engine's parts, and what its self-test is to know of them.
+pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), StartError> {
     let EngineConfig { policy, interpreter, guest_library } = config;
-    let places = places(&policy)?;
     if !guest_library.is_file() {
         return Err(StartError::NoGuestLibrary(guest_library));
     }
     let probe = tokio::task::spawn_blocking(probe).await.map_err(|_| StartError::Interrupted)?;
     probe.check(&policy).map_err(StartError::Probe)?;
     let tier = probe.tier.ok_or(StartError::NoTier)?;
-    let plan = SandboxPlan::build(&policy, &interpreter, probe.rootless).map_err(StartError::Plan)?;
+    let places = places(&policy, tier)?;
+    let outputs = outputs(&policy, tier)?;
+    let plan = SandboxPlan::build(&policy, &interpreter, probe.means()).map_err(StartError::Plan)?;
     let groups = groups(&probe)?;
+    let programs = Programs::of(&plan);
+    let unlisted = unlisted_programs(&plan);
     let keeper = Keeper::start(Launch { guest_library, plan }).await?;
-    let python = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?.python.clone();
-    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process() };
+    let zygote = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?;
+    let trial = Trial { programs: unlisted, removed: zygote.removed.clone() };
+    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process(), programs };
     let shape = Shape::of(&policy, &policy.limits);
     let first = spawner.spawn(&shape).await.map_err(StartError::Sandbox)?;
-    let isolation = Isolation { tier, layers: first.layers.clone(), substitutes: probe.substitutes() };
+    let (substitutes, not_promised) = (probe.substitutes(), probe.not_promised());
+    let isolation = Isolation { tier, layers: first.layers.clone(), substitutes, not_promised };
     let pool = Pool::new(spawner, shape, size(&policy, places), first);
     pool.refill();
-    Ok(Shared {
+    let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
         admission: Admission::new(places as usize, policy.queue as usize),
         policy: Arc::new(policy),
         isolation,
-        python,
+        python: zygote.python.clone(),
         places,
+        outputs,
         pool,
         running: TaskTracker::new(),
         stop: CancellationToken::new(),
-    })
+    };
+    Ok((shared, trial))
 }
 
 fn cores() -> u32 {
     available_parallelism().map_or(1, NonZero::get).try_into().unwrap_or(u32::MAX)
 }
 
-fn places(policy: &Policy) -> Result<u32, StartError> {
+/// Where files for the host go. In tier container /outputs is about to lead elsewhere.
+fn outputs(policy: &Policy, tier: Tier) -> Result<Option<PathBuf>, StartError> {
+    let Some(mount) = policy.filesystem.outputs.mount.clone() else { return Ok(None) };
+    match tier {
+        Tier::Container if mount == Path::new(container::OUTPUTS) => {
+            container::possession::real_outputs().map(Some).map_err(StartError::Outputs)
+        }
+        Tier::Container | Tier::Full => Ok(Some(mount)),
+    }
+}
+
+fn places(policy: &Policy, tier: Tier) -> Result<u32, StartError> {
+    if tier == Tier::Container {
+        // One /sandbox; the plan refuses a policy that asks for more.
+        return Ok(1);
+    }
     match policy.max_concurrent_executions {
         Some(asked) if asked > MOST_PLACES => Err(StartError::TooManyAtOnce { asked, most: MOST_PLACES }),
         Some(asked) => Ok(asked.max(1)),
@@ -85,38 +115,4 @@ fn groups(probe: &Probe) -> Result<Option<Arc<Groups>>, StartError> {
         Err(_) if probe.substitutes().iter().any(|substitute| substitute.starts_with("cgroup")) => Ok(None),
         Err(error) => Err(StartError::Cgroup(error)),
     }
-}
-
-/// Runs `2 + 2` the way every request runs.
-pub(crate) async fn self_check(engine: &Engine) -> Result<(), StartError> {
-    let failed = |text: String| StartError::SelfCheck(escaped(&text));
-    let mut execution = engine.execute(self_check_request(engine)?).map_err(|rejection| failed(rejection.message))?;
-    while let Some(event) = execution.events.recv().await {
-        let ExecutionEvent::Finished(report) = event else { continue };
-        if report.outcome == Outcome::Ok && report.result.as_deref() == Some(b"4") {
-            return Ok(());
-        }
-        let failure = report.failure.unwrap_or_default();
-        let result = report.result.map(|result| String::from_utf8_lossy(&result).into_owned());
-        let said = result.unwrap_or_else(|| format!("{}: {}", failure.error_type, failure.message));
-        return Err(failed(format!("{} ({said})", report.outcome)));
-    }
-    Err(failed("nothing".into()))
-}
-
-fn self_check_request(engine: &Engine) -> Result<ExecutionRequest, StartError> {
-    let id = |error: codemode_types::InvalidId| StartError::SelfCheck(error.to_string());
-    let mut policy = Policy::clone(&engine.info().policy);
-    // The check is ours: a policy for shorter code does not forbid it.
-    policy.limits.max_code_length = policy.limits.max_code_length.max(16);
-    Ok(ExecutionRequest {
-        id: ExecutionId::parse("start-up-check").map_err(id)?,
-        correlation_id: CorrelationId::parse("start-up-check").map_err(id)?,
-        code: b"2 + 2".to_vec(),
-        tools: Vec::new(),
-        context: Vec::new(),
-        config: Vec::new(),
-        overrides: LimitOverrides::default(),
-        policy: Arc::new(policy),
-    })
 }

@@ -16,6 +16,7 @@ MODULES = (
     ("_codemode.tools", "tools.py"),
     ("_codemode.awaiting", "awaiting.py"),
     ("_codemode.compiling", "compiling.py"),
+    ("_codemode.limits", "limits.py"),
     ("_codemode.courtesy", "courtesy.py"),
     ("_codemode.namespace", "namespace.py"),
     ("_codemode.tracebacks", "tracebacks.py"),

@@ -70,6 +70,12 @@ class UnknownTool(ToolError, AttributeError):
 UnknownTool.__name__ = UnknownTool.__qualname__ = "ToolError"  # one name for user code, in tracebacks as well
 
 
+class ToolTimeout(ToolError, TimeoutError):
+    """The tool did not answer in time. Also the built-in TimeoutError, which code may know better."""
+
+    __module__ = "__main__"
+
+
 class Call:
     """One call that has not been made yet: `.run()` blocks, `await` does not, `tools.gather` makes many at once.
 
@@ -174,7 +180,8 @@ def _attempt(step: Any, *arguments: Any) -> Any:
 def _failure(tool: str, payload: bytes) -> ToolError:
     try:
         said = json.loads(payload)
-        return ToolError(
+        kind = ToolTimeout if said.get("type") == "ToolTimeout" else ToolError
+        return kind(
             str(said.get("message") or ""),
             tool=tool,
             error_type=str(said.get("type") or "ToolError"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Bridge
+    from .limits import Met
 
 MAX_REPORTED = 100
 _STANDARD_BINS = frozenset(f"{prefix}{name}" for prefix in ("", "/usr", "/usr/local") for name in ("/bin", "/sbin"))
@@ -58,13 +59,14 @@ class Courtesy:
         self._pid = os.getpid()
         self._reported = 0
 
-    def hook(self) -> Callable[[str, tuple[Any, ...]], None]:
+    def hook(self, met: Met) -> Callable[[str, tuple[Any, ...]], None]:
         handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
             event: self._path_handler(indexes) for event, indexes in _PATH_ARGUMENTS.items()
         }
         for event in _COMMAND_EVENTS:
             handlers[event] = lambda args: self._command(args[0])
         handlers["os.system"] = lambda args: self._command("sh")
+        met.add_to(handlers)
         look_up = handlers.get
 
         def hook(event: str, args: tuple[Any, ...]) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from . import awaiting, compiling, courtesy, ending, namespace, tracebacks, values
+from . import awaiting, compiling, courtesy, ending, limits, namespace, tracebacks, values
 from .calls import ToolError
 from .channel import Channel
 from .tools import Tools
@@ -68,6 +68,8 @@ class Execution:
         self.warnings: list[str] = []
         self.exit_code = 0
         self.error: dict[str, Any] | None = None
+        self._met = limits.Met(bridge)
+        self._limit: str | None = None  # that the code died of
         names = {
             "tools": Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings),
             "context": namespace.read_only(start["context"]),
@@ -78,6 +80,7 @@ class Execution:
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
+        os.chdir("/sandbox")  # in tier container it was another execution's until now
         if "" not in sys.path:
             sys.path.insert(0, "")  # modules that user code writes beside itself
         self.unbuffer()
@@ -93,7 +96,7 @@ class Execution:
     def courtesy(self) -> Callable[[str, tuple[Any, ...]], None]:
         allowed = self._start["allowed_commands"] if self._start["allow_direct_execution"] else ()
         roots = self._start["roots"]
-        return courtesy.Courtesy(self._bridge, self._filename, self.namespace, roots, allowed).hook()
+        return courtesy.Courtesy(self._bridge, self._filename, self.namespace, roots, allowed).hook(self._met)
 
     def perform(self) -> None:
         """Compiles and runs the code; whatever it raises ends up in `error` and `exit_code`."""
@@ -115,6 +118,7 @@ class Execution:
         except BaseException as exc:  # noqa: BLE001 this is where all of user code ends
             ending.call_excepthook(exc)
             self._fail(exc, 1)
+            self._limit = self._met.cause_of(exc)
 
     def _run(self, program: compiling.Program) -> None:
         if program.uses_await:
@@ -144,7 +148,7 @@ class Execution:
         """The outcome's kind and the encoded result: the variable, else the last expression, else none."""
         last = self.namespace.pop(compiling.LAST, None)
         if self.error is not None:
-            return "error", None
+            return self._limit or "error", None
         if "result" not in self.namespace and last is None:
             return "ok", None
         try:

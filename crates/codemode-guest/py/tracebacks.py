@@ -13,16 +13,30 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 16 * 1024
 MAX_TRACEBACK = 128 * 1024
 _MANY_FRAMES = 5000
+# What the loader says of a library on a file system that nothing may be executed from.
+_NOT_MAPPED = "failed to map segment from shared object"
+_NATIVE_HINT = (
+    "(native code is not loaded from folders that code can write to: install the package into the environment that "
+    "guest.interpreter names, or into the image)"
+)
 
 
 def describe(exc: BaseException, filename: str) -> dict[str, Any]:
     """{error_type, message, traceback, line}; `line` is the innermost user line, or where the syntax is wrong."""
+    hint = _hint(exc)
     return {
         "error_type": _clean(type(exc).__name__, 200),
-        "message": _clean(_message(exc), MAX_MESSAGE),
-        "traceback": _clean(_text(exc, filename), MAX_TRACEBACK),
+        "message": _clean(_message(exc) + hint, MAX_MESSAGE),
+        "traceback": _clean(_text(exc, filename), MAX_TRACEBACK) + (f"{hint.strip()}\n" if hint else ""),
         "line": _line(exc, filename),
     }
+
+
+def _hint(exc: BaseException) -> str:
+    """What to do about an error that says too little."""
+    if isinstance(exc, ImportError) and _NOT_MAPPED in _message(exc):
+        return f" {_NATIVE_HINT}"
+    return ""
 
 
 def _message(exc: BaseException) -> str:

@@ -141,12 +141,8 @@ impl Bridge {
         if self.check_owner().is_err() {
             return Ok(());
         }
-        let kind = match kind {
-            "ok" => FinishKind::Ok,
-            "error" => FinishKind::Error,
-            "result_too_large" => FinishKind::ResultTooLarge,
-            other => return Err(PyValueError::new_err(format!("unknown kind of finish: {other}"))),
-        };
+        let unknown = || PyValueError::new_err(format!("unknown kind of finish: {kind}"));
+        let kind = FinishKind::from_word(kind).ok_or_else(unknown)?;
         let failure = error.map(failure).transpose()?;
         self.send(py, &FromGuest::Finish(Box::new(Finish { kind, exit_code, result, failure, warnings })))
     }

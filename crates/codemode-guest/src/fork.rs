@@ -8,7 +8,7 @@ use std::{
 
 use codemode_sandbox::{
     apply::cell::{self, CellDescriptors, Filters},
-    plan::SandboxPlan,
+    plan::{Means, SandboxPlan},
     sys::{self, Cloned},
 };
 use codemode_wire::zygote::Spawn;
@@ -16,10 +16,18 @@ use pyo3::{ffi, prelude::*};
 
 use crate::bridge::Bridge;
 
-/// A sandbox's init, as the zygote sees it.
+/// A sandbox's init, or in tier container its warden, as the zygote sees it.
 pub(crate) struct Cell {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
+}
+
+/// What the zygote has ready for one sandbox.
+pub(crate) struct Provided<'a> {
+    /// Of the workspace's files.
+    pub(crate) owners: Option<BorrowedFd<'a>>,
+    /// The warden's end.
+    pub(crate) leash: Option<OwnedFd>,
 }
 
 /// Forks a sandbox. Returns in the zygote only; the child runs the code and ends.
@@ -31,7 +39,7 @@ pub(crate) fn spawn(
     filters: &Filters,
     spawn: &Spawn,
     descriptors: CellDescriptors,
-    owners: Option<BorrowedFd<'_>>,
+    provided: Provided<'_>,
 ) -> io::Result<Cell> {
     // SAFETY: the GIL is held; the matching call follows on every path below.
     unsafe { ffi::PyOS_BeforeFork() };
@@ -39,7 +47,7 @@ pub(crate) fn spawn(
     let cloned = unsafe { sys::clone_process(cell::namespaces(plan)) };
     match cloned {
         Ok(Cloned::Child) => {
-            let unconfined = cell::enter(plan, spawn, filters, descriptors, owners);
+            let unconfined = cell::enter(plan, spawn, filters, descriptors, provided.owners, provided.leash);
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
             // Copying pages that are about to be written takes longer than writing them: not while the code waits.
@@ -79,7 +87,8 @@ fn run_code(py: Python<'_>, runner: &Bound<'_, PyModule>, bridge: Bridge) -> i32
 
 /// What user code may open; only for texts, never for enforcement.
 fn roots(plan: &SandboxPlan) -> Vec<String> {
-    let own = ["/workspace", "/sandbox", "/outputs", "/tmp", "/dev", "/proc"].map(str::to_owned);
+    let proc = if plan.means == Means::Container { "/proc/self" } else { "/proc" };
+    let own = ["/workspace", "/sandbox", "/outputs", "/tmp", "/dev", proc].map(str::to_owned);
     let folders = plan.readable.iter().filter_map(|path| path.to_str()).map(str::to_owned);
     own.into_iter().chain(folders).collect()
 }

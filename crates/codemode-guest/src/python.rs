@@ -5,7 +5,7 @@ use std::ffi::CString;
 use pyo3::{prelude::*, types::PyDict};
 
 /// Module, text. `__init__` says in which order they may be imported; here the order does not matter.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("_codemode", include_str!("../py/__init__.py")),
     ("_codemode._values_read", include_str!("../../../python/codemode/_values_read.py")),
     ("_codemode._values_frames", include_str!("../../../python/codemode/_values_frames.py")),
@@ -15,6 +15,7 @@ const SOURCES: [(&str, &str); 15] = [
     ("_codemode.tools", include_str!("../py/tools.py")),
     ("_codemode.awaiting", include_str!("../py/awaiting.py")),
     ("_codemode.compiling", include_str!("../py/compiling.py")),
+    ("_codemode.limits", include_str!("../py/limits.py")),
     ("_codemode.courtesy", include_str!("../py/courtesy.py")),
     ("_codemode.namespace", include_str!("../py/namespace.py")),
     ("_codemode.tracebacks", include_str!("../py/tracebacks.py")),

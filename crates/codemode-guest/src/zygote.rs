@@ -10,14 +10,16 @@ use codemode_sandbox::{
         owners::OwnerMaps,
         root,
     },
+    container::{self, possession::Possession, warden},
     packet,
-    plan::SandboxPlan,
+    plan::{Means, SandboxPlan},
     sys,
 };
 use codemode_wire::zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote};
 use pyo3::prelude::*;
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    pipe::{PipeFlags, pipe_with},
     process::{DumpableBehavior, Signal, pidfd_send_signal, set_dumpable_behavior, setsid},
 };
 
@@ -25,6 +27,7 @@ use crate::{fork, python};
 
 struct LiveCell {
     ticket: u64,
+    uid: u32,
     cell: fork::Cell,
 }
 
@@ -34,6 +37,8 @@ struct Zygote<'py> {
     plan: SandboxPlan,
     filters: Filters,
     owners: OwnerMaps,
+    /// The folders of tier container, ours until the end.
+    container: Option<Possession>,
     runner: Bound<'py, PyModule>,
     live: Vec<LiveCell>,
 }
@@ -44,9 +49,9 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Err(_) => sys::exit_now(1),
     };
     match boot(py, control.as_fd()) {
-        Ok(Booted { plan, owners, runner, version }) => {
+        Ok(Booted { plan, owners, container, runner, version }) => {
             let filters = Filters::compile(&plan);
-            let mut zygote = Zygote { py, control, plan, filters, owners, runner, live: Vec::new() };
+            let mut zygote = Zygote { py, control, plan, filters, owners, container, runner, live: Vec::new() };
             zygote.tell(&FromZygote::Ready { python: version, layers: Vec::new() }, &[]);
             zygote.serve()
         }
@@ -61,6 +66,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
 struct Booted<'py> {
     plan: SandboxPlan,
     owners: OwnerMaps,
+    container: Option<Possession>,
     runner: Bound<'py, PyModule>,
     /// The interpreter's.
     version: String,
@@ -74,18 +80,26 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
     let mut plan = read_plan(control)?;
     python::prepare_on_host(py)
         .map_err(|error| StepError::new(Step::ReadPlan, format_args!("the interpreter: {error}")))?;
+    #[cfg(feature = "removable-walls")]
+    codemode_sandbox::apply::removed::choose();
     let owners = OwnerMaps::prepare(&plan)?;
-    root::enter(&plan)?;
+    let container = match plan.means {
+        Means::Container => Some(container::enter()?),
+        Means::Root | Means::UserNamespace => {
+            root::enter(&plan)?;
+            None
+        }
+    };
     // Where the host keeps it is nothing that a copy of this memory should hold.
     plan.workspace = None;
-    if !plan.rootless {
+    if !plan.rootless() {
         // A cell in a user namespace could not write its own oom_score_adj; each cell does this for itself.
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;
     }
     let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
-    Ok(Booted { plan, owners, runner, version })
+    Ok(Booted { plan, owners, container, runner, version })
 }
 
 fn read_plan(control: BorrowedFd<'_>) -> Result<SandboxPlan, StepError> {
@@ -150,10 +164,18 @@ impl Zygote<'_> {
             Ok(owners) => owners,
             Err(error) => return self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
         };
-        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors, owners) {
+        let (leash, held) = match self.container.as_ref().map(|_| pipe_with(PipeFlags::CLOEXEC)).transpose() {
+            Ok(ends) => ends.unzip(),
+            Err(error) => return self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
+        };
+        let provided = fork::Provided { owners, leash };
+        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors, provided) {
             Ok(cell) => {
-                self.tell(&FromZygote::Spawned { ticket, pid: cell.pid }, &[cell.pidfd.as_fd()]);
-                self.live.push(LiveCell { ticket, cell });
+                let mut sent = vec![cell.pidfd.as_fd()];
+                // Nobody but the daemon holds it: its end is the cell's.
+                sent.extend(held.as_ref().map(AsFd::as_fd));
+                self.tell(&FromZygote::Spawned { ticket, pid: cell.pid }, &sent);
+                self.live.push(LiveCell { ticket, uid: spawn.uid, cell });
             }
             Err(error) => self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
         }
@@ -169,29 +191,40 @@ impl Zygote<'_> {
                 self.live.push(entry);
                 continue;
             }
-            let (cpu_micros, peak_memory_bytes) = match sys::wait_for_pid(entry.cell.pid) {
-                Ok(Some(reaped)) => (reaped.cpu_micros, reaped.peak_memory_bytes),
-                _ => (0, 0),
-            };
+            let reaped = sys::wait_for_pid(entry.cell.pid).ok().flatten();
+            if self.container.is_some()
+                && let Err(error) = warden::settle(entry.uid, reaped.is_some_and(|reaped| reaped.status == 0))
+            {
+                // Its user id would be another's next: stay away from it, and from everything else.
+                self.tell(&FromZygote::Failed { step: "warden".into(), message: error.to_string() }, &[]);
+                self.end()
+            }
+            let (cpu_micros, peak_memory_bytes) =
+                reaped.map_or((0, 0), |reaped| (reaped.cpu_micros, reaped.peak_memory_bytes));
             self.tell(&FromZygote::Gone { ticket: entry.ticket, cpu_micros, peak_memory_bytes }, &[]);
         }
     }
 
     /// A daemon that cannot be told anything is gone.
-    fn tell(&self, message: &FromZygote, descriptors: &[BorrowedFd<'_>]) {
+    fn tell(&mut self, message: &FromZygote, descriptors: &[BorrowedFd<'_>]) {
         if packet::send(self.control.as_fd(), &message.encode(), descriptors).is_err() {
             self.end();
         }
     }
 
     /// The daemon is gone, however it went: so is every sandbox, and then the zygote.
-    fn end(&self) -> ! {
+    fn end(&mut self) -> ! {
         for entry in &self.live {
+            // Wardens are out of its reach, and end when nobody holds their leash any more.
             let _ = pidfd_send_signal(&entry.cell.pidfd, Signal::KILL);
         }
         for entry in &self.live {
-            let _ = sys::wait_for_pid(entry.cell.pid);
+            let reaped = sys::wait_for_pid(entry.cell.pid).ok().flatten();
+            if self.container.is_some() {
+                let _ = warden::settle(entry.uid, reaped.is_some_and(|reaped| reaped.status == 0));
+            }
         }
+        drop(self.container.take());
         sys::exit_now(0)
     }
 }

@@ -4,7 +4,8 @@ use crate::{DecodeError, v1};
 
 impl From<Isolation> for v1::Isolation {
     fn from(isolation: Isolation) -> Self {
-        Self { tier: isolation.tier.as_str().into(), layers: isolation.layers, substitutes: isolation.substitutes }
+        let Isolation { tier, layers, substitutes, not_promised } = isolation;
+        Self { tier: tier.as_str().into(), layers, substitutes, not_promised }
     }
 }
 
@@ -16,6 +17,7 @@ impl TryFrom<v1::Isolation> for Isolation {
             .into_iter()
             .find(|tier| tier.as_str() == isolation.tier)
             .ok_or_else(|| DecodeError::unknown("isolation.tier", &isolation.tier))?;
-        Ok(Self { tier, layers: isolation.layers, substitutes: isolation.substitutes })
+        let v1::Isolation { layers, substitutes, not_promised, .. } = isolation;
+        Ok(Self { tier, layers, substitutes, not_promised })
     }
 }

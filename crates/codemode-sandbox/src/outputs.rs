@@ -17,6 +17,7 @@ use rustix::{
         openat2, renameat, unlinkat,
     },
     process::geteuid,
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 use sha2::{Digest, Sha256};
 
@@ -44,11 +45,48 @@ pub struct Collection {
     pub skipped: Vec<String>,
 }
 
+/// Who writes into the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// The caller, who gives the files to the folder's owner where it is root.
+    Oneself,
+    /// The folder's owner: a thread takes that user and group for it, where root has no right to override modes.
+    Owner,
+}
+
 /// Reads every regular file below `directory`; where there is a `destination`, puts it there under the same relative
 /// name, owned by that folder's owner, replacing a file of that name.
-pub fn collect(directory: BorrowedFd<'_>, destination: Option<&Path>) -> io::Result<Collection> {
+pub fn collect(directory: BorrowedFd<'_>, destination: Option<&Path>, writer: Writer) -> io::Result<Collection> {
+    match (writer, destination) {
+        (Writer::Owner, Some(path)) => {
+            // Held by who may get there, opened by who may read it.
+            let held = fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    become_owner(&held)?;
+                    take(directory, Some(Destination::open(held.as_fd(), Path::new("."), path)?))
+                });
+                thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes them died")))
+            })
+        }
+        (_, path) => take(directory, path.map(|path| Destination::open(fs::CWD, path, path)).transpose()?),
+    }
+}
+
+/// For the calling thread, and for good: the thread ends with its work.
+fn become_owner(folder: &OwnedFd) -> io::Result<()> {
+    let status = fstat(folder)?;
+    let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
+    if user != geteuid() {
+        set_thread_groups(&[])?;
+        set_thread_res_gid(group, group, group)?;
+        set_thread_res_uid(user, user, user)?;
+    }
+    Ok(())
+}
+
+fn take(directory: BorrowedFd<'_>, destination: Option<Destination>) -> io::Result<Collection> {
     let space = fstatfs(directory)?;
-    let destination = destination.map(Destination::open).transpose()?;
     let mut collector = Collector {
         destination,
         collection: Collection::default(),
@@ -104,7 +142,7 @@ impl Collector {
         names.sort();
         for name in names {
             let Ok(text) = name.to_str() else {
-                self.skip(&path.join(name.to_string_lossy().as_ref()), "the name is not UTF-8");
+                self.skip(&path.join(name.to_string_lossy().escape_debug().to_string()), "the name is not UTF-8");
                 continue;
             };
             if text.chars().any(char::is_control) {
@@ -209,8 +247,9 @@ struct Destination {
 }
 
 impl Destination {
-    fn open(path: &Path) -> io::Result<Self> {
-        let folder = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    /// `name`, as seen from `at`, is the folder that the host calls `path`.
+    fn open(at: BorrowedFd<'_>, name: &Path, path: &Path) -> io::Result<Self> {
+        let folder = fs::openat(at, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let status = fstat(&folder)?;
         let owner = geteuid().is_root().then(|| (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid)));
         Ok(Self { path: path.to_owned(), folder, owner })
@@ -261,7 +300,7 @@ mod tests {
 
     fn collect_from(source: &Path, destination: Option<&Path>) -> Collection {
         let directory = File::open(source).unwrap();
-        collect(directory.as_fd(), destination).unwrap()
+        collect(directory.as_fd(), destination, Writer::Oneself).unwrap()
     }
 
     #[test]

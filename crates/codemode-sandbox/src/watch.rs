@@ -58,6 +58,33 @@ pub fn folders(folders: &[OwnedFd]) -> u64 {
     folders.iter().filter_map(used).sum()
 }
 
+/// Whether not one byte, or not one file, more fits.
+pub fn is_full(folder: &OwnedFd) -> bool {
+    // Some file systems do not count their files.
+    fstatfs(folder).is_ok_and(|status| status.f_bavail == 0 || (status.f_files > 0 && status.f_ffree == 0))
+}
+
+/// How often the kernel has killed for want of memory in the control group that this process is in: in a container, the
+/// container's. `None`: it cannot be seen.
+pub fn out_of_memory_kills() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.events"),
+            _ if controllers.split(',').any(|name| name == "memory") => ("/sys/fs/cgroup/memory", "memory.oom_control"),
+            _ => return None,
+        };
+        // A container sees its own group as the root, whatever name it has outside.
+        [format!("{root}{path}/{file}"), format!("{root}/{file}")].iter().find_map(|file| count_of_kills(file))
+    })
+}
+
+fn count_of_kills(file: &str) -> Option<u64> {
+    fs::read_to_string(file).ok()?.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
 fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads

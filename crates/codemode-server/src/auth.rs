@@ -12,7 +12,11 @@ use codemode_types::{ErrorCode, Rejection};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::{callers::Caller, refusal};
+use crate::{
+    audit::{Audit, Origin, Principal},
+    callers::Caller,
+    refusal,
+};
 
 /// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length.
 #[derive(Clone, Default)]
@@ -27,10 +31,16 @@ impl ApiKeys {
         self.0.is_empty()
     }
 
-    /// Compares against every key without stopping at a match.
     pub fn permit(&self, presented: &[u8]) -> bool {
+        self.identify(presented).is_some()
+    }
+
+    /// Compares against every key without stopping at a match.
+    pub(crate) fn identify(&self, presented: &[u8]) -> Option<Principal> {
         let digest: [u8; 32] = Sha256::digest(presented).into();
-        self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&digest)).into()
+        let found: bool = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&digest)).into();
+        let [a, b, c, d, ..] = digest;
+        found.then_some(Principal::Key([a, b, c, d]))
     }
 }
 
@@ -46,23 +56,30 @@ pub(crate) struct Guard {
     pub(crate) keys: ApiKeys,
     /// Reachable by a browser on this machine, which will send any web page's requests to a loopback port.
     pub(crate) tcp: bool,
+    pub(crate) audit: Audit,
 }
 
-pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>();
     if open_to_all(request.uri().path()) {
         caller.into_iter().for_each(Caller::spoke);
         return next.run(request).await;
     }
-    if guard.admits(&request) {
-        return match caller.map_or(Ok(()), Caller::introduce) {
-            Ok(()) => next.run(request).await,
-            Err(rejection) => refusal::respond(request.headers(), &rejection),
-        };
-    }
-    tracing::warn!(path = request.uri().path(), "refused: wrong or missing API key");
-    // Says nothing of the executor, nor which of the two it was.
-    let rejection = Rejection::new(ErrorCode::Unauthenticated, "a valid API key is required");
+    let principal = guard.principal(&request);
+    let origin = Origin::of(&request, principal);
+    let rejection = match principal.map(|_| caller.map_or(Ok(()), Caller::introduce)) {
+        Some(Ok(())) => {
+            request.extensions_mut().insert(origin);
+            return next.run(request).await;
+        }
+        Some(Err(rejection)) => rejection,
+        None => {
+            tracing::warn!(path = request.uri().path(), "refused: wrong or missing API key");
+            // Says nothing of the executor, nor which of the two it was.
+            Rejection::new(ErrorCode::Unauthenticated, "a valid API key is required")
+        }
+    };
+    guard.audit.refused(&origin, None, rejection.code.as_str(), &rejection.message).await;
     refusal::respond(request.headers(), &rejection)
 }
 
@@ -72,11 +89,11 @@ fn open_to_all(path: &str) -> bool {
 }
 
 impl Guard {
-    fn admits(&self, request: &Request) -> bool {
+    fn principal(&self, request: &Request) -> Option<Principal> {
         if self.keys.is_empty() {
-            return !self.tcp || local_caller(request);
+            return (!self.tcp || local_caller(request)).then_some(Principal::Local);
         }
-        presented(request.headers()).any(|key| self.keys.permit(key))
+        presented(request.headers()).find_map(|key| self.keys.identify(key))
     }
 }
 

@@ -12,8 +12,11 @@ use std::{
 use codemode_engine::{Engine, Execution, ExecutionRequest};
 use codemode_proto::ExecutorInfo;
 use codemode_types::{CorrelationId, ErrorCode, ExecutionId, ExecutionReport, Policy, Rejection};
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::audit::{self, Audit, Origin, Trail};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -24,6 +27,7 @@ pub(crate) struct Executions(Arc<Shared>);
 struct Shared {
     engine: Engine,
     policy: Arc<Policy>,
+    audit: Audit,
     live: Mutex<HashSet<ExecutionId>>,
     draining: AtomicBool,
     /// Set when no execution is left: streams end.
@@ -34,6 +38,8 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) execution: Execution,
+    /// Nothing of an event may go on to the client before the trail has it.
+    pub(crate) trail: Trail,
     _claim: Claim,
 }
 
@@ -44,14 +50,18 @@ struct Claim {
 }
 
 impl Executions {
-    pub(crate) fn new(engine: Engine, closing: CancellationToken) -> Self {
+    pub(crate) fn new(engine: Engine, audit: Audit, closing: CancellationToken) -> Self {
         let policy = engine.info().policy;
         let (live, draining) = (Mutex::default(), AtomicBool::new(false));
-        Self(Arc::new(Shared { engine, policy, live, draining, closing }))
+        Self(Arc::new(Shared { engine, policy, audit, live, draining, closing }))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     pub(crate) fn closing(&self) -> &CancellationToken {
@@ -62,8 +72,12 @@ impl Executions {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn ready(&self) -> bool {
-        !self.0.draining.load(Ordering::Relaxed)
+    /// Why nothing new would run, if so.
+    pub(crate) fn unready(&self) -> Option<Rejection> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return Some(Rejection::new(ErrorCode::Draining, "the executor is stopping"));
+        }
+        (!self.0.audit.works()).then(audit::unavailable)
     }
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
@@ -81,11 +95,9 @@ impl Executions {
     }
 
     /// Refused, or running.
-    pub(crate) fn admit(&self, request: ExecutionRequest) -> Result<Admitted, Rejection> {
+    pub(crate) async fn admit(&self, request: ExecutionRequest, origin: &Origin) -> Result<Admitted, Rejection> {
         let (id, correlation_id) = (request.id.clone(), request.correlation_id.clone());
-        let admitted = self
-            .claim(id.clone())
-            .and_then(|claim| Ok(Admitted { execution: self.engine().execute(request)?, _claim: claim }));
+        let admitted = self.try_admit(request, origin).await;
         match &admitted {
             Ok(_) => tracing::debug!(execution_id = %id, %correlation_id, "execution admitted"),
             Err(rejection) => {
@@ -93,6 +105,28 @@ impl Executions {
             }
         }
         admitted
+    }
+
+    async fn try_admit(&self, request: ExecutionRequest, origin: &Origin) -> Result<Admitted, Rejection> {
+        let audit = self.audit();
+        audit.ready().await?;
+        let subject = audit.subject(&request, origin);
+        let (code_bytes, tools) = (request.code.len(), request.tools.len());
+        let started = self.claim(request.id.clone()).and_then(|claim| Ok((claim, self.engine().execute(request)?)));
+        match started {
+            Ok((claim, execution)) => {
+                Ok(Admitted { execution, trail: audit.begin(subject, code_bytes, tools), _claim: claim })
+            }
+            Err(rejection) => {
+                audit.refused_execution(subject.as_ref(), rejection.code.as_str(), &rejection.message).await;
+                Err(rejection)
+            }
+        }
+    }
+
+    /// A request that was refused before it became one to admit.
+    pub(crate) async fn refused(&self, origin: &Origin, id: Option<&ExecutionId>, rejection: &Rejection) {
+        self.audit().refused(origin, id, rejection.code.as_str(), &rejection.message).await;
     }
 
     fn claim(&self, id: ExecutionId) -> Result<Claim, Rejection> {
@@ -110,6 +144,20 @@ impl Shared {
     /// Nothing can panic while it is held, so a poisoned lock is as good as any.
     fn live(&self) -> MutexGuard<'_, HashSet<ExecutionId>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Admitted {
+    /// Its caller went away. What the engine still has to tell belongs into the audit log.
+    fn drop(&mut self) {
+        let Some(trail) = self.trail.unfinished() else { return };
+        self.execution.cancel();
+        let (_, nobody) = mpsc::channel(1);
+        let events = std::mem::replace(&mut self.execution.events, nobody);
+        // None where the daemon itself ends at once: the trail says so.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(audit::follow(trail, events));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! waits for a signal and drains.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod auth;
 mod callers;
 pub mod config;
@@ -15,6 +16,7 @@ mod refusal;
 mod run;
 mod serve;
 
+pub use audit::{Audit, AuditError, AuditTarget, escaped, escaped_lines};
 pub use auth::ApiKeys;
 pub use callers::Reception;
 pub use http::{Refusal, refusal_json, report_json};

@@ -19,6 +19,7 @@ use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 
 use crate::{
+    audit::{Audit, Peer},
     auth::{self, ApiKeys, Guard},
     callers::{Places, Reception, Visit},
     executions::Executions,
@@ -49,14 +50,20 @@ pub struct Running {
 }
 
 /// Serves `engine` on listeners that are bound already. Must be called inside a tokio runtime.
-pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>) -> Running {
-    start_with(engine, keys, listeners, Reception::default()).await
+pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>, audit: Audit) -> Running {
+    start_with(engine, keys, listeners, audit, Reception::default()).await
 }
 
 /// As `start`, with other bounds on who may hold a connection.
-pub async fn start_with(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>, reception: Reception) -> Running {
+pub async fn start_with(
+    engine: Engine,
+    keys: &ApiKeys,
+    listeners: Vec<Listener>,
+    audit: Audit,
+    reception: Reception,
+) -> Running {
     let closing = CancellationToken::new();
-    let executions = Executions::new(engine, closing.clone());
+    let executions = Executions::new(engine, audit.clone(), closing.clone());
     let (grpc, reporter) = grpc::routes(&executions).await;
     let router = http::routes(&executions).merge(grpc);
     let mut running = Running {
@@ -71,7 +78,7 @@ pub async fn start_with(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>
     };
     let places = Places::new(reception);
     for listener in listeners {
-        let guard = Guard { keys: keys.clone(), tcp: matches!(listener, Listener::Tcp(_)) };
+        let guard = Guard { keys: keys.clone(), tcp: matches!(listener, Listener::Tcp(_)), audit: audit.clone() };
         let door = Door {
             // Outermost and on every path, the fallbacks included: what is not open is shut.
             router: router.clone().layer(middleware::from_fn_with_state(guard, auth::check)),
@@ -111,7 +118,9 @@ impl Running {
                 true => tracing::debug!("connections were still open and are cut"),
                 false => tracing::warn!("connections were still open and are cut"),
             }
+            self.cut.cancel();
         }
+        self.executions.audit().close().await;
     }
 }
 
@@ -136,8 +145,8 @@ async fn accept(listener: Listener, door: Door) {
         Listener::Tcp(listener) => loop {
             match listener.accept().await {
                 // Small frames must not wait for the other side's acknowledgement.
-                Ok((stream, _)) => match stream.set_nodelay(true) {
-                    Ok(()) => door.admit(stream),
+                Ok((stream, address)) => match stream.set_nodelay(true) {
+                    Ok(()) => door.admit(stream, Peer::tcp(address)),
                     Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
                 },
                 Err(error) => pause(&error).await,
@@ -147,7 +156,10 @@ async fn accept(listener: Listener, door: Door) {
             let _file: SocketFile = file;
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => door.admit(stream),
+                    Ok((stream, _)) => {
+                        let peer = Peer::unix(stream.peer_cred().ok());
+                        door.admit(stream, peer);
+                    }
                     Err(error) => pause(&error).await,
                 }
             }
@@ -161,12 +173,12 @@ async fn pause(error: &io::Error) {
 }
 
 impl Door {
-    fn admit(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    fn admit(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let visit = self.places.receive();
         let (router, closing, cut) = (self.router.clone(), self.closing.clone(), self.cut.clone());
         self.connections.spawn(async move {
             tokio::select! {
-                () = converse(stream, router, closing, &visit) => {}
+                () = converse(stream, peer, router, closing, &visit) => {}
                 () = visit.over() => tracing::debug!("a connection without a known caller was cut"),
                 () = cut.cancelled() => {}
             }
@@ -176,6 +188,7 @@ impl Door {
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     router: Router,
     closing: CancellationToken,
     visit: &Visit,
@@ -184,6 +197,7 @@ async fn converse(
     let caller = visit.caller().clone();
     let service = router.map_request(move |mut request: Request<_>| {
         request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(peer.clone());
         request
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

@@ -32,4 +32,6 @@ pub struct Isolation {
     pub layers: Vec<String>,
     /// `layer: what stands in for it`.
     pub substitutes: Vec<String>,
+    /// What this tier cannot promise and tier full can, a sentence each.
+    pub not_promised: Vec<String>,
 }

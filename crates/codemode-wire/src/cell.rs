@@ -7,12 +7,17 @@ use crate::codec::{DecodeError, Reader, Writer};
 pub enum FromCell {
     /// Comes with a descriptor for each writable folder: /outputs, /sandbox, /tmp, /dev/shm.
     Folders,
-    /// Every wall stands and was checked; the process waits for its code. Names of the layers that hold.
+    /// Every wall stands and was checked; the process waits for its code. Names of the layers that hold. Where starts of
+    /// programs are observed it comes with one descriptor: the end that hears of them.
     Confined { layers: Vec<String> },
     /// A wall could not be built; the cell is gone.
     Failed { step: String, message: String },
     /// The code's process ended, with a status as `wait` gives it.
     Exited { status: i32 },
+    /// Tier container: a folder holds more than it may, so every process of the cell was killed.
+    Overfull { folder: String },
+    /// Tier container: every process of the cell is gone and its folders are wiped, but for what is in /outputs.
+    Quiet { cpu_micros: u64, peak_memory_bytes: u64 },
 }
 
 const MAX_LAYERS: u32 = 64;
@@ -34,6 +39,14 @@ impl FromCell {
                 writer = Writer::new(4);
                 writer.u32(status.cast_unsigned());
             }
+            Self::Overfull { folder } => {
+                writer = Writer::new(5);
+                writer.text(folder);
+            }
+            Self::Quiet { cpu_micros, peak_memory_bytes } => {
+                writer = Writer::new(6);
+                writer.u64(*cpu_micros).u64(*peak_memory_bytes);
+            }
         }
         writer.into_message()
     }
@@ -45,6 +58,8 @@ impl FromCell {
             2 => Self::Confined { layers: reader.list(MAX_LAYERS, Reader::text)? },
             3 => Self::Failed { step: reader.text()?, message: reader.text()? },
             4 => Self::Exited { status: reader.u32()?.cast_signed() },
+            5 => Self::Overfull { folder: reader.text()? },
+            6 => Self::Quiet { cpu_micros: reader.u64()?, peak_memory_bytes: reader.u64()? },
             value => return Err(DecodeError::Unknown { what: "message from a cell", value: value.into() }),
         };
         reader.end()?;
@@ -63,6 +78,8 @@ mod tests {
             FromCell::Confined { layers: vec!["seccomp".into()] },
             FromCell::Failed { step: "proc".into(), message: "EPERM".into() },
             FromCell::Exited { status: -1 },
+            FromCell::Overfull { folder: "/sandbox".into() },
+            FromCell::Quiet { cpu_micros: 1, peak_memory_bytes: 2 },
         ] {
             assert_eq!(FromCell::decode(&message.encode()), Ok(message));
         }

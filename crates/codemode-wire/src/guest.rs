@@ -42,6 +42,46 @@ pub enum FinishKind {
     Ok,
     Error,
     ResultTooLarge,
+    /// An error that the code did not catch, and that speaks of a limit.
+    Limit(Limit),
+}
+
+/// A limit that the code meets as an ordinary error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    Memory,
+    Disk,
+    FileSize,
+    Processes,
+    OpenFiles,
+    ToolCalls,
+}
+
+impl FinishKind {
+    /// In the order of their numbers, each with the guest's word for it.
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Ok, "ok"),
+        (Self::Error, "error"),
+        (Self::ResultTooLarge, "result_too_large"),
+        (Self::Limit(Limit::Memory), "memory_limit"),
+        (Self::Limit(Limit::Disk), "disk_limit"),
+        (Self::Limit(Limit::FileSize), "file_size_limit"),
+        (Self::Limit(Limit::Processes), "process_limit"),
+        (Self::Limit(Limit::OpenFiles), "open_files_limit"),
+        (Self::Limit(Limit::ToolCalls), "tool_call_limit"),
+    ];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind)
+    }
+
+    fn number(self) -> u8 {
+        (0..).zip(Self::ALL).find(|(_, (kind, _))| *kind == self).map_or(1, |(number, _)| number)
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).map(|(kind, _)| *kind)
+    }
 }
 
 /// What the code says about its own end.
@@ -172,11 +212,7 @@ impl FromGuest {
 
 fn encode_finish(finish: &Finish) -> Vec<u8> {
     let mut writer = Writer::framed(3);
-    writer.u8(match finish.kind {
-        FinishKind::Ok => 0,
-        FinishKind::Error => 1,
-        FinishKind::ResultTooLarge => 2,
-    });
+    writer.u8(finish.kind.number());
     writer.u32(finish.exit_code.cast_unsigned()).option(finish.result.as_deref());
     match &finish.failure {
         Some(failure) => {
@@ -192,12 +228,9 @@ fn encode_finish(finish: &Finish) -> Vec<u8> {
 }
 
 fn decode_finish(reader: &mut Reader<'_>) -> Result<Finish, DecodeError> {
-    let kind = match reader.u8()? {
-        0 => FinishKind::Ok,
-        1 => FinishKind::Error,
-        2 => FinishKind::ResultTooLarge,
-        value => return Err(DecodeError::Unknown { what: "kind of finish", value: value.into() }),
-    };
+    let number = reader.u8()?;
+    let unknown = || DecodeError::Unknown { what: "kind of finish", value: number.into() };
+    let kind = FinishKind::from_number(number).ok_or_else(unknown)?;
     let exit_code = reader.u32()?.cast_signed();
     let result = reader.option()?;
     let failure = if reader.flag("failure")? {
@@ -256,6 +289,22 @@ mod tests {
         ] {
             assert_eq!(ToGuest::decode(&message.encode()[HEADER_BYTES..]), Ok(message));
         }
+    }
+
+    #[test]
+    fn every_kind_of_end_survives_the_wire_and_has_a_word() {
+        for (kind, word) in FinishKind::ALL {
+            assert_eq!(FinishKind::from_word(word), Some(kind));
+            let said = FromGuest::Finish(Box::new(Finish {
+                kind,
+                exit_code: 1,
+                result: None,
+                failure: None,
+                warnings: vec![],
+            }));
+            assert_eq!(FromGuest::decode(&said.encode()[HEADER_BYTES..]), Ok(said));
+        }
+        assert_eq!((FinishKind::from_word("killed"), FinishKind::from_number(9)), (None, None));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub enum FromZygote {
         step: String,
         message: String,
     },
-    /// Comes with one descriptor: a pidfd of the cell's init.
+    /// Comes with a pidfd of the cell's init; in tier container of its warden, and with the warden's leash.
     Spawned {
         ticket: u64,
         pid: i32,
@@ -57,7 +57,7 @@ pub enum FromZygote {
         ticket: u64,
         message: String,
     },
-    /// The cell's init was reaped: nothing of that pid namespace is left.
+    /// The cell's init, or warden, was reaped: nothing of that pid namespace, or user id, is left.
     Gone {
         ticket: u64,
         cpu_micros: u64,

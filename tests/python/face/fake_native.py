@@ -30,7 +30,7 @@ def raw(**changes: Any) -> dict[str, Any]:
         "artifacts": [],
         "violations": [],
         "usage": {"wall_ms": 1.5, "guest_ms": 1.0, "tool_ms": 0.5, "cpu_ms": 1.0, "peak_memory_bytes": 1 << 20},
-        "isolation": {"tier": "full", "layers": ["landlock", "seccomp"], "substitutes": []},
+        "isolation": {"tier": "full", "layers": ["landlock", "seccomp"], "substitutes": [], "not_promised": ["x"]},
         "warnings": [],
         "correlation_id": "cm-000000-0000",
         "execution_id": "exec-1",

@@ -71,6 +71,7 @@ def test_every_field_is_carried() -> None:
     assert result.warnings == ("clamped", "odd member")
     assert (result.stdout, result.stderr) == ("é", "\ufffd")
     assert (result.usage.peak_memory_bytes, result.isolation.layers) == (1 << 20, ("landlock", "seccomp"))
+    assert result.isolation.not_promised == ("x",)
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"\xff", b'{"$codemode":"what"}', b"[" * 5000])

@@ -6,7 +6,7 @@ use std::{
 };
 
 use codemode_client::{ClientError, ExecutionOutcome, Value};
-use codemode_server::Refusal;
+use codemode_server::{Refusal, escaped, escaped_lines};
 use codemode_types::{ExecutionFailure, ExecutionReport};
 
 use crate::exit::{self, Failure};
@@ -75,16 +75,17 @@ fn result_text(result: &[u8]) -> Option<String> {
     }
 }
 
-/// Why it failed, and what the executor has to say.
+/// Why it failed, and what the executor has to say. The code chose parts of it: none of them may drive a terminal, and
+/// what stands behind `codemode:` stays on its line.
 fn notes(report: &ExecutionReport) -> String {
     let mut lines = Vec::new();
-    if let Some(failure) = &report.failure {
-        lines.extend(failure_text(failure));
+    if let Some(failure) = report.failure.as_ref().and_then(failure_text) {
+        lines.push(escaped_lines(failure.trim_end_matches('\n')).into_owned());
     }
-    let violation = |it: &codemode_types::Violation| format!("codemode: {}: {}", it.kind, it.detail);
-    lines.extend(report.violations.iter().map(violation));
-    lines.extend(report.warnings.iter().map(|warning| format!("codemode: {warning}")));
-    lines.iter().map(|line| format!("{}\n", line.trim_end_matches('\n'))).collect()
+    let said = |text: &str| format!("codemode: {}", escaped(text));
+    lines.extend(report.violations.iter().map(|it| said(&format!("{}: {}", it.kind, it.detail))));
+    lines.extend(report.warnings.iter().map(|warning| said(warning)));
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The traceback, and the failure itself where the traceback's last line has not told it.

@@ -8,9 +8,8 @@ use std::{
 };
 
 use codemode_client::{Client, ClientError, ClientOptions, EmbeddedOptions};
-use codemode_server::config::{PolicySource, load_policy};
-use codemode_types::Policy;
-use serde_json::json;
+use codemode_server::config::{EmbeddedConfig, PolicySource};
+use serde_json::{Value, json};
 
 use crate::{args::RunArgs, environment, exit::Failure};
 
@@ -75,13 +74,14 @@ fn embedded(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Embe
     let executable = std::env::current_exe().map_err(Failure::unavailable)?;
     let policy = policy(args, variables)?;
     let interpreter = environment::embedding(variables);
-    Ok(EmbeddedOptions { policy: Some(policy.to_value()), interpreter, ..EmbeddedOptions::new(executable) })
+    Ok(EmbeddedOptions { policy: Some(policy), interpreter, ..EmbeddedOptions::new(executable) })
 }
 
 /// The file's policy with the options on top. Paths on the command line are relative to the current folder.
-fn policy(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Policy, Failure> {
+fn policy(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Value, Failure> {
     let source = args.config.clone().map_or(PolicySource::Default, PolicySource::File);
-    let mut policy = load_policy(source, variables).map_err(Failure::configuration)?;
+    let EmbeddedConfig { mut policy, audit } =
+        EmbeddedConfig::load(source, variables).map_err(Failure::configuration)?;
     if let Some(workspace) = &args.workspace {
         policy.filesystem.workspace.mount = Some(folder("--workspace", workspace)?);
     }
@@ -102,7 +102,11 @@ fn policy(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Policy
     policy.pool.min = 1;
     policy.pool.max = Some(1);
     policy.max_concurrent_executions = Some(1);
-    Ok(policy)
+    let mut value = policy.to_value();
+    if let Some(audit) = audit {
+        value["audit"] = audit.to_string().into();
+    }
+    Ok(value)
 }
 
 fn folder(option: &str, path: &Path) -> Result<PathBuf, Failure> {

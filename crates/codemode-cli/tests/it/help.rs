@@ -16,6 +16,7 @@ help! {
     serve: ["serve", "--help"];
     run: ["run", "--help"];
     doctor: ["doctor", "--help"];
+    health: ["health", "--help"];
     completions: ["completions", "--help"];
 }
 

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
+mod audit;
 mod embedded;
+mod health;
 mod help;
 mod refused;
 mod run;

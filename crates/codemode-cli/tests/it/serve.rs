@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, command, daemon, line_with, rest, signal};
 
-fn post(daemon: &Daemon, code: &str) -> (TcpStream, String) {
+pub(crate) fn post(daemon: &Daemon, code: &str) -> (TcpStream, String) {
     let body = serde_json::json!({"code": code}).to_string();
     let mut stream = TcpStream::connect(&daemon.address).unwrap();
     let head = "POST /v1/executions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json";
@@ -21,7 +21,7 @@ fn post(daemon: &Daemon, code: &str) -> (TcpStream, String) {
     (stream, body)
 }
 
-fn answer(mut stream: TcpStream) -> Value {
+pub(crate) fn answer(mut stream: TcpStream) -> Value {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()

@@ -57,7 +57,11 @@ pub(crate) struct Daemon {
 
 pub(crate) fn daemon(arguments: &[&str], environment: &[(&str, &str)]) -> Daemon {
     let mut command = command(&[&["serve"], arguments].concat());
-    let mut child = command.envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
+    serving(command.envs(environment.iter().copied()))
+}
+
+pub(crate) fn serving(command: &mut Command) -> Daemon {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let address = loop {
         let line = line_with(&mut log, "");

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use codemode_sandbox::outputs::{Collected, Collection, collect};
+use codemode_sandbox::outputs::{Collected, Collection, Writer, collect};
 use codemode_types::Artifact;
 use rustix::fs::Dir;
 
@@ -16,13 +16,17 @@ pub(crate) struct Artifacts {
 }
 
 /// Moves the files into `destination`, or only lists them. To be called once nothing of the sandbox is left.
-pub(crate) async fn gather(directory: Option<OwnedFd>, destination: Option<PathBuf>) -> Artifacts {
+pub(crate) async fn gather(
+    directory: Option<OwnedFd>,
+    destination: Option<PathBuf>,
+    writer: Writer,
+) -> Artifacts {
     let Some(directory) = directory else { return Artifacts::default() };
     // The common case, and a thread's time is worth more than this look.
     if is_empty(&directory) {
         return Artifacts::default();
     }
-    let gathered = tokio::task::spawn_blocking(move || gather_blocking(&directory, destination)).await;
+    let gathered = tokio::task::spawn_blocking(move || gather_blocking(&directory, destination, writer)).await;
     gathered.unwrap_or_else(|error| Artifacts { warnings: vec![warning(&error)], ..Artifacts::default() })
 }
 
@@ -31,7 +35,7 @@ fn is_empty(directory: &OwnedFd) -> bool {
     entries.filter_map(Result::ok).all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
 }
 
-fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>) -> Artifacts {
+fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>, writer: Writer) -> Artifacts {
     let mut warnings = Vec::new();
     let destination = destination.filter(|folder| match std::fs::create_dir_all(folder) {
         Ok(()) => true,
@@ -40,7 +44,7 @@ fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>) -> Artifac
             false
         }
     });
-    match collect(directory.as_fd(), destination.as_deref()) {
+    match collect(directory.as_fd(), destination.as_deref(), writer) {
         Ok(Collection { files, skipped }) => {
             warnings.extend(skipped);
             Artifacts { files: files.into_iter().map(artifact).collect(), warnings }

@@ -68,6 +68,11 @@ impl Broker {
         self.live.len()
     }
 
+    /// Whether a call was refused because there had been too many.
+    pub(crate) fn refused_for_their_number(&self) -> bool {
+        self.calls > self.most_calls
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -77,7 +82,7 @@ impl Broker {
             return Decision::Nonsense(format!("tool call {call_id} was made while it was pending"));
         }
         self.calls = self.calls.saturating_add(1);
-        if self.calls > self.most_calls {
+        if self.refused_for_their_number() {
             return self.too_many();
         }
         if !self.names.contains(name) {

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use codemode_types::{ExecutionReport, Isolation, ToolCallRecord, Usage, Violation};
-use codemode_wire::guest::FromGuest;
+use codemode_sandbox::outputs::Writer;
+use codemode_types::{ExecutionReport, Isolation, Limits, ToolCallRecord, Usage, Violation};
+use codemode_wire::{cell::FromCell, guest::FromGuest};
 
 use super::{
     Job,
     artifacts::{self, Artifacts},
     end::{Bounds, End, Evidence, Verdict, judge},
     host::Host,
-    run::Run,
+    met,
+    run::{CELL_PACKET_BYTES, Run},
 };
-use crate::{ExecutionEvent, cgroup::SharedCgroup};
+use crate::{
+    ExecutionEvent, cgroup::SharedCgroup, engine::Shared, escape::escaped, socket::PacketSocket, zygote::Gone,
+};
 
 /// Killed processes are gone in milliseconds, unless the kernel itself hangs.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
@@ -35,7 +39,9 @@ struct Account {
 }
 
 impl Run {
-    pub(super) async fn conclude(mut self, end: End, job: &Job, isolation: &Isolation) -> Conclusion {
+    pub(super) async fn conclude(mut self, end: End, job: &Job, shared: &Shared) -> Conclusion {
+        // Before the kill, which empties what was deleted and is still open.
+        self.folders_full();
         self.life.kill();
         let wall = self.clock.wall();
         let guest = self.clock.code_time();
@@ -47,9 +53,15 @@ impl Run {
         self.remaining_output();
         let (evidence, peak_memory_bytes) = self.evidence();
         let verdict = judge(end, evidence, Bounds { limits: &job.limits, ceiling: &job.ceiling });
-        self.limits_met(evidence);
-        let outputs = job.policy.filesystem.outputs.mount.clone();
-        let artifacts = artifacts::gather(self.outputs.take(), outputs).await;
+        self.limits_met(evidence, &job.limits);
+        self.commands_refused();
+        // A warden's cell left its files readable, and the daemon has no right to write to another's folder.
+        let writer = if self.life.is_guarded() { Writer::Owner } else { Writer::Oneself };
+        let destination = job.policy.filesystem.outputs.mount.as_ref().and(shared.outputs.clone());
+        let artifacts = artifacts::gather(self.outputs.take(), destination, writer).await;
+        // In this order: a warden removes what it finds once it is released.
+        drop(self.stage.take());
+        drop(self.life);
         let (violations, warning) = self.violations.into_parts();
         let account = Account {
             usage: Usage { wall, guest, tool: wall.saturating_sub(guest), cpu: evidence.cpu, peak_memory_bytes },
@@ -59,7 +71,7 @@ impl Run {
             artifacts,
             truncated: [self.stdout.is_truncated(), self.stderr.is_truncated()],
         };
-        let isolation = Isolation { layers: self.layers, ..isolation.clone() };
+        let isolation = Isolation { layers: self.layers, ..shared.isolation.clone() };
         Conclusion { report: report(job, verdict, account, isolation), host: self.host }
     }
 
@@ -67,7 +79,13 @@ impl Run {
         if self.gone.is_some() || self.zygote_lost {
             return;
         }
-        match tokio::time::timeout(GONE_PATIENCE, self.life.gone()).await {
+        let gone = async {
+            match self.life.is_guarded() {
+                true => quiet(&self.cell).await,
+                false => self.life.gone().await,
+            }
+        };
+        match tokio::time::timeout(GONE_PATIENCE, gone).await {
             Ok(gone) => self.gone = gone,
             // Its user id and control group stay taken until it is.
             Err(_) => tracing::error!(execution = %job.id, pid = self.life.pid, "a killed sandbox is not gone"),
@@ -112,16 +130,37 @@ impl Run {
         let cpu = used.or(self.gone.map(|gone| gone.cpu)).unwrap_or_default();
         let seen = self.watch.peak_memory().max(self.gone.map_or(0, |gone| gone.peak_memory_bytes));
         let peak = group.and_then(|group| group.peak_memory()).unwrap_or(seen);
-        (Evidence { out_of_memory: group.is_some_and(|group| group.oom_killed()), cpu }, peak)
+        let evidence = Evidence {
+            out_of_memory: self.watch.out_of_memory(),
+            cpu,
+            processes_refused: group.map(|group| group.pids_limit_hit()),
+            calls_refused: self.broker.refused_for_their_number(),
+            truncated: self.stdout.is_truncated() || self.stderr.is_truncated(),
+        };
+        (evidence, peak)
+    }
+
+    /// Programs that the kernel would not start, at any depth.
+    fn commands_refused(&mut self) {
+        if let Some(execs) = &self.execs {
+            self.violations.refused_commands(execs.take());
+        }
+    }
+
+    fn folders_full(&mut self) {
+        for detail in met::full(&self.folders) {
+            self.violations.by_supervisor("disk_limit", detail);
+        }
     }
 
     /// Limits that the code met as ordinary errors, whether it survived them or not.
-    fn limits_met(&mut self, evidence: Evidence) {
+    fn limits_met(&mut self, evidence: Evidence, limits: &Limits) {
         if evidence.out_of_memory {
             let detail = "the kernel killed a process of this execution for want of memory (limits.memory_limit)";
             self.violations.by_supervisor("memory_limit", detail.into());
         }
-        if self.cgroup.as_ref().and_then(SharedCgroup::get).is_some_and(|group| group.pids_limit_hit()) {
+        // Where no group tells of a refusal, that there were as many as there may be is the most that can be seen.
+        if evidence.processes_refused.unwrap_or_else(|| self.watch.most_processes() >= limits.processes) {
             let detail =
                 "a process or thread could not be started: there are as many as there may be (limits.processes)";
             self.violations.by_supervisor("process_limit", detail.into());
@@ -129,6 +168,23 @@ impl Run {
         for output in [&self.stdout, &self.stderr].into_iter().filter(|output| output.is_truncated()) {
             let detail = format!("{} was cut at {} (limits.output_bytes)", output.stream, output.limit());
             self.violations.by_supervisor("output_limit", detail);
+        }
+    }
+}
+
+/// A warden's word that nothing of its cell runs any more; `None`: the warden itself is gone.
+async fn quiet(cell: &PacketSocket) -> Option<Gone> {
+    let mut packet = [0; CELL_PACKET_BYTES];
+    loop {
+        let (length @ 1.., _) = cell.receive(&mut packet).await.ok()? else { return None };
+        match FromCell::decode(&packet[..length]) {
+            Ok(FromCell::Quiet { cpu_micros, peak_memory_bytes }) => {
+                return Some(Gone { cpu: Duration::from_micros(cpu_micros), peak_memory_bytes });
+            }
+            Ok(FromCell::Failed { step, message }) => {
+                tracing::error!(step = %escaped(&step), message = %escaped(&message), "a warden could not clean up");
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use codemode_types::{ExecutionFailure, Limits, Outcome};
 use codemode_wire::guest::{Finish, FinishKind};
 
-use super::signal;
+use super::{met, signal};
 use crate::escape::shortened;
 
 /// How each kind of caller asks for it.
@@ -24,6 +24,8 @@ pub(crate) enum End {
     TotalTimeout,
     CpuLimit,
     MemoryLimit,
+    /// A folder holds more than it may, where no file system of its own says so.
+    DiskLimit(String),
     Cancelled,
     /// Nobody listens any more.
     HostLeft,
@@ -39,6 +41,12 @@ pub(crate) enum End {
 pub(crate) struct Evidence {
     pub(crate) out_of_memory: bool,
     pub(crate) cpu: Duration,
+    /// Whether a process or thread was refused; `None`: it cannot be seen.
+    pub(crate) processes_refused: Option<bool>,
+    /// Whether a tool call was, for there had been too many.
+    pub(crate) calls_refused: bool,
+    /// Whether output was cut.
+    pub(crate) truncated: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +68,7 @@ pub(crate) struct Bounds<'a> {
 pub(crate) fn judge(end: End, evidence: Evidence, bounds: Bounds<'_>) -> Verdict {
     let limits = bounds.limits;
     match end {
-        End::Finished(finish) => finished(*finish, limits),
+        End::Finished(finish) => finished(*finish, evidence, limits),
         End::Exited(status) => exited(status, evidence, bounds),
         End::Vanished if evidence.out_of_memory => memory(limits),
         End::Vanished => {
@@ -70,6 +78,13 @@ pub(crate) fn judge(end: End, evidence: Evidence, bounds: Bounds<'_>) -> Verdict
         End::TotalTimeout => Verdict::of(Outcome::Timeout, total_timeout(bounds)),
         End::CpuLimit => Verdict::of(Outcome::CpuLimit, cpu(limits)),
         End::MemoryLimit => memory(limits),
+        End::DiskLimit(folder) => Verdict::of(
+            Outcome::DiskLimit,
+            format!(
+                "the code left more in {folder} than it may hold (filesystem.{}.max_size)",
+                folder.trim_matches('/')
+            ),
+        ),
         End::Cancelled => Verdict::of(Outcome::Cancelled, "cancelled by the caller".into()),
         End::HostLeft => Verdict::of(Outcome::Cancelled, "the caller went away".into()),
         End::EngineStopped => Verdict::of(Outcome::Interrupted, "the executor stopped before the code finished".into()),
@@ -106,22 +121,27 @@ impl Verdict {
 }
 
 /// The code's own word, as far as it may have one.
-fn finished(finish: Finish, limits: &Limits) -> Verdict {
+fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
     let Finish { kind, exit_code, result, failure, warnings } = finish;
     let warnings = bounded(warnings);
     let most = limits.result_bytes;
     let too_large = result.as_ref().is_some_and(|result| result.len() as u64 > most.bytes());
+    let failed = |failure: Option<ExecutionFailure>| failure.map(own_failure).unwrap_or_default();
     match kind {
-        FinishKind::Ok if !too_large => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
-        FinishKind::Error => {
-            // An exit code of 0 would call a failure a success.
-            let exit_code = match exit_code {
-                1..=255 => exit_code,
-                _ => 1,
-            };
-            let failure = Some(failure.map(own_failure).unwrap_or_default());
-            Verdict { outcome: Outcome::Error, exit_code, result: None, failure, warnings }
+        FinishKind::Limit(limit) if !evidence.speaks_against(limit) => {
+            Verdict { warnings, ..met::died_of(limit, failed(failure), own_exit_code(exit_code), limits) }
         }
+        FinishKind::Error | FinishKind::Limit(_) => Verdict {
+            outcome: Outcome::Error,
+            exit_code: own_exit_code(exit_code),
+            result: None,
+            failure: Some(failed(failure)),
+            warnings,
+        },
+        FinishKind::Ok if !too_large && evidence.truncated => {
+            Verdict { result, warnings, ..Verdict::of(Outcome::OutputLimit, output(limits)) }
+        }
+        FinishKind::Ok if !too_large => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
         FinishKind::Ok | FinishKind::ResultTooLarge => {
             let message = format!(
                 "the result is larger than {most} (limits.result_bytes); write it to /outputs, or return a part of it"
@@ -129,6 +149,11 @@ fn finished(finish: Finish, limits: &Limits) -> Verdict {
             Verdict { warnings, ..Verdict::of(Outcome::ResultTooLarge, message) }
         }
     }
+}
+
+/// An exit code of 0 would call a failure a success.
+fn own_exit_code(said: i32) -> i32 {
+    if (1..=255).contains(&said) { said } else { 1 }
 }
 
 fn own_failure(failure: ExecutionFailure) -> ExecutionFailure {
@@ -189,6 +214,13 @@ fn memory(limits: &Limits) -> Verdict {
         limits.memory_limit
     );
     Verdict::of(Outcome::MemoryLimit, message)
+}
+
+fn output(limits: &Limits) -> String {
+    let most = limits.output_bytes;
+    format!(
+        "the code wrote more than {most} to stdout or stderr, which was cut there (limits.output_bytes); write to /outputs"
+    )
 }
 
 fn cpu(limits: &Limits) -> String {

@@ -1,8 +1,15 @@
 use codemode_types::ByteSize;
+use codemode_wire::guest::Limit;
 
 use super::*;
 
-const CALM: Evidence = Evidence { out_of_memory: false, cpu: Duration::ZERO };
+const CALM: Evidence = Evidence {
+    out_of_memory: false,
+    cpu: Duration::ZERO,
+    processes_refused: None,
+    calls_refused: false,
+    truncated: false,
+};
 
 fn verdict(end: End, evidence: Evidence) -> Verdict {
     let limits = Limits::default();
@@ -55,6 +62,25 @@ fn a_result_is_the_codes_own_word() {
     let verdict = verdict(End::Finished(Box::new(finish(FinishKind::Ok, 7))), CALM);
     assert_eq!((verdict.outcome, verdict.exit_code, verdict.failure), (Outcome::Ok, 0, None));
     assert_eq!(verdict.result.as_deref(), Some(&b"4"[..]));
+}
+
+#[test]
+fn cut_output_costs_the_success_and_not_the_result() {
+    let evidence = Evidence { truncated: true, ..CALM };
+    let cut = verdict(End::Finished(Box::new(finish(FinishKind::Ok, 0))), evidence);
+    assert_eq!((cut.outcome, cut.exit_code, cut.result.as_deref()), (Outcome::OutputLimit, 137, Some(&b"4"[..])));
+    assert_eq!(cut.failure.map(|failure| failure.error_type).as_deref(), Some("OutputLimitExceeded"));
+    // What failed for another reason says that reason.
+    let (outcome, ..) = summary(End::Finished(Box::new(finish(FinishKind::Error, 1))), evidence);
+    assert_eq!(outcome, Outcome::Error);
+}
+
+#[test]
+fn a_limit_that_the_code_claims_and_nobody_saw_is_an_error_like_any_other() {
+    let said = || End::Finished(Box::new(finish(FinishKind::Limit(Limit::ToolCalls), 1)));
+    assert_eq!(summary(said(), CALM).0, Outcome::Error);
+    let seen = Evidence { calls_refused: true, ..CALM };
+    assert_eq!(summary(said(), seen), (Outcome::ToolCallLimit, 1, "ToolCallLimitExceeded".to_owned()));
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod channel;
 mod clock;
 mod conclude;
 mod end;
+mod exec_watch;
 mod host;
+mod met;
 mod output;
 mod run;
 mod signal;
@@ -19,12 +21,15 @@ use codemode_types::{CorrelationId, ExecutionId, Limits, Policy, ToolSpec};
 use codemode_wire::guest::Start;
 use tokio::time::Instant;
 
-pub(crate) use self::host::{Controls, EVENTS, Wanted};
+pub(crate) use self::{
+    exec_watch::Listener as ExecListener,
+    host::{Controls, EVENTS, Wanted},
+};
 use self::{conclude::Conclusion, end::End, host::Host, run::Run};
 use crate::{
     admission::{Entry, Place},
     engine::Shared,
-    sandbox::Sandbox,
+    sandbox::{Sandbox, Stage},
     shape::Shape,
 };
 
@@ -58,11 +63,11 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
         got = obtain(&shared, &job, entry) => got,
     };
     let conclusion = match got {
-        Ok((place, sandbox)) => {
+        Ok((place, stage, sandbox)) => {
             let start = start(&mut job);
-            let mut run = Run::new(sandbox, &job, start, host, controls);
+            let mut run = Run::new(sandbox, stage, &job, start, host, controls);
             let end = run.until_end().await;
-            let conclusion = run.conclude(end, &job, &shared.isolation).await;
+            let conclusion = run.conclude(end, &job, &shared).await;
             drop(place);
             conclusion
         }
@@ -75,14 +80,15 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
     host.flush().await;
 }
 
-async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Sandbox), End> {
+async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Option<Stage>, Sandbox), End> {
     let place = match entry {
         Entry::Now(place) => place,
         Entry::Later(waiting) => waiting.await.map_err(|_| End::EngineStopped)?,
     };
     let shape = Shape::of(&job.policy, &job.limits);
-    match shared.pool.take(&shape).await {
-        Ok(sandbox) => Ok((place, sandbox)),
+    let taken = shared.pool.take(&shape).await;
+    match taken.and_then(|sandbox| Ok((sandbox.enter_stage()?, sandbox))) {
+        Ok((stage, sandbox)) => Ok((place, stage, sandbox)),
         Err(error) => {
             tracing::error!(execution = %job.id, %error, "no sandbox for an execution");
             Err(End::NotStarted(error.to_string()))

@@ -1,5 +1,7 @@
 //! The loop of one execution: what happens next, and what follows from it.
 
+use std::sync::Arc;
+
 use codemode_types::{OutputStream, ToolFailure};
 use codemode_wire::{
     cell::FromCell,
@@ -14,6 +16,7 @@ use super::{
     channel::GuestChannel,
     clock::{Clock, Overdue},
     end::End,
+    exec_watch::ExecWatch,
     host::{Controls, Host},
     output::Output,
     violations::Violations,
@@ -23,7 +26,7 @@ use crate::{
     ExecutionEvent,
     cgroup::SharedCgroup,
     escape::escaped,
-    sandbox::{Life, Sandbox},
+    sandbox::{Life, Sandbox, Stage},
     socket::PacketSocket,
     zygote::Gone,
 };
@@ -31,9 +34,10 @@ use crate::{
 /// Of one read, and so of one output event.
 const CHUNK_BYTES: usize = 64 << 10;
 /// The cell's init says little.
-const CELL_PACKET_BYTES: usize = 4 << 10;
+pub(super) const CELL_PACKET_BYTES: usize = 4 << 10;
 
 pub(super) struct Run {
+    pub(super) stage: Option<Stage>,
     pub(super) life: Life,
     pub(super) gone: Option<Gone>,
     pub(super) zygote_lost: bool,
@@ -46,9 +50,11 @@ pub(super) struct Run {
     pub(super) violations: Violations,
     pub(super) clock: Clock,
     pub(super) watch: Watch,
+    pub(super) execs: Option<ExecWatch>,
     pub(super) host: Host,
     pub(super) controls: Controls,
     pub(super) outputs: Option<std::os::fd::OwnedFd>,
+    pub(super) folders: Arc<Vec<std::os::fd::OwnedFd>>,
     pub(super) cgroup: Option<SharedCgroup>,
     pub(super) cpu_before: std::time::Duration,
     pub(super) layers: Vec<String>,
@@ -72,16 +78,21 @@ enum Happening {
 
 impl Run {
     /// Hands the code over; from here on the sandbox is hostile.
-    pub(super) fn new(sandbox: Sandbox, job: &Job, start: Start, host: Host, controls: Controls) -> Self {
-        let Sandbox { life, guest, stdout, stderr, cell, outputs, folders, layers, cgroup, oom, cpu_before } = sandbox;
-        let limits = &job.limits;
+    pub(super) fn new(
+        sandbox: Sandbox,
+        stage: Option<Stage>,
+        job: &Job, start: Start, host: Host, controls: Controls) -> Self {
+        let Sandbox { life, guest, stdout, stderr, cell, outputs, folders, layers, execs, cgroup, oom, cpu_before, uid: _ } =
+            sandbox;
+        let (limits, folders) = (&job.limits, Arc::new(folders));
         let watch = match &cgroup {
             Some(group) => Watch::group(group.clone(), oom, cpu_before, limits),
-            None => Watch::tree(life.pid, folders, limits),
+            None => Watch::tree(life.pid, Arc::clone(&folders), limits),
         };
         let mut guest = GuestChannel::new(guest, limits);
         guest.send(&ToGuest::Start(Box::new(start)));
         Self {
+            stage,
             life,
             gone: None,
             zygote_lost: false,
@@ -94,9 +105,11 @@ impl Run {
             violations: Violations::default(),
             clock: Clock::start(limits),
             watch,
+            execs: execs.map(ExecWatch::start),
             host,
             controls,
             outputs,
+            folders,
             cgroup,
             cpu_before,
             layers,
@@ -259,6 +272,7 @@ async fn hear(cell: &PacketSocket) -> Happening {
         let Ok((length @ 1.., _)) = cell.receive(&mut packet).await else { return Happening::CellClosed };
         match FromCell::decode(&packet[..length]) {
             Ok(FromCell::Exited { status }) => return Happening::Exited(status),
+            Ok(FromCell::Overfull { folder }) => return Happening::Over(End::DiskLimit(folder)),
             Ok(FromCell::Failed { step, message }) => {
                 tracing::error!(step = %escaped(&step), message = %escaped(&message), "a cell's init failed");
             }

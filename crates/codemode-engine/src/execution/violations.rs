@@ -2,6 +2,7 @@
 
 use codemode_types::{Violation, ViolationSource};
 
+use super::exec_watch::Refused;
 use crate::escape::shortened;
 
 const MOST: usize = 1000;
@@ -19,6 +20,16 @@ impl Violations {
 
     pub(crate) fn by_supervisor(&mut self, kind: &str, detail: String) {
         self.push(Violation { kind: kind.into(), detail, source: ViolationSource::Supervisor });
+    }
+
+    /// What the guest has said of the same refusals is not listed twice.
+    pub(crate) fn refused_commands(&mut self, refused: Refused) {
+        const KIND: &str = "unauthorized_command";
+        let Refused { names, unnamed } = refused;
+        let is_known = |said: &Violation| said.kind == KIND && names.contains(&said.detail);
+        self.kept.retain(|said| said.source == ViolationSource::Supervisor || !is_known(said));
+        names.into_iter().for_each(|name| self.by_supervisor(KIND, name));
+        self.dropped += unnamed;
     }
 
     pub(crate) fn push(&mut self, violation: Violation) {
@@ -45,6 +56,25 @@ impl Violations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_supervisor_saw_is_listed_once_and_as_the_supervisors() {
+        let mut violations = Violations::default();
+        violations.by_guest("unauthorized_command", "rm");
+        violations.by_guest("unauthorized_command", "curl");
+        violations.by_guest("unauthorized_path", "rm");
+        violations.refused_commands(Refused { names: vec!["rm".into(), "wget".into()], unnamed: 0 });
+        let (kept, warning) = violations.into_parts();
+        let listed: Vec<_> =
+            kept.iter().map(|one| (one.kind.as_str(), one.detail.as_str(), one.source.as_str())).collect();
+        let expected = [
+            ("unauthorized_command", "curl", "guest"),
+            ("unauthorized_path", "rm", "guest"),
+            ("unauthorized_command", "rm", "supervisor"),
+            ("unauthorized_command", "wget", "supervisor"),
+        ];
+        assert_eq!((listed, warning), (expected.to_vec(), None));
+    }
 
     #[test]
     fn a_flood_is_bounded_and_hides_nothing_of_the_supervisors() {

@@ -30,12 +30,13 @@ pub(crate) struct Watch {
     cpu_limit: Duration,
     memory_limit: u64,
     peak_memory: u64,
+    most_processes: u64,
 }
 
 #[derive(Debug)]
 enum Means {
     Group { group: SharedCgroup, oom: Option<AsyncFd<OwnedFd>>, cpu_before: Duration },
-    Tree { pid: i32, folders: Arc<Vec<OwnedFd>>, look: Option<JoinHandle<TreeUsage>> },
+    Tree { pid: i32, folders: Arc<Vec<OwnedFd>>, look: Option<JoinHandle<TreeUsage>>, kills_before: Option<u64> },
 }
 
 impl Watch {
@@ -49,20 +50,35 @@ impl Watch {
     }
 
     /// The declared substitute where no cgroup is delegated. `pid`: the cell's init.
-    pub(crate) fn tree(pid: i32, folders: Vec<OwnedFd>, limits: &Limits) -> Self {
-        Self::new(Means::Tree { pid, folders: Arc::new(folders), look: None }, TREE_PERIOD, limits)
+    pub(crate) fn tree(pid: i32, folders: Arc<Vec<OwnedFd>>, limits: &Limits) -> Self {
+        let kills_before = watch::out_of_memory_kills();
+        Self::new(Means::Tree { pid, folders, look: None, kills_before }, TREE_PERIOD, limits)
     }
 
     fn new(means: Means, period: Duration, limits: &Limits) -> Self {
         let mut tick = interval_at(Instant::now() + period, period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (cpu_limit, memory_limit) = (limits.cpu_time(), limits.memory_limit.bytes());
-        Self { means, tick, cpu_limit, memory_limit, peak_memory: 0 }
+        Self { means, tick, cpu_limit, memory_limit, peak_memory: 0, most_processes: 0 }
     }
 
     /// The most memory that was seen.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.peak_memory
+    }
+
+    /// The most processes and threads that were seen, the cell's init counted. 0 where a control group looks.
+    pub(crate) fn most_processes(&self) -> u64 {
+        self.most_processes
+    }
+
+    /// Whether the kernel killed for want of memory, in the execution's own group, or where it has none in the one that
+    /// it shares with the daemon: a container may have no more than one execution may take.
+    pub(crate) fn out_of_memory(&self) -> bool {
+        match &self.means {
+            Means::Group { group, .. } => group.get().is_some_and(|group| group.oom_killed()),
+            Means::Tree { kills_before, .. } => watch::out_of_memory_kills() > *kills_before,
+        }
     }
 
     /// Resolves when a bound is crossed. Cancel safe.
@@ -76,9 +92,10 @@ impl Watch {
                     }
                     look_at_group(group, *cpu_before, self.cpu_limit)
                 }
-                Means::Tree { pid, folders, look } => {
+                Means::Tree { pid, folders, look, .. } => {
                     let usage = look_at_tree(*pid, folders, look, &mut self.tick).await;
                     self.peak_memory = self.peak_memory.max(usage.memory_bytes);
+                    self.most_processes = self.most_processes.max(usage.processes);
                     judge(usage.cpu, self.cpu_limit, usage.memory_bytes > self.memory_limit)
                 }
             };

@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{OrderError, Zygote, process::ZygoteProcess};
-use crate::{StartError, escape::escaped, socket::PacketSocket};
+use crate::{StartError, escape::escaped, self_test::Removed, socket::PacketSocket};
 
 /// Preloading modules such as pandas takes seconds on a cold disk.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -120,14 +120,14 @@ async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
         started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
     let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;
     let socket = PacketSocket::new(socket).map_err(StartError::Watch)?;
-    let python = tokio::time::timeout(READY_PATIENCE, ready(&socket))
+    let (python, removed) = tokio::time::timeout(READY_PATIENCE, ready(&socket))
         .await
         .map_err(|_| StartError::ZygoteSilent(READY_PATIENCE))??;
-    Ok(Running { zygote: Zygote::attend(socket, python), process })
+    Ok(Running { zygote: Zygote::attend(socket, python, removed), process })
 }
 
-/// Waits for the zygote's first word; gives the interpreter's version.
-async fn ready(socket: &PacketSocket) -> Result<String, StartError> {
+/// Waits for the zygote's first word; gives the interpreter's version, and what its library lacks.
+async fn ready(socket: &PacketSocket) -> Result<(String, Removed), StartError> {
     let mut buffer = vec![0; PACKET_BYTES];
     let length = match socket.receive(&mut buffer).await {
         // Reset: it ended before it read its plan.
@@ -137,7 +137,7 @@ async fn ready(socket: &PacketSocket) -> Result<String, StartError> {
         Err(error) => return Err(StartError::Watch(error)),
     };
     match FromZygote::decode(&buffer[..length]).map_err(StartError::ZygoteWords)? {
-        FromZygote::Ready { python, .. } => Ok(escaped(&python)),
+        FromZygote::Ready { python, layers } => Ok((escaped(&python), Removed::of(&layers)?)),
         FromZygote::Failed { step, message } => {
             Err(StartError::ZygoteFailed { step: escaped(&step), message: escaped(&message) })
         }

@@ -2,6 +2,7 @@
 
 mod keeper;
 mod process;
+mod reins;
 mod tickets;
 
 use std::{
@@ -21,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 use self::tickets::{Ticket, Tickets};
 pub(crate) use self::{
     keeper::{Keeper, Launch},
-    tickets::{Held, kill},
+    reins::Reins,
+    tickets::Held,
 };
-use crate::{escape::escaped, socket::PacketSocket};
+use crate::{escape::escaped, self_test::Removed, socket::PacketSocket};
 
 /// The cell's init was reaped; nothing of it is left.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,7 @@ pub(crate) struct Gone {
 #[derive(Debug)]
 pub(crate) struct Spawned {
     pub(crate) pid: i32,
-    pub(crate) pidfd: Arc<OwnedFd>,
+    pub(crate) reins: Arc<Reins>,
     /// An error: the zygote ended first, and every cell with it.
     pub(crate) gone: oneshot::Receiver<Gone>,
 }
@@ -57,12 +59,15 @@ pub(crate) struct Zygote {
     lost: CancellationToken,
     /// The interpreter's version.
     pub(crate) python: String,
+    /// Walls that its library was built without.
+    pub(crate) removed: Removed,
 }
 
 impl Zygote {
     /// Starts reading what a zygote that said `Ready` says next.
-    fn attend(socket: PacketSocket, python: String) -> Arc<Self> {
-        let zygote = Arc::new(Self { socket, tickets: Tickets::default(), lost: CancellationToken::new(), python });
+    fn attend(socket: PacketSocket, python: String, removed: Removed) -> Arc<Self> {
+        let (tickets, lost) = (Tickets::default(), CancellationToken::new());
+        let zygote = Arc::new(Self { socket, tickets, lost, python, removed });
         tokio::spawn(Arc::clone(&zygote).dispatch());
         zygote
     }
@@ -87,8 +92,8 @@ impl Zygote {
                 _ => OrderError::Send(error),
             });
         }
-        let (pid, pidfd) = spawned.await.map_err(|_| OrderError::Lost)?.map_err(OrderError::Refused)?;
-        Ok(Spawned { pid, pidfd, gone })
+        let (pid, reins) = spawned.await.map_err(|_| OrderError::Lost)?.map_err(OrderError::Refused)?;
+        Ok(Spawned { pid, reins, gone })
     }
 
     /// Resolves when it is known that the zygote is no more.
@@ -122,9 +127,9 @@ impl Zygote {
         self.lost.cancel();
     }
 
-    fn take(&self, packet: &[u8], mut descriptors: Vec<OwnedFd>) -> Result<(), DecodeError> {
+    fn take(&self, packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), DecodeError> {
         match FromZygote::decode(packet)? {
-            FromZygote::Spawned { ticket, pid } => self.tickets.spawned(ticket, pid, descriptors.pop()),
+            FromZygote::Spawned { ticket, pid } => self.tickets.spawned(ticket, pid, Reins::from_packet(descriptors)),
             FromZygote::SpawnFailed { ticket, message } => self.tickets.refused(ticket, message),
             FromZygote::Gone { ticket, cpu_micros, peak_memory_bytes } => {
                 self.tickets.gone(ticket, Gone { cpu: Duration::from_micros(cpu_micros), peak_memory_bytes });

@@ -2,15 +2,13 @@
 
 use std::{
     collections::HashMap,
-    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
 use tokio::{io::Interest, sync::oneshot};
 
-use super::Gone;
+use super::{Gone, Reins};
 use crate::{cgroup::SharedCgroup, readiness::watch, slots::UidSlot};
 
 /// How long cells of a lost zygote may take to die before their ids and groups are let go all the same.
@@ -29,19 +27,19 @@ impl Held {
     }
 }
 
-type SpawnedSender = oneshot::Sender<Result<(i32, Arc<OwnedFd>), String>>;
+type SpawnedSender = oneshot::Sender<Result<(i32, Arc<Reins>), String>>;
 
 #[derive(Debug)]
 pub(super) struct Ticket {
     spawned: Option<SpawnedSender>,
     gone: oneshot::Sender<Gone>,
-    pidfd: Option<Arc<OwnedFd>>,
+    reins: Option<Arc<Reins>>,
     held: Held,
 }
 
 impl Ticket {
     pub(super) fn new(spawned: SpawnedSender, gone: oneshot::Sender<Gone>, held: Held) -> Self {
-        Self { spawned: Some(spawned), gone, pidfd: None, held }
+        Self { spawned: Some(spawned), gone, reins: None, held }
     }
 }
 
@@ -76,17 +74,17 @@ impl Tickets {
         self.lock().tickets.remove(&number)
     }
 
-    pub(super) fn spawned(&self, number: u64, pid: i32, pidfd: Option<OwnedFd>) {
-        let Some(pidfd) = pidfd.map(Arc::new) else {
+    pub(super) fn spawned(&self, number: u64, pid: i32, reins: Option<Reins>) {
+        let Some(reins) = reins.map(Arc::new) else {
             return self.refused(number, "it sent no descriptor of the new process".into());
         };
         let mut open = self.lock();
         let wanted = open.tickets.get_mut(&number).is_some_and(|ticket| {
-            ticket.pidfd = Some(Arc::clone(&pidfd));
-            ticket.spawned.take().is_some_and(|sender| sender.send(Ok((pid, Arc::clone(&pidfd)))).is_ok())
+            ticket.reins = Some(Arc::clone(&reins));
+            ticket.spawned.take().is_some_and(|sender| sender.send(Ok((pid, Arc::clone(&reins)))).is_ok())
         });
         if !wanted {
-            kill(&pidfd);
+            reins.release();
         }
     }
 
@@ -112,11 +110,11 @@ impl Tickets {
             std::mem::take(&mut open.tickets)
         };
         for ticket in tickets.into_values() {
-            let Ticket { pidfd, held, .. } = ticket;
-            let Some(pidfd) = pidfd else { continue };
-            kill(&pidfd);
+            let Ticket { reins, held, .. } = ticket;
+            let Some(reins) = reins else { continue };
+            reins.release();
             tokio::spawn(async move {
-                if tokio::time::timeout(ORPHAN_PATIENCE, ended(&pidfd)).await.is_err() {
+                if tokio::time::timeout(ORPHAN_PATIENCE, ended(&reins)).await.is_err() {
                     tracing::error!(uid = held.slot.uid(), "a cell outlives its zygote");
                 }
                 drop(held);
@@ -125,13 +123,8 @@ impl Tickets {
     }
 }
 
-pub(crate) fn kill(pidfd: &OwnedFd) {
-    // Fails only where the process is gone already.
-    let _ = pidfd_send_signal(pidfd, Signal::KILL);
-}
-
-async fn ended(pidfd: &OwnedFd) {
-    if let Ok(watched) = pidfd.try_clone().and_then(|pidfd| watch(pidfd, Interest::READABLE)) {
+async fn ended(reins: &Reins) {
+    if let Ok(watched) = reins.pidfd().try_clone_to_owned().and_then(|pidfd| watch(pidfd, Interest::READABLE)) {
         let _ = watched.readable().await;
     }
 }

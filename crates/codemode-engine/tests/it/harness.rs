@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use codemode_engine::{Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest};
+use codemode_engine::{
+    Attacks, Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest, StartError,
+};
 use codemode_types::{
     CorrelationId, ExecutionId, ExecutionReport, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure, ToolSpec,
 };
@@ -41,6 +43,13 @@ pub(crate) async fn engine_of(policy: Value, interpreter: PathBuf) -> Engine {
     let policy = Policy::from_value(&policy, Path::new("/")).unwrap();
     let config = EngineConfig { policy, interpreter, guest_library: guest_library() };
     Engine::start(config).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// With attacks of the test's own.
+pub(crate) async fn engine_against(policy: Value, attacks: &[Attacks]) -> Result<Engine, StartError> {
+    let policy = Policy::from_value(&policy, Path::new("/")).unwrap();
+    let config = EngineConfig { policy, interpreter: interpreter(), guest_library: guest_library() };
+    Engine::start_against(config, attacks).await
 }
 
 pub(crate) fn tool(name: &str) -> ToolSpec {

@@ -9,5 +9,6 @@ mod harness;
 mod hostile;
 mod lives;
 mod output;
+mod self_test;
 mod start;
 mod tools;

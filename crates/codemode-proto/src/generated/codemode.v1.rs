@@ -315,6 +315,9 @@ pub struct Isolation {
     /// declared substitutes, `layer: what stands in`
     #[prost(string, repeated, tag = "3")]
     pub substitutes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// what this tier cannot promise and tier full can, a sentence each
+    #[prost(string, repeated, tag = "4")]
+    pub not_promised: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -6,5 +6,6 @@
 mod generate;
 
 mod fresh;
+mod fuzzed;
 mod hostile;
 mod round_trip;

@@ -52,6 +52,7 @@ pub(crate) fn report() -> ExecutionReport {
             tier: Tier::Full,
             layers: vec!["landlock".into()],
             substitutes: vec!["cgroup: a watch".into()],
+            not_promised: vec!["That `stat` tells nothing.".into()],
         },
         warnings: vec!["clamped".into()],
         stdout_truncated: true,

@@ -88,7 +88,12 @@ fn rejected<'py>(py: Python<'py>, correlation_id: &str, refused: &ClientError) -
         "artifacts": nothing(),
         "violations": nothing(),
         "usage": usage(py, &Usage::default())?,
-        "isolation": dict!(py, { "tier": "", "layers": nothing(), "substitutes": nothing() }),
+        "isolation": dict!(py, {
+            "tier": "",
+            "layers": nothing(),
+            "substitutes": nothing(),
+            "not_promised": nothing(),
+        }),
         "warnings": nothing(),
         "stdout_truncated": false,
         "stderr_truncated": false,
@@ -106,6 +111,7 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &ExecutorInfo, embedded: bool) ->
         "tier": info.isolation.tier.as_str(),
         "layers": &info.isolation.layers,
         "substitutes": &info.isolation.substitutes,
+        "not_promised": &info.isolation.not_promised,
         "limits": policy.get_item("limits")?,
         "policy": policy,
         "max_concurrent_executions": info.max_concurrent_executions,
@@ -165,6 +171,7 @@ fn isolation<'py>(py: Python<'py>, isolation: &Isolation) -> PyResult<Bound<'py,
         "tier": isolation.tier.as_str(),
         "layers": &isolation.layers,
         "substitutes": &isolation.substitutes,
+        "not_promised": &isolation.not_promised,
     }))
 }
 

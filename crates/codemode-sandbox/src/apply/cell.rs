@@ -19,11 +19,19 @@ use rustix::{
 };
 
 use super::{
-    Step, StepError, error::AtStep, folders, identity, landlock, limits, limits::ResourceLimits, root, seccomp, verify,
+    Step, StepError,
+    error::AtStep,
+    folders, identity, landlock, limits,
+    limits::ResourceLimits,
+    removed::{Wall, is_removed},
+    root, seccomp,
+    seccomp::Sockets,
+    verify,
 };
 use crate::{
+    container::warden,
     packet,
-    plan::SandboxPlan,
+    plan::{Means, SandboxPlan},
     sys::{self, BpfInstruction, CloneFlags},
 };
 
@@ -55,15 +63,39 @@ impl CellDescriptors {
 #[derive(Debug)]
 pub struct Filters {
     with_exec: Vec<BpfInstruction>,
+    /// The same, with every start of a program seen by the daemon first.
+    observed: Option<Vec<BpfInstruction>>,
     without_exec: Vec<BpfInstruction>,
 }
 
 impl Filters {
     pub fn compile(plan: &SandboxPlan) -> Self {
-        let (allow_connect, allow_inotify) = (plan.allow_connect, !plan.rootless);
-        let program =
-            |allow_exec| seccomp::program(seccomp::FilterOptions { allow_exec, allow_connect, allow_inotify });
-        Self { with_exec: program(true), without_exec: program(false) }
+        let sockets = match plan.means {
+            // The container's own sockets can be seen.
+            Means::Container => Sockets::Pairs,
+            _ if plan.allow_connect => Sockets::All,
+            _ => Sockets::Unconnected,
+        };
+        let allow_inotify = plan.means == Means::Root;
+        let program = |allow_exec, observe_exec| {
+            seccomp::program(seccomp::FilterOptions { allow_exec, observe_exec, sockets, allow_inotify })
+        };
+        let observed = plan.observe_exec.then(|| program(true, true));
+        Self { with_exec: program(true, false), observed, without_exec: program(false, false) }
+    }
+
+    /// Installs the one for code that may start programs, or the one for code that may not. The listener is the
+    /// daemon's; this process must not keep it.
+    fn install(&self, allow_exec: bool) -> Result<Option<OwnedFd>, StepError> {
+        let observed = self.observed.as_ref().filter(|_| allow_exec);
+        let listener = observed.map(|filter| seccomp::install_observed(filter)).transpose();
+        match listener.at(Step::Seccomp, "install, with a listener")?.flatten() {
+            Some(listener) => Ok(Some(listener)),
+            None => {
+                let filter = if allow_exec { &self.with_exec } else { &self.without_exec };
+                seccomp::install(filter).at(Step::Seccomp, "install").map(|()| None)
+            }
+        }
     }
 }
 
@@ -79,18 +111,27 @@ pub struct Runner<'a> {
 }
 
 /// The namespaces that the clone for [`enter`] needs.
-pub const fn namespaces(plan: &SandboxPlan) -> CloneFlags {
-    if plan.rootless { CloneFlags::CELL.and(CloneFlags::USER) } else { CloneFlags::CELL }
+pub fn namespaces(plan: &SandboxPlan) -> CloneFlags {
+    let own = if is_removed(Wall::Namespaces) { CloneFlags::MOUNT } else { CloneFlags::CELL };
+    match plan.means {
+        Means::Root => own,
+        Means::UserNamespace => own.and(CloneFlags::USER),
+        Means::Container => CloneFlags::NONE,
+    }
 }
 
-/// `owners`: of the workspace's files, see [`super::owners`]. Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
+/// `owners`: of the workspace's files, see [`super::owners`]. `leash`: in tier container, the warden's. Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
 pub fn enter<'a>(
     plan: &'a SandboxPlan,
     spawn: &'a Spawn,
     filters: &'a Filters,
     descriptors: CellDescriptors,
     owners: Option<BorrowedFd<'_>>,
+    leash: Option<OwnedFd>,
 ) -> Runner<'a> {
+    if let Some(leash) = leash {
+        return enter_container(plan, spawn, filters, descriptors, leash);
+    }
     let built = build(plan, spawn, &descriptors, owners).and_then(|()| {
         let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
         // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
@@ -113,6 +154,33 @@ pub fn enter<'a>(
     }
 }
 
+/// The same in tier container: the clone becomes the warden.
+fn enter_container<'a>(
+    plan: &'a SandboxPlan,
+    spawn: &'a Spawn,
+    filters: &'a Filters,
+    descriptors: CellDescriptors,
+    leash: OwnedFd,
+) -> Runner<'a> {
+    let built = warden::build(spawn, &descriptors).and_then(|ground| {
+        let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
+        // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
+        let runner = unsafe { sys::fork_process() }.at(Step::Fork, "fork")?;
+        Ok((ground, runner, confined, when_confined))
+    });
+    match built {
+        Ok((_, None, init_confined, _)) => Runner { plan, spawn, filters, descriptors, init_confined },
+        Ok((ground, Some(runner), _, when_confined)) => {
+            let CellDescriptors { cell, .. } = descriptors;
+            warden::guard(spawn, filters, ground, (cell, when_confined, leash), runner)
+        }
+        Err(error) => {
+            report(descriptors.cell.as_fd(), &failed(&error));
+            sys::exit_now(1)
+        }
+    }
+}
+
 /// Everything that needs rights: all of it happens before the code's process exists.
 fn build(
     plan: &SandboxPlan,
@@ -120,7 +188,7 @@ fn build(
     descriptors: &CellDescriptors,
     owners: Option<BorrowedFd<'_>>,
 ) -> Result<(), StepError> {
-    if plan.rootless {
+    if plan.rootless() {
         // A user namespace per cell: RLIMIT_NPROC counts per namespace, and cells share no id that means anything.
         root::map_ids(&Path::new(root::HOST_PROC).join("self"), root::INNER_ID, root::INNER_ID)?;
     }
@@ -140,7 +208,7 @@ fn build(
 }
 
 const fn owner(plan: &SandboxPlan, spawn: &Spawn) -> u32 {
-    if plan.rootless { root::INNER_ID } else { spawn.uid }
+    if plan.rootless() { root::INNER_ID } else { spawn.uid }
 }
 
 /// pid 1: reaps, reports how the code's process ended, and by its own end ends every other process here.
@@ -188,8 +256,12 @@ fn confine_init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<
     // Twice: from the first moment on, and again after the identity, whose change clears it. Our parent, the zygote,
     // runs one thread.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
-    identity::drop_privileges(spawn.uid, plan.rootless)?;
+    identity::drop_privileges(spawn.uid, plan.means)?;
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
+    install_init_filter(filters)
+}
+
+pub(crate) fn install_init_filter(filters: &Filters) -> Result<(), StepError> {
     seccomp::install(&filters.without_exec).at(Step::Seccomp, "init")
 }
 
@@ -238,17 +310,26 @@ fn confine(
 ) -> Result<OwnedFd, (OwnedFd, StepError)> {
     let (guest, cell) = arrange(descriptors)?;
     match raise_walls(plan, spawn, filters) {
-        Ok(layers) => {
-            report(cell.as_fd(), &FromCell::Confined { layers });
+        Ok((layers, listener)) => {
+            let listener = listener.as_ref().map(AsFd::as_fd);
+            let _ = packet::send(cell.as_fd(), &FromCell::Confined { layers }.encode(), listener.as_slice());
             Ok(guest)
         }
         Err(error) => Err((cell, error)),
     }
 }
 
-fn raise_walls(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<Vec<String>, StepError> {
+/// The layers that hold, and the daemon's end of the filter, if it has one.
+fn raise_walls(
+    plan: &SandboxPlan,
+    spawn: &Spawn,
+    filters: &Filters,
+) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     // A session of its own: no controlling terminal.
     setsid().at(Step::Session, "setsid")?;
+    if plan.means == Means::Container {
+        folders::prefer_as_victim(CWD, "/proc/self/oom_score_adj")?;
+    }
     limits::set(&ResourceLimits {
         processes: spawn.processes,
         open_files: spawn.open_files,
@@ -256,7 +337,11 @@ fn raise_walls(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<V
         cpu_seconds: spawn.cpu_seconds,
         address_space: spawn.address_space,
     })?;
-    identity::drop_privileges(spawn.uid, plan.rootless)?;
+    identity::drop_privileges(spawn.uid, plan.means)?;
+    if plan.means == Means::Container {
+        // The kernel's word that nothing of this outlives its warden, until there is somebody the warden can kill.
+        set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
+    }
     let abi = landlock::restrict(plan, &spawn.commands)?;
     let mut layers = layers(plan, abi);
     if !spawn.allow_jit {
@@ -267,32 +352,31 @@ fn raise_walls(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<V
             Err(error) => return Err(StepError::new(Step::ExecutableMemory, error)),
         }
     }
-    let filter = if spawn.commands.is_empty() { &filters.without_exec } else { &filters.with_exec };
     // Last: none of the calls above would pass it.
-    seccomp::install(filter).at(Step::Seccomp, "install")?;
-    verify::walls_stand(spawn.allow_jit)?;
-    Ok(layers)
+    let listener = filters.install(!spawn.commands.is_empty())?;
+    if listener.is_some() {
+        layers.push("starts of programs observed".into());
+    }
+    verify::walls_stand(plan.means, spawn.allow_jit)?;
+    Ok((layers, listener))
 }
 
 fn layers(plan: &SandboxPlan, abi: i32) -> Vec<String> {
-    let user = if plan.rootless { "user namespace" } else { "user id of its own" };
-    let proc = if Path::new("/proc/self").exists() { "a /proc of its own" } else { "no /proc" };
-    [
-        user,
-        "mount namespace, minimal root",
-        proc,
-        "pid namespace",
-        "network namespace, empty",
-        "ipc namespace",
-        "uts namespace",
-        "resource limits",
-        "no capabilities",
-        "no_new_privs",
-        &format!("landlock (ABI {abi})"),
-        "seccomp",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    let own: &[&str] = match plan.means {
+        Means::Container => &["user id of its own", "warden", "no sockets but pairs"],
+        means => &[
+            if means == Means::Root { "user id of its own" } else { "user namespace" },
+            "mount namespace, minimal root",
+            if Path::new("/proc/self").exists() { "a /proc of its own" } else { "no /proc" },
+            "pid namespace",
+            "network namespace, empty",
+            "ipc namespace",
+            "uts namespace",
+        ],
+    };
+    let landlock = format!("landlock (ABI {abi})");
+    let every = ["resource limits", "no capabilities", "no_new_privs", &landlock, "seccomp"];
+    own.iter().copied().chain(every).map(str::to_owned).collect()
 }
 
 /// Puts stdio, the guest channel and, until the walls stand, the cell channel in their places and closes all else.
@@ -327,7 +411,7 @@ fn arrange(descriptors: CellDescriptors) -> Result<(OwnedFd, OwnedFd), (OwnedFd,
     }
 }
 
-fn failed(error: &StepError) -> FromCell {
+pub(crate) fn failed(error: &StepError) -> FromCell {
     FromCell::Failed { step: error.step.as_str().into(), message: error.what.clone() }
 }
 

@@ -57,22 +57,22 @@ pub(super) fn mount_proc(plan: &SandboxPlan) -> Result<(), StepError> {
             mounts::attach(proc.as_fd(), Path::new("/proc")).at(Step::ProcFilesystem, "/proc")?;
         }
         // Inside a container that masks parts of /proc the kernel lets nobody have an unmasked one: the code has none.
-        Err(Errno::PERM) if plan.rootless => {
+        Err(Errno::PERM) if plan.rootless() => {
             let host = fs::openat(CWD, root::HOST_PROC, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                 .at(Step::ProcFilesystem, root::HOST_PROC)?;
             prefer_as_victim(host.as_fd(), "self/oom_score_adj")?;
         }
         Err(error) => return Err(StepError::new(Step::ProcFilesystem, error)),
     }
-    match plan.rootless {
+    match plan.rootless() {
         true => cover_host_proc(),
         false => Ok(()),
     }
 }
 
 /// The out-of-memory killer takes the code before it takes the daemon. Inherited by the code's process.
-fn prefer_as_victim(proc: BorrowedFd<'_>, path: &str) -> Result<(), StepError> {
-    let file = fs::openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+pub(super) fn prefer_as_victim(folder: impl AsFd, path: &str) -> Result<(), StepError> {
+    let file = fs::openat(folder, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .at(Step::ProcFilesystem, "oom_score_adj")?;
     std::fs::File::from(file).write_all(b"600").at(Step::ProcFilesystem, "oom_score_adj")
 }

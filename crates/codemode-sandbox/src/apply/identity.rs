@@ -9,15 +9,19 @@ use rustix::{
 };
 
 use super::{Step, StepError, error::AtStep};
+use crate::plan::Means;
 
 /// The last capability number any kernel knows is below this; unknown ones answer EINVAL.
 const CAPABILITIES: u32 = 64;
 
 /// Drops everything, in the only order that works: the bounding set while there is still the right to change it, then
 /// the identity, then what the identity change left.
-pub(super) fn drop_privileges(uid: u32, rootless: bool) -> Result<(), StepError> {
-    empty_bounding_set()?;
-    if !rootless {
+pub(super) fn drop_privileges(uid: u32, means: Means) -> Result<(), StepError> {
+    if means != Means::Container {
+        // There it holds three rights, changing it needs a fourth, and no_new_privs shuts the only way back.
+        empty_bounding_set()?;
+    }
+    if means != Means::UserNamespace {
         // A user namespace maps one id, which is the caller's already; it has no other to change to.
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
         set_thread_groups(&[]).at(Step::Identity, "setgroups")?;

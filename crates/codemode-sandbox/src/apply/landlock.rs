@@ -7,8 +7,14 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Step, StepError};
-use crate::{plan::SandboxPlan, sys};
+use super::{
+    Step, StepError,
+    removed::{Wall, is_removed},
+};
+use crate::{
+    plan::{Means, SandboxPlan},
+    sys,
+};
 
 /// The oldest ABI that holds what this product promises: 3 knows truncation (Linux 6.2).
 pub const FLOOR: i32 = 3;
@@ -16,16 +22,23 @@ pub const FLOOR: i32 = 3;
 /// From this ABI on (Linux 7.1) Landlock says which Unix sockets may be connected to by path.
 pub const JUDGES_SOCKETS: i32 = 9;
 
-/// Folders that the code owns.
+/// Folders that the code owns. In tier container its /outputs is below /dev/shm.
 const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
 
+/// /proc, /etc and /run are the sandbox's own, made for it.
 const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/run"];
+
+/// Where they are the container's, the code has of /proc what is about its first process.
+const READABLE_IN_CONTAINER: [&str; 2] = ["/workspace", "/proc/self"];
 
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Confines this process for good. `commands`: names of the plan's commands that it may execute.
 pub(super) fn restrict(plan: &SandboxPlan, commands: &[String]) -> Result<i32, StepError> {
     let abi = sys::landlock_abi();
+    if is_removed(Wall::Landlock) {
+        return Ok(0);
+    }
     let known =
         known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
     let ruleset = build(plan, commands, known).map_err(|error| StepError::new(Step::Landlock, error))?;
@@ -73,9 +86,14 @@ fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCre
     for path in WRITABLE {
         rules = rules.allow(Path::new(path), own)?;
     }
-    for path in READABLE {
+    let readable: &[&str] = match plan.means {
+        Means::Container => &READABLE_IN_CONTAINER,
+        Means::Root | Means::UserNamespace => &READABLE,
+    };
+    for path in readable {
         rules = rules.allow(Path::new(path), read)?;
     }
+    rules = rules.allow_all(&plan.listable, AccessFs::ReadDir.into())?;
     for path in DEVICES {
         rules = rules.allow(Path::new(path), AccessFs::ReadFile | AccessFs::WriteFile)?;
     }
@@ -83,6 +101,7 @@ fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCre
     for command in plan.commands.iter().filter(|command| commands.contains(&command.name)) {
         rules = rules.allow_all(&command.executables, read | AccessFs::Execute)?;
         rules = rules.allow_all(&command.data, read)?;
+        rules = rules.allow_all(&command.listable, AccessFs::ReadDir.into())?;
     }
     if !commands.is_empty() {
         // The kernel opens a program's ELF interpreter with the right to execute.

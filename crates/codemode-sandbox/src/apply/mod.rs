@@ -8,6 +8,7 @@ mod landlock;
 mod limits;
 mod mounts;
 pub mod owners;
+pub mod removed;
 pub mod root;
 pub mod seccomp;
 mod verify;

@@ -20,7 +20,7 @@ use rustix::{
 
 use super::{Step, StepError, error::AtStep};
 use crate::{
-    plan::SandboxPlan,
+    plan::{Means, SandboxPlan},
     sys::{self, CloneFlags, Cloned},
 };
 
@@ -44,7 +44,7 @@ impl OwnerMaps {
     pub fn prepare(plan: &SandboxPlan) -> Result<Self, StepError> {
         let source = match &plan.workspace {
             // Without root a cell's user is the caller already, and private folders of the caller's are readable.
-            Some(workspace) if !plan.rootless => {
+            Some(workspace) if plan.means == Means::Root => {
                 let owner = workspace.metadata().at(Step::OpenSource, workspace.display())?;
                 let proc = fs::openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
                     .at(Step::OpenSource, "/proc")?;

@@ -3,7 +3,10 @@
 
 use std::{
     fs,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
     path::{Path, PathBuf},
 };
 
@@ -50,7 +53,7 @@ const CELL_LINKS: [(&str, &str); 6] = [
 
 /// Moves this process, which runs one thread, into a namespace whose root is the base root.
 pub fn enter(plan: &SandboxPlan) -> Result<(), StepError> {
-    match plan.rootless {
+    match plan.rootless() {
         true => enter_user_namespace()?,
         false => sys::unshare_namespaces(CloneFlags::MOUNT).at(Step::MountNamespace, "unshare")?,
     }
@@ -111,7 +114,7 @@ fn open_parts(plan: &SandboxPlan) -> Result<Vec<Part>, StepError> {
     if let Some(workspace) = &plan.workspace {
         take(workspace, "/workspace".into(), true, DATA)?;
     }
-    if plan.rootless {
+    if plan.rootless() {
         take(Path::new("/proc"), HOST_PROC.into(), true, mounts::SCRATCH)?;
     }
     // What lies inside another part, such as an environment inside the workspace, goes on top of it.
@@ -131,7 +134,7 @@ fn lay_out(plan: &SandboxPlan) -> Result<(), StepError> {
     for mount_point in MOUNT_POINTS {
         make_folder(&staged(Path::new(mount_point)))?;
     }
-    if plan.rootless {
+    if plan.rootless() {
         make_folder(&staged(Path::new(HOST_PROC)))?;
     }
     for bind in &plan.binds {
@@ -150,7 +153,22 @@ fn lay_out(plan: &SandboxPlan) -> Result<(), StepError> {
     for (path, text) in &plan.files {
         make_file(&staged(path), text)?;
     }
+    make_placeholders(&plan.placeholders)?;
     make_file(&staged(Path::new(LANDLOCK_WITNESS)), "readable only if Landlock is not in force\n")
+}
+
+/// One empty file that nobody may open or execute, under each of the names.
+fn make_placeholders(paths: &[PathBuf]) -> Result<(), StepError> {
+    let Some((first, others)) = paths.split_first() else { return Ok(()) };
+    let first = staged(first);
+    make_file(&first, "")?;
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o0)).at(Step::BaseRoot, first.display())?;
+    for other in others {
+        let other = staged(other);
+        make_parent(&other)?;
+        fs::hard_link(&first, &other).at(Step::BaseRoot, other.display())?;
+    }
+    Ok(())
 }
 
 /// Links such as /lib → usr/lib must stand before anything is made below them.

@@ -7,11 +7,18 @@ use rustix::{
     thread::{CapabilitySet, SecureComputingMode, capabilities, no_new_privs, secure_computing_mode},
 };
 
-use super::{Step, StepError, root};
-use crate::sys::{self, CloneFlags};
+use super::{
+    Step, StepError,
+    removed::{Wall, is_removed},
+    root,
+};
+use crate::{
+    plan::Means,
+    sys::{self, CloneFlags},
+};
 
 /// Fails unless everything holds.
-pub(super) fn walls_stand(jit_allowed: bool) -> Result<(), StepError> {
+pub(super) fn walls_stand(means: Means, jit_allowed: bool) -> Result<(), StepError> {
     let broken = |what: &str| Err(StepError::new(Step::Verify, what));
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() || gid.is_root() || geteuid() != uid || getegid() != gid {
@@ -27,7 +34,7 @@ pub(super) fn walls_stand(jit_allowed: bool) -> Result<(), StepError> {
     if no_new_privs() != Ok(true) {
         return broken("no_new_privs is not set");
     }
-    if secure_computing_mode() != Ok(SecureComputingMode::Filter) {
+    if secure_computing_mode() != Ok(SecureComputingMode::Filter) && !is_removed(Wall::Seccomp) {
         return broken("no seccomp filter is in force");
     }
     if dumpable_behavior() != Ok(DumpableBehavior::NotDumpable) {
@@ -39,18 +46,45 @@ pub(super) fn walls_stand(jit_allowed: bool) -> Result<(), StepError> {
     if !jit_allowed && sys::executable_memory_refused() == Some(false) {
         return broken("memory may become executable");
     }
-    attempts()
+    match means {
+        Means::Container => container_attempts(),
+        Means::Root | Means::UserNamespace => attempts(),
+    }
+}
+
+fn refused(what: &str, error: Option<io::Error>, by: i32) -> Result<(), StepError> {
+    match error {
+        Some(error) if error.raw_os_error() == Some(by) => Ok(()),
+        Some(error) => Err(StepError::new(Step::Verify, format_args!("{what}: refused, but with {error}"))),
+        None => Err(StepError::new(Step::Verify, format_args!("{what} was allowed"))),
+    }
+}
+
+/// A file that anybody could read, if Landlock were not in force.
+fn witness(path: &str) -> Result<(), StepError> {
+    match fs::read(path) {
+        Ok(_) if is_removed(Wall::Landlock) => Ok(()),
+        answer => refused("reading outside the granted folders", answer.err(), libc::EACCES),
+    }
+}
+
+/// The same where there is no mount of our own: Landlock alone says what may be opened.
+fn container_attempts() -> Result<(), StepError> {
+    witness("/proc/version")?;
+    refused("writing outside the granted folders", fs::write("/.written", b"").err(), libc::EACCES)?;
+    if !is_removed(Wall::Seccomp) {
+        refused("a socket", std::os::unix::net::UnixDatagram::unbound().err(), libc::EPERM)?;
+    }
+    let signalled = rustix::process::getppid().map(rustix::process::test_kill_process);
+    refused("signalling the warden", signalled.and_then(Result::err).map(Into::into), libc::EPERM)
 }
 
 /// Each must be refused by a wall of its own.
 fn attempts() -> Result<(), StepError> {
-    let refused = |what: &str, error: Option<io::Error>, by: i32| match error {
-        Some(error) if error.raw_os_error() == Some(by) => Ok(()),
-        Some(error) => Err(StepError::new(Step::Verify, format_args!("{what}: refused, but with {error}"))),
-        None => Err(StepError::new(Step::Verify, format_args!("{what} was allowed"))),
-    };
-    refused("a new user namespace", sys::unshare_namespaces(CloneFlags::USER).err(), libc::EPERM)?;
-    refused("reading outside the granted folders", fs::read(root::LANDLOCK_WITNESS).err(), libc::EACCES)?;
+    if !is_removed(Wall::Seccomp) {
+        refused("a new user namespace", sys::unshare_namespaces(CloneFlags::USER).err(), libc::EPERM)?;
+    }
+    witness(root::LANDLOCK_WITNESS)?;
     refused("writing to the root", fs::write("/.written", b"").err(), libc::EROFS).or_else(|_| {
         // Landlock may answer before the read-only mount does.
         refused("writing to the root", fs::write("/.written", b"").err(), libc::EACCES)

@@ -49,7 +49,7 @@ type Segment = elf::ProgramHeader64<Endianness>;
 fn file_offset(segments: &[Segment], endian: Endianness, address: u64) -> Option<u64> {
     segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
         let within = address.checked_sub(segment.p_vaddr(endian))?;
-        (within < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + within)
+        if within < segment.p_filesz(endian) { segment.p_offset(endian).checked_add(within) } else { None }
     })
 }
 

@@ -28,11 +28,11 @@ pub struct Interpreter {
 
 #[derive(Debug, Error)]
 pub enum InterpreterError {
-    #[error("guest.interpreter: cannot run {path}: {source}")]
+    #[error("cannot run {path}: {source}")]
     Run { path: PathBuf, source: std::io::Error },
-    #[error("guest.interpreter: {path} did not answer: {detail}")]
+    #[error("{path} did not answer: {detail}")]
     Answer { path: PathBuf, detail: String },
-    #[error("guest.interpreter: {path} is {found}; CPython 3.10 or newer is needed")]
+    #[error("{path} is {found}; CPython 3.10 or newer is needed")]
     Unsupported { path: PathBuf, found: String },
 }
 
@@ -47,7 +47,19 @@ print(json.dumps({
 }))";
 
 impl Interpreter {
+    /// One that can run the guest.
     pub fn ask(path: &Path) -> Result<Self, InterpreterError> {
+        let interpreter = Self::ask_any(path)?;
+        if interpreter.implementation != "cpython" || interpreter.version < (3, 10, 0) {
+            let (major, minor, _) = interpreter.version;
+            let found = format!("{} {major}.{minor}", interpreter.implementation);
+            return Err(InterpreterError::Unsupported { path: path.into(), found });
+        }
+        Ok(interpreter)
+    }
+
+    /// One that a listed command may run with.
+    pub(super) fn ask_any(path: &Path) -> Result<Self, InterpreterError> {
         let output = Command::new(path)
             .args(["-I", "-c", QUESTION])
             .stdin(Stdio::null())
@@ -58,13 +70,7 @@ impl Interpreter {
             let text = String::from_utf8_lossy(&output.stderr);
             return Err(told(text.lines().last().unwrap_or("no output").to_owned()));
         }
-        let interpreter: Self = serde_json::from_slice(&output.stdout).map_err(|error| told(error.to_string()))?;
-        if interpreter.implementation != "cpython" || interpreter.version < (3, 10, 0) {
-            let (major, minor, _) = interpreter.version;
-            let found = format!("{} {major}.{minor}", interpreter.implementation);
-            return Err(InterpreterError::Unsupported { path: path.into(), found });
-        }
-        Ok(interpreter)
+        serde_json::from_slice(&output.stdout).map_err(|error| told(error.to_string()))
     }
 
     /// Adds the standard library, the installed packages and every library they load; what user code may read of it.
@@ -92,12 +98,11 @@ impl Interpreter {
         packages || self.prefixes.iter().any(|prefix| entry.starts_with(prefix))
     }
 
-    /// What code needs to start this interpreter by the name it has in `sys.executable`.
-    pub(super) fn add_command(&self, tree: &mut Tree) {
+    /// What code needs to start this interpreter by the name it has in `sys.executable`; the file that says which
+    /// environment it belongs to, if there is one.
+    pub(super) fn add_command(&self, tree: &mut Tree) -> Option<PathBuf> {
         tree.add_link(&self.command, &self.executable);
-        if let Some(configuration) = self.command.ancestors().nth(2).map(|folder| folder.join("pyvenv.cfg")) {
-            tree.add_file(&configuration);
-        }
+        tree.add_file(&self.command.ancestors().nth(2)?.join("pyvenv.cfg"))
     }
 }
 

@@ -20,6 +20,13 @@ pub(super) struct Tree {
     search: elf::Search,
 }
 
+/// What a program is loaded with.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub(super) loader: Option<PathBuf>,
+    pub(super) libraries: BTreeSet<PathBuf>,
+}
+
 /// What of a tree goes into a plan.
 pub(super) struct Parts {
     pub(super) binds: Vec<Bind>,
@@ -82,40 +89,61 @@ impl Tree {
         self.masks.insert(path, is_directory);
     }
 
+    /// Whether something of the tree is at this path: a file, a link, or what lies in an added folder.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.files.contains(path)
+            || self.links.contains_key(path)
+            || path.ancestors().any(|ancestor| self.folders.contains(ancestor))
+    }
+
     /// Adds what an ELF file needs to run: its interpreter and its libraries, and theirs.
     pub(super) fn add_needs_of(&mut self, path: &Path) {
         let mut pending = vec![path.to_owned()];
-        let mut seen = BTreeSet::new();
         while let Some(path) = pending.pop() {
-            if !seen.insert(path.clone()) {
-                continue;
-            }
-            let Some(object) = elf::read(&path) else { continue };
-            if let Some(loader) = object.interpreter.as_deref().and_then(|loader| self.add_file(loader)) {
-                self.loaders.insert(loader);
-            }
-            for name in &object.needed {
-                if let Some(found) = self.search.find(name, &object.search_paths) {
-                    pending.extend(self.add_library_file(&found));
+            let (_, libraries) = self.add_direct_needs(&path);
+            // The needs of a library that was here before are, too.
+            pending.extend(libraries.into_iter().filter_map(|(library, is_new)| is_new.then_some(library)));
+        }
+    }
+
+    /// The same, and what it was.
+    pub(super) fn add_program(&mut self, path: &Path) -> Needs {
+        let mut needs = Needs::default();
+        let mut pending = vec![path.to_owned()];
+        while let Some(path) = pending.pop() {
+            let (loader, libraries) = self.add_direct_needs(&path);
+            needs.loader = needs.loader.or(loader);
+            for (library, _) in libraries {
+                if needs.libraries.insert(library.clone()) {
+                    pending.push(library);
                 }
             }
         }
+        needs
+    }
+
+    /// The real paths of an ELF file's interpreter and of its libraries, each with whether it was not there before.
+    fn add_direct_needs(&mut self, path: &Path) -> (Option<PathBuf>, Vec<(PathBuf, bool)>) {
+        let Some(object) = elf::read(path) else { return (None, Vec::new()) };
+        let loader = object.interpreter.as_deref().and_then(|loader| self.add_file(loader));
+        self.loaders.extend(loader.clone());
+        let found = object.needed.iter().filter_map(|name| self.search.find(name, &object.search_paths));
+        let found: Vec<_> = found.collect();
+        (loader, found.iter().filter_map(|library| self.add_library_file(library)).collect())
     }
 
     fn add_library(&mut self, name: &str) {
         if let Some(found) = self.search.find(name, &[])
-            && let Some(real) = self.add_library_file(&found)
+            && let Some((real, true)) = self.add_library_file(&found)
         {
             self.add_needs_of(&real);
         }
     }
 
-    /// The real path, if the file was not there before.
-    fn add_library_file(&mut self, path: &Path) -> Option<PathBuf> {
-        let known = self.libraries.len();
+    fn add_library_file(&mut self, path: &Path) -> Option<(PathBuf, bool)> {
         let real = self.add_file(path)?;
-        self.libraries.insert(real.clone());
-        (self.libraries.len() > known).then_some(real)
+        let is_new = self.libraries.insert(real.clone());
+        Some((real, is_new))
     }
 
     /// Each library by itself: its folder might also hold a program.

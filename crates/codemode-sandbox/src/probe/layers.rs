@@ -1,24 +1,36 @@
 //! One question per layer.
 #![allow(unsafe_code)] // the probe's short-lived clone
 
+use rustix::thread::CapabilitySet;
+
 use super::{LayerReport, LayerStatus};
 use crate::{
     apply::{self, LANDLOCK_FLOOR},
     cgroup::Driver,
+    container,
     sys::{self, CloneFlags, Cloned},
 };
+
+pub(super) const NAMESPACES: &str = "namespaces";
+pub(super) const PROC: &str = "proc";
+pub(super) const WARDEN: &str = "warden";
 
 pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
     vec![
         LayerReport {
-            name: "namespaces",
+            name: NAMESPACES,
             status: namespaces(rootless),
             why: "the code sees no process, file, socket or host but its own",
         },
         LayerReport {
-            name: "proc",
+            name: PROC,
             status: own_proc(rootless),
             why: "the code sees its own processes in /proc, never the host's",
+        },
+        LayerReport {
+            name: WARDEN,
+            status: warden(),
+            why: "where there are no namespaces, a user id per execution holds it, and what it leaves is ended",
         },
         LayerReport {
             name: "landlock",
@@ -73,6 +85,33 @@ fn namespaces(rootless: bool) -> LayerStatus {
             ),
         },
         Err(error) => LayerStatus::Missing(format!("{error}: {}", advice(rootless))),
+    }
+}
+
+/// Takes the credentials of a warden, in a process that ends.
+fn warden() -> LayerStatus {
+    if !rustix::process::geteuid().is_root() {
+        return LayerStatus::Missing("not uid 0".into());
+    }
+    let held = rustix::thread::capabilities(None).map(|held| held.effective).unwrap_or(CapabilitySet::empty());
+    for (needed, name) in
+        [(CapabilitySet::CHOWN, "CHOWN"), (CapabilitySet::SETUID, "SETUID"), (CapabilitySet::SETGID, "SETGID")]
+    {
+        if !held.contains(needed) {
+            return LayerStatus::Missing(format!("CAP_{name} is not effective"));
+        }
+    }
+    // SAFETY: the child makes system calls only and ends; it takes no lock and allocates nothing.
+    match unsafe { sys::clone_process(CloneFlags::NONE) } {
+        Ok(Cloned::Child) => sys::exit_now(i32::from(!container::warden::can_become(container::LAST_USER))),
+        Ok(Cloned::Parent { pid, .. }) => match sys::wait_for_pid(pid) {
+            Ok(Some(reaped)) if reaped.status == 0 => LayerStatus::Found("a user id per execution".into()),
+            _ => LayerStatus::Missing(format!(
+                "user ids up to {} are not mapped here (a user namespace of the container engine)",
+                container::warden_of(container::LAST_USER)
+            )),
+        },
+        Err(error) => LayerStatus::Missing(error.to_string()),
     }
 }
 

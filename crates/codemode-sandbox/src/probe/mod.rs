@@ -1,12 +1,13 @@
 //! What this machine, as this user, can hold: asked of the kernel, not of the configuration.
 
 mod layers;
+mod promises;
 
 use codemode_types::{MinimumTier, NetworkMode, Policy, Tier};
 use rustix::process::geteuid;
 use thiserror::Error;
 
-use crate::sys;
+use crate::{plan::Means, sys};
 
 /// The answer for one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,9 @@ pub struct Probe {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ProbeError {
     #[error(
-        "no isolation tier holds here; missing: {0}. Run as root, or as a user who may create user namespaces, on \
-         Linux 6.2 or newer with Landlock. `codemode doctor` shows each layer"
+        "no isolation tier holds here; missing: {0}. Ways out, on Linux 6.2 or newer with Landlock: for tier full, root \
+         with CAP_SYS_ADMIN or a user who may create user namespaces (in a container: the seccomp profile in \
+         deploy/docker); for tier container, uid 0 with CHOWN, SETUID and SETGID. `codemode doctor` shows each layer"
     )]
     NoTier(String),
     #[error("isolation.minimum is {minimum} but only tier {found} holds here; `codemode doctor` shows why")]
@@ -61,8 +63,32 @@ pub fn probe() -> Probe {
     sys::heed_children();
     let rootless = !geteuid().is_root();
     let layers = layers::all(rootless);
-    let holds = layers.iter().all(|layer| !matches!(layer.status, LayerStatus::Missing(_)));
-    Probe { tier: holds.then_some(Tier::Full), rootless, layers }
+    let tier = [Tier::Full, Tier::Container].into_iter().find(|tier| holds(*tier, &layers));
+    Probe { tier, rootless, layers: for_tier(tier, layers) }
+}
+
+/// What only one of the tiers stands on.
+fn belongs_to(layer: &LayerReport) -> Option<Tier> {
+    match layer.name {
+        layers::NAMESPACES | layers::PROC => Some(Tier::Full),
+        layers::WARDEN => Some(Tier::Container),
+        _ => None,
+    }
+}
+
+fn holds(tier: Tier, layers: &[LayerReport]) -> bool {
+    let needed = layers.iter().filter(|layer| belongs_to(layer).is_none_or(|only| only == tier));
+    needed.into_iter().all(|layer| !matches!(layer.status, LayerStatus::Missing(_)))
+}
+
+/// Leaves out what another tier than the one found would stand on; with none, everything is shown.
+fn for_tier(tier: Option<Tier>, layers: Vec<LayerReport>) -> Vec<LayerReport> {
+    match tier {
+        Some(Tier::Full) => layers.into_iter().filter(|layer| belongs_to(layer) != Some(Tier::Container)).collect(),
+        // Why tier full is out of reach is worth knowing.
+        Some(Tier::Container) => layers.into_iter().filter(|layer| layer.name != layers::PROC).collect(),
+        None => layers,
+    }
 }
 
 impl Probe {
@@ -105,6 +131,15 @@ impl Probe {
             LayerStatus::Missing(why) => Some(format!("{} ({why})", layer.name)),
             _ => None,
         })
+    }
+
+    /// What the walls are to be built with.
+    pub fn means(&self) -> Means {
+        match (self.tier, self.rootless) {
+            (Some(Tier::Container), _) => Means::Container,
+            (_, true) => Means::UserNamespace,
+            (_, false) => Means::Root,
+        }
     }
 
     /// `layer: what stands in for it`.

@@ -85,6 +85,23 @@ pub fn close_from(first: i32) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Closes every descriptor above stdio but these.
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|descriptor| u32::try_from(descriptor.as_raw_fd()).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for next in kept.into_iter().chain([u32::MAX]) {
+        if first < next {
+            // SAFETY: the call touches no memory; owners of what it closes are the caller's to forget.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, next - 1, 0) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = next.saturating_add(1).max(first);
+    }
+    Ok(())
+}
+
 /// SIGCHLD as a process has it that nobody prepared: children wait to be reaped.
 pub fn heed_children() {
     // SAFETY: SIG_DFL is a valid disposition of SIGCHLD.
@@ -150,23 +167,71 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// SIGKILL to every process that this one may signal, but for itself. The kernel does not say whether it reached any.
+///
+/// With a real user id of 0 that would be the machine: refused.
+pub fn kill_everyone() -> io::Result<()> {
+    if rustix::process::getuid().is_root() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "root must not kill everyone"));
+    }
+    // SAFETY: kill touches no memory.
+    match unsafe { libc::kill(-1, libc::SIGKILL) } {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// A descriptor that is readable when a child has ended. SIGCHLD is blocked from then on.
+pub fn child_ends() -> io::Result<OwnedFd> {
+    // SAFETY: the set is initialised by the first call before the others read it; a new descriptor is nobody else's.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
+}
+
 /// Waits for any child. `None`: there is none left.
 pub fn wait_for_any() -> io::Result<Option<Reaped>> {
-    wait(-1)
+    wait(-1, 0)
+}
+
+/// Takes any child that has ended. `None`: there is none.
+pub fn reap_any() -> io::Result<Option<Reaped>> {
+    wait(-1, libc::WNOHANG)
+}
+
+/// Whether there is any child, alive or to be reaped.
+pub fn has_children() -> bool {
+    // SAFETY: an all-zero siginfo is a valid value, and outlives the call.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0
+    }
 }
 
 /// Waits for one child.
 pub fn wait_for_pid(pid: i32) -> io::Result<Option<Reaped>> {
-    wait(pid)
+    wait(pid, 0)
 }
 
-fn wait(pid: i32) -> io::Result<Option<Reaped>> {
+fn wait(pid: i32, options: libc::c_int) -> io::Result<Option<Reaped>> {
     let mut status = 0;
     // SAFETY: an all-zero rusage is a valid value of that plain structure.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         // SAFETY: both pointers are to live locals of the right types.
-        let pid = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        let pid = unsafe { libc::wait4(pid, &raw mut status, options, &raw mut usage) };
         if pid > 0 {
             let micros = |time: libc::timeval| {
                 u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
@@ -177,6 +242,9 @@ fn wait(pid: i32) -> io::Result<Option<Reaped>> {
                 cpu_micros: micros(usage.ru_utime) + micros(usage.ru_stime),
                 peak_memory_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
             }));
+        }
+        if pid == 0 {
+            return Ok(None);
         }
         match io::Error::last_os_error() {
             error if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),

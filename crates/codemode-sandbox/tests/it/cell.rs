@@ -119,7 +119,7 @@ fn what_is_left_in_outputs_can_be_read_once_all_is_dead() {
     let outputs = rustix::io::dup(&cell.outputs).unwrap();
     cell.run("open('/outputs/report.txt', 'w').write('done')", &[]);
     let target = tempfile::tempdir().unwrap();
-    let collection = outputs::collect(std::os::fd::AsFd::as_fd(&outputs), Some(target.path())).unwrap();
+    let collection = outputs::collect(std::os::fd::AsFd::as_fd(&outputs), Some(target.path()), outputs::Writer::Oneself).unwrap();
     assert_eq!(collection.files.len(), 1);
     assert_eq!(fs::read_to_string(target.path().join("report.txt")).unwrap(), "done");
 }

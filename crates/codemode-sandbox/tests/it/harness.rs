@@ -11,7 +11,11 @@ use std::{
     process::Child,
 };
 
-use codemode_sandbox::{launch, packet, plan::SandboxPlan};
+use codemode_sandbox::{
+    execs::{self, Granted, Programs, Served},
+    launch, packet,
+    plan::{Means, SandboxPlan},
+};
 use codemode_types::Policy;
 use codemode_wire::{
     FrameDecoder,
@@ -19,6 +23,7 @@ use codemode_wire::{
     guest::{Finish, FromGuest, Start, ToGuest},
     zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote},
 };
+use rustix::event::{PollFd, PollFlags, poll};
 
 pub(crate) fn interpreter() -> PathBuf {
     std::env::var_os("PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
@@ -35,6 +40,7 @@ fn guest_library() -> PathBuf {
 pub(crate) struct Zygote {
     control: Option<OwnedFd>,
     child: Child,
+    programs: Option<Programs>,
 }
 
 #[derive(Debug)]
@@ -45,6 +51,9 @@ pub(crate) struct Cell {
     stderr: File,
     channel: OwnedFd,
     pub(crate) outputs: OwnedFd,
+    /// Who hears of starts of programs.
+    pub(crate) listener: Option<OwnedFd>,
+    granted: Option<Granted>,
 }
 
 pub(crate) struct Ended {
@@ -52,6 +61,8 @@ pub(crate) struct Ended {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) status: i32,
+    /// Names of programs that were refused, each once.
+    pub(crate) refused: Vec<String>,
 }
 
 impl Zygote {
@@ -60,13 +71,12 @@ impl Zygote {
     }
 
     pub(crate) fn start_with(policy: &Policy, interpreter: &Path) -> Self {
-        let rootless = !rustix::process::geteuid().is_root();
-        Self::start_plan(&SandboxPlan::build(policy, interpreter, rootless).unwrap())
+        Self::start_plan(&SandboxPlan::build(policy, interpreter, means()).unwrap())
     }
 
     pub(crate) fn start_plan(plan: &SandboxPlan) -> Self {
         let (child, control) = launch::launch_zygote(&guest_library(), plan).unwrap();
-        let zygote = Self { control: Some(control), child };
+        let zygote = Self { control: Some(control), child, programs: Programs::of(plan) };
         match zygote.hear().0 {
             FromZygote::Ready { .. } => zygote,
             other => panic!("{other:?}"),
@@ -91,6 +101,7 @@ impl Zygote {
         let (stdout, stdout_end) = rustix::pipe::pipe().unwrap();
         let (stderr, stderr_end) = rustix::pipe::pipe().unwrap();
         let (channel, channel_end) = packet::pair().unwrap();
+        let granted = self.programs.as_ref().map(|programs| programs.granted(&spawn.commands));
         packet::send(
             self.control.as_ref().unwrap().as_fd(),
             &ToZygote::Spawn(Box::new(spawn)).encode(),
@@ -103,7 +114,7 @@ impl Zygote {
         loop {
             match hear_cell(&channel) {
                 Some((FromCell::Folders, descriptors)) => outputs = descriptors.into_iter().next(),
-                Some((FromCell::Confined { layers }, _)) => {
+                Some((FromCell::Confined { layers }, descriptors)) => {
                     return Ok(Cell {
                         layers,
                         guest,
@@ -111,6 +122,8 @@ impl Zygote {
                         stderr: stderr.into(),
                         channel,
                         outputs: outputs.unwrap(),
+                        listener: descriptors.into_iter().next(),
+                        granted,
                     });
                 }
                 Some((message, _)) => return Err(message),
@@ -146,6 +159,11 @@ impl Cell {
             ..Start::default()
         };
         self.guest.write_all(&ToGuest::Start(Box::new(start)).encode()).unwrap();
+        let watcher = self
+            .listener
+            .take()
+            .zip(self.granted.take())
+            .map(|(listener, granted)| std::thread::spawn(move || listen(&listener, &granted)));
         let finish = self.finish();
         let status = match hear_cell(&self.channel) {
             Some((FromCell::Exited { status }, _)) => status,
@@ -154,7 +172,8 @@ impl Cell {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();
         self.stderr.read_to_string(&mut stderr).unwrap();
-        Ended { finish, stdout, stderr, status }
+        let refused = watcher.map_or_else(Vec::new, |watcher| watcher.join().unwrap());
+        Ended { finish, stdout, stderr, status, refused }
     }
 
     fn finish(&mut self) -> Option<Finish> {
@@ -173,6 +192,30 @@ impl Cell {
                     other => panic!("{other:?}"),
                 }
             }
+        }
+    }
+}
+
+/// What tier full is built with by this user.
+pub(crate) fn means() -> Means {
+    match rustix::process::geteuid().is_root() {
+        true => Means::Root,
+        false => Means::UserNamespace,
+    }
+}
+
+/// Until no process of the cell is left.
+fn listen(listener: &OwnedFd, granted: &Granted) -> Vec<String> {
+    let mut refused = Vec::new();
+    loop {
+        poll(&mut [PollFd::new(listener, PollFlags::IN)], None).unwrap();
+        let note = |name: String| {
+            if !refused.contains(&name) {
+                refused.push(name);
+            }
+        };
+        if execs::serve(listener.as_fd(), granted, &mut 100, note) == Served::Ended {
+            return refused;
         }
     }
 }

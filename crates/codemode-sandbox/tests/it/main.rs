@@ -3,6 +3,8 @@
 
 mod cell;
 mod dependencies;
+mod execs;
+mod fuzzed;
 mod harness;
 mod missing;
 mod ordinary;

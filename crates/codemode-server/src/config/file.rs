@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use codemode_types::{Policy, Problem, nearest};
 use serde_json::{Map, Value};
 
-use super::{ConfigError, expand::expand, problem};
+use super::{ConfigError, audit, expand::expand, problem};
 
 /// A file's settings: the policy in the shape `Policy::from_value` reads, and the server's own keys.
 #[derive(Debug, Default)]
@@ -44,24 +44,24 @@ pub(super) fn read(
     Ok(sorted(value, Scope::Everything, problems))
 }
 
-/// Reads the policy of a file and leaves everything else in it to its other readers, unexpanded.
-pub(super) fn read_policy(
+/// Reads what a file says to an embedded executor and leaves everything else in it to its other readers, unexpanded.
+pub(super) fn read_embedded(
     path: &Path,
     environment: &BTreeMap<String, String>,
     problems: &mut Vec<Problem>,
-) -> Result<Map<String, Value>, ConfigError> {
+) -> Result<Tree, ConfigError> {
     let mut value = parse(path)?;
     drop_foreign(&mut value);
     if let Some(executor) = value.get_mut("executor") {
         drop_foreign(executor);
     }
     expand(&mut value, "", environment, problems);
-    Ok(sorted(value, Scope::Everything, problems).policy)
+    Ok(sorted(value, Scope::Everything, problems))
 }
 
-/// A policy that was written for an embedded executor. It has no other readers, so what is no policy is refused.
-pub(super) fn only_policy(value: Value, problems: &mut Vec<Problem>) -> Map<String, Value> {
-    sorted(value, Scope::PolicyOnly, problems).policy
+/// What was written for an embedded executor. It has no other readers, so what it does not take is refused.
+pub(super) fn only_embedded(value: Value, problems: &mut Vec<Problem>) -> Tree {
+    sorted(value, Scope::PolicyOnly, problems)
 }
 
 fn drop_foreign(value: &mut Value) {
@@ -114,6 +114,7 @@ impl Sorter<'_> {
             "security" => self.security(value),
             "executor_api_key" => self.put_server("api_key", key, value),
             "tls" => self.tls(value),
+            audit::KEY => self.audit(key, value),
             "tls_enabled" if value != Value::Bool(false) => self.say(key, NO_TLS),
             "tls_enabled" => {}
             "main_app_grpc_target" | "callback_tls" => self.say(key, NO_DIAL_BACK),
@@ -135,6 +136,7 @@ impl Sorter<'_> {
             match name.as_str() {
                 "api_key" => self.put_server("api_key", &path, value),
                 "tls" => self.tls(value),
+                audit::KEY => self.audit(&path, value),
                 name if EXECUTOR_CLIENT_KEYS.contains(&name) => self.client_key(&path),
                 name => self.policy(name, &path, value),
             }
@@ -170,7 +172,7 @@ impl Sorter<'_> {
         let known = Policy::default().to_value();
         if known.get(key).is_none() {
             let names = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-            let near = nearest(key, names.chain(SERVER_KEYS).chain(["executor", "tls"]));
+            let near = nearest(key, names.chain(SERVER_KEYS).chain(["executor", "tls", audit::KEY]));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return self.say(path, &format!("unknown key{hint}"));
         }
@@ -182,6 +184,15 @@ impl Sorter<'_> {
         if self.scope == Scope::PolicyOnly {
             return self.say(path, NOT_A_POLICY_SERVER);
         }
+        self.put(key, path, value);
+    }
+
+    /// Not of the policy, and yet every executor's.
+    fn audit(&mut self, path: &str, value: Value) {
+        self.put(audit::KEY, path, value);
+    }
+
+    fn put(&mut self, key: &str, path: &str, value: Value) {
         let mut merger = Merger { origins: &mut self.origins, problems: self.problems };
         merger.merge(&mut self.tree.server, key, value, Place { full: key, path });
     }

@@ -6,12 +6,12 @@ use codemode_types::{ByteSize, Policy, Problem};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ListenAddress, ServerConfig, Sources,
+    ListenAddress, ServerConfig, Sources, audit,
     environment::{Environment, Found},
     file::Tree,
     key, problem,
 };
-use crate::auth::ApiKeys;
+use crate::{audit::AuditTarget, auth::ApiKeys};
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8001;
@@ -78,8 +78,11 @@ pub(super) fn resolve(tree: Tree, base: &Path, sources: &Sources, problems: &mut
     let api_keys = resolver.api_keys();
     let log_level = resolver.log_level(&sources.arguments);
     let drain_timeout = resolver.drain_timeout();
-    let policy = resolver.policy(tree.policy, base);
-    Some(ServerConfig { policy: policy?, listen, api_keys, log_level, drain_timeout })
+    let audit = resolver.audit(base);
+    let policy = resolver.policy(tree.policy, base)?;
+    let (key, audit) = audit.unzip();
+    audit::check(key.unwrap_or(audit::KEY), audit.as_ref(), &policy, resolver.problems);
+    Some(ServerConfig { policy, listen, api_keys, audit, log_level, drain_timeout })
 }
 
 struct Resolver<'a> {
@@ -157,6 +160,19 @@ impl Resolver<'_> {
             }
         }
         ApiKeys::new(&keys)
+    }
+
+    /// And the name of the setting that says so.
+    fn audit(&mut self, base: &Path) -> Option<(&'static str, AuditTarget)> {
+        const VARIABLE: &str = "CODEMODE_AUDIT";
+        let file = self.server.get(audit::KEY).and_then(|value| audit::from_value(value, base, self.problems));
+        match self.environment.find(&[VARIABLE], self.problems) {
+            // Relative to where the daemon was started, as in a shell.
+            Some(found) => {
+                audit::from_text(VARIABLE, &found.value, Path::new("."), self.problems).map(|it| (VARIABLE, it))
+            }
+            None => file.map(|target| (audit::KEY, target)),
+        }
     }
 
     fn log_level(&mut self, arguments: &Arguments) -> LogLevel {

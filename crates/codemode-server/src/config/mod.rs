@@ -1,6 +1,7 @@
 //! The executor's configuration: argument > environment > YAML > default, every problem reported at once.
 
 mod address;
+mod audit;
 mod environment;
 mod expand;
 mod file;
@@ -20,7 +21,7 @@ use thiserror::Error;
 pub use address::ListenAddress;
 pub use layers::{Arguments, LogLevel};
 
-use crate::auth::ApiKeys;
+use crate::{audit::AuditTarget, auth::ApiKeys};
 
 /// Where a setting may come from. The environment is an argument, so that nothing else reads it.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,7 @@ pub struct ServerConfig {
     pub policy: Policy,
     pub listen: ListenAddress,
     pub api_keys: ApiKeys,
+    pub audit: Option<AuditTarget>,
     pub log_level: LogLevel,
     pub drain_timeout: Duration,
 }
@@ -65,27 +67,43 @@ impl ServerConfig {
     }
 }
 
-/// Where an embedded executor's policy comes from: its address and key are its parent's business.
+/// An embedded executor's share of a configuration: its address and key are its parent's business.
+#[derive(Clone, Debug, Default)]
+pub struct EmbeddedConfig {
+    pub policy: Policy,
+    pub audit: Option<AuditTarget>,
+}
+
+/// Where it comes from.
 #[derive(Clone, Debug)]
 pub enum PolicySource {
     Default,
-    /// In the shape of the YAML file, with nothing in it but a policy; relative mounts begin at the folder.
+    /// In the shape of the YAML file, with nothing else in it; relative paths begin at the folder.
     Value(serde_json::Value, PathBuf),
     File(PathBuf),
 }
 
-/// Reads only a policy, without the environment's settings.
-pub fn load_policy(source: PolicySource, variables: &BTreeMap<String, String>) -> Result<Policy, ConfigError> {
-    let mut problems = Vec::new();
-    let (tree, base) = match source {
-        PolicySource::Default => return Ok(Policy::default()),
-        PolicySource::Value(value, base) => (file::only_policy(value, &mut problems), base),
-        PolicySource::File(path) => (file::read_policy(&path, variables, &mut problems)?, folder(&path)),
-    };
-    match Policy::from_value(&serde_json::Value::Object(tree), &base) {
-        Ok(policy) if problems.is_empty() => Ok(policy),
-        Ok(_) => Err(ConfigError::Problems(problems)),
-        Err(error) => Err(ConfigError::Problems(problems.into_iter().chain(error.problems).collect())),
+impl EmbeddedConfig {
+    /// Without the environment's settings.
+    pub fn load(source: PolicySource, variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let (tree, base) = match source {
+            PolicySource::Default => return Ok(Self::default()),
+            PolicySource::Value(value, base) => (file::only_embedded(value, &mut problems), base),
+            PolicySource::File(path) => (file::read_embedded(&path, variables, &mut problems)?, folder(&path)),
+        };
+        let audit = tree.server.get(audit::KEY).and_then(|value| audit::from_value(value, &base, &mut problems));
+        if audit == Some(AuditTarget::Stdout) {
+            problems.push(problem(audit::KEY, NO_STDOUT));
+        }
+        match Policy::from_value(&serde_json::Value::Object(tree.policy), &base) {
+            Ok(policy) => {
+                audit::check(audit::KEY, audit.as_ref(), &policy, &mut problems);
+                let config = Self { policy, audit };
+                if problems.is_empty() { Ok(config) } else { Err(ConfigError::Problems(problems)) }
+            }
+            Err(error) => Err(ConfigError::Problems(problems.into_iter().chain(error.problems).collect())),
+        }
     }
 }
 
@@ -94,6 +112,8 @@ fn folder(file: &Path) -> PathBuf {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
+
+const NO_STDOUT: &str = "an embedded executor has no standard output that anybody reads: write the path of a file";
 
 fn problem(key: impl Into<String>, message: impl Into<String>) -> Problem {
     Problem { key: key.into(), message: message.into() }

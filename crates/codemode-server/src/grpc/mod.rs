@@ -4,6 +4,7 @@ mod pump;
 mod request;
 mod session;
 mod single;
+mod stopped;
 
 use std::pin::Pin;
 
@@ -17,7 +18,7 @@ use tonic_health::server::HealthReporter;
 use tower::ServiceExt;
 use v1::executor_server::{Executor, ExecutorServer};
 
-use crate::executions::Executions;
+use crate::{audit::Origin, executions::Executions};
 
 /// Messages that wait for a slow reader, per stream; then its executions wait as well.
 const OUTGOING: usize = 32;
@@ -71,6 +72,11 @@ where
     router.route_service(&path, service.map_request(|request: axum::extract::Request| request.map(Body::new)))
 }
 
+/// As the guard put it there, which is on every path.
+fn origin<T>(request: &Request<T>) -> Origin {
+    request.extensions().get::<Origin>().cloned().unwrap_or_default()
+}
+
 #[tonic::async_trait]
 impl Executor for Service {
     type ConnectStream = Pin<Box<dyn Stream<Item = Result<v1::ServerMessage, Status>> + Send>>;
@@ -81,7 +87,8 @@ impl Executor for Service {
         request: Request<Streaming<v1::ClientMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (outgoing, messages) = mpsc::channel(OUTGOING);
-        tokio::spawn(session::run(self.executions.clone(), request.into_inner(), outgoing));
+        let origin = origin(&request);
+        tokio::spawn(session::run(self.executions.clone(), origin, request.into_inner(), outgoing));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
 
@@ -90,7 +97,8 @@ impl Executor for Service {
         request: Request<Streaming<v1::ClientMessage>>,
     ) -> Result<Response<Self::ExecuteStream>, Status> {
         let (outgoing, messages) = mpsc::channel(OUTGOING);
-        tokio::spawn(single::run(self.executions.clone(), request.into_inner(), outgoing));
+        let origin = origin(&request);
+        tokio::spawn(single::run(self.executions.clone(), origin, request.into_inner(), outgoing));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
 

@@ -40,7 +40,8 @@ pub(super) async fn pump(
             Some(Waiting::Output(..)) => credit > 0,
             Some(Waiting::Message(_) | Waiting::Last(_)) => true,
         };
-        let execution = &mut admitted.execution;
+        let (execution, trail) = (&mut admitted.execution, &mut admitted.trail);
+        let recorded = trail.is_queued();
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Answer(call_id, answer)) => execution.answer(call_id, answer),
@@ -49,11 +50,15 @@ pub(super) async fn pump(
                 None => return,
             },
             event = execution.events.recv(), if waiting.is_none() => match event {
-                Some(event) => waiting = Some(waiting_for(event)),
+                Some(event) => {
+                    trail.hear(&event);
+                    waiting = Some(waiting_for(event));
+                }
                 // The engine promises a last event; without one the client must not wait for ever.
                 None => return refuse(&id, &outgoing).await,
             },
-            permit = outgoing.reserve(), if sendable => {
+            () = trail.queued(), if !recorded => {}
+            permit = outgoing.reserve(), if sendable && recorded => {
                 let (Ok(permit), Some(unsent)) = (permit, waiting.take()) else { return };
                 let message = match unsent {
                     Waiting::Output(stream, data) => {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use codemode_engine::ExecutionRequest;
 use codemode_proto::{tool_answer, v1};
 use codemode_types::{ErrorCode, ExecutionId, Policy, Rejection, ToolFailure};
 use futures_util::FutureExt as _;
@@ -13,8 +14,10 @@ use super::{
     Outgoing,
     pump::{Command, pump},
     request::{credit, narrowed, request},
+    stopped::Stopped,
 };
 use crate::{
+    audit::Origin,
     executions::{Executions, invalid},
     refusal,
 };
@@ -22,11 +25,17 @@ use crate::{
 /// Commands under way to one execution.
 const COMMANDS: usize = 64;
 
-pub(super) async fn run(executions: Executions, incoming: Streaming<v1::ClientMessage>, outgoing: Outgoing) {
+pub(super) async fn run(
+    executions: Executions,
+    origin: Origin,
+    incoming: Streaming<v1::ClientMessage>,
+    outgoing: Outgoing,
+) {
     let gone = outgoing.clone();
+    let audit = executions.audit().clone();
     let session = async {
-        if let Err(status) = converse(executions, incoming, &outgoing).await {
-            let _ = outgoing.send(Err(status)).await;
+        if let Err(stopped) = converse(executions, &origin, incoming, &outgoing).await {
+            let _ = outgoing.send(Err(stopped.told(&audit, &origin).await)).await;
         }
     };
     // The client going away ends everything at once, whatever is being waited for.
@@ -38,12 +47,13 @@ pub(super) async fn run(executions: Executions, incoming: Streaming<v1::ClientMe
 
 async fn converse(
     executions: Executions,
+    origin: &Origin,
     mut incoming: Streaming<v1::ClientMessage>,
     outgoing: &Outgoing,
-) -> Result<(), Status> {
-    let policy = welcome(&executions, &mut incoming, outgoing).await?;
+) -> Result<(), Stopped> {
+    let policy = welcome(&executions, origin, &mut incoming, outgoing).await?;
     let closing = executions.closing().clone();
-    let mut session = Session { executions, policy, outgoing, live: HashMap::new(), pumps: JoinSet::new() };
+    let mut session = Session { executions, origin, policy, outgoing, live: HashMap::new(), pumps: JoinSet::new() };
     let mut open = true;
     while open || !session.pumps.is_empty() {
         tokio::select! {
@@ -54,7 +64,7 @@ async fn converse(
             },
             Some(ended) = session.pumps.join_next() => session.forget(ended),
             () = closing.cancelled(), if session.pumps.is_empty() => {
-                return Err(Status::unavailable("the executor is stopping"));
+                return Err(Status::unavailable("the executor is stopping").into());
             }
         }
     }
@@ -64,12 +74,13 @@ async fn converse(
 /// `Hello` in, `Welcome` out, or the refusal of a policy that asks for too much.
 async fn welcome(
     executions: &Executions,
+    origin: &Origin,
     incoming: &mut Streaming<v1::ClientMessage>,
     outgoing: &Outgoing,
-) -> Result<Arc<Policy>, Status> {
+) -> Result<Arc<Policy>, Stopped> {
     let hello = match incoming.message().await? {
         Some(v1::ClientMessage { message: Some(Message::Hello(hello)), .. }) => hello,
-        _ => return Err(Status::invalid_argument("the first message of Connect must be Hello")),
+        _ => return Err(Status::invalid_argument("the first message of Connect must be Hello").into()),
     };
     let client: String = hello.client.chars().take(100).collect();
     match narrowed(executions.policy(), &hello.policy) {
@@ -81,8 +92,9 @@ async fn welcome(
         }
         Err(rejection) => {
             tracing::info!(client, reason = rejection.message, "refused a client's policy");
+            executions.refused(origin, None, &rejection).await;
             send(outgoing, "", v1::Rejected::from(rejection.clone())).await;
-            Err(refusal::status(&rejection))
+            Err(Stopped::Recorded(refusal::status(&rejection)))
         }
     }
 }
@@ -94,6 +106,7 @@ async fn send(outgoing: &Outgoing, id: &str, message: impl Into<v1::server_messa
 
 struct Session<'a> {
     executions: Executions,
+    origin: &'a Origin,
     policy: Arc<Policy>,
     outgoing: &'a Outgoing,
     live: HashMap<String, mpsc::Sender<Command>>,
@@ -128,13 +141,18 @@ impl Session<'_> {
     }
 
     async fn try_start(&mut self, id: &str, start: v1::Start) -> Result<(), Rejection> {
-        let execution_id = ExecutionId::parse(id).map_err(invalid)?;
         self.tidy();
-        if self.live.contains_key(id) {
-            return Err(Rejection::new(ErrorCode::InvalidRequest, format!("execution `{id}` is under way already")));
-        }
         let credit = credit(&start);
-        let mut admitted = self.executions.admit(request(execution_id.clone(), start, Arc::clone(&self.policy))?)?;
+        let request = match self.request(id, start) {
+            Ok(request) => request,
+            Err(rejection) => {
+                let id = ExecutionId::parse(id).ok();
+                self.executions.refused(self.origin, id.as_ref(), &rejection).await;
+                return Err(rejection);
+            }
+        };
+        let execution_id = request.id.clone();
+        let mut admitted = self.executions.admit(request, self.origin).await?;
         let warnings = std::mem::take(&mut admitted.execution.warnings);
         send(self.outgoing, id, v1::Accepted { warnings }).await;
         let (commands, taken) = mpsc::channel(COMMANDS);
@@ -142,6 +160,14 @@ impl Session<'_> {
         let (name, outgoing) = (id.to_owned(), self.outgoing.clone());
         self.pumps.spawn(pump(execution_id, admitted, taken, outgoing, credit).map(|()| name));
         Ok(())
+    }
+
+    fn request(&self, id: &str, start: v1::Start) -> Result<ExecutionRequest, Rejection> {
+        let execution_id = ExecutionId::parse(id).map_err(invalid)?;
+        if self.live.contains_key(id) {
+            return Err(Rejection::new(ErrorCode::InvalidRequest, format!("execution `{id}` is under way already")));
+        }
+        request(execution_id, start, Arc::clone(&self.policy))
     }
 
     /// Commands for an execution that is over crossed its end on the wire; they are nobody's mistake.

@@ -10,17 +10,24 @@ use super::{
     Outgoing,
     pump::{Command, pump},
     request::{credit, request},
+    stopped::Stopped,
 };
 use crate::{
+    audit::Origin,
     executions::{Executions, invalid, new_id},
     refusal,
 };
 
-pub(super) async fn run(executions: Executions, incoming: Streaming<v1::ClientMessage>, outgoing: Outgoing) {
+pub(super) async fn run(
+    executions: Executions,
+    origin: Origin,
+    incoming: Streaming<v1::ClientMessage>,
+    outgoing: Outgoing,
+) {
     let gone = outgoing.clone();
     let call = async {
-        if let Err(status) = converse(executions, incoming, &outgoing).await {
-            let _ = outgoing.send(Err(status)).await;
+        if let Err(stopped) = converse(&executions, &origin, incoming, &outgoing).await {
+            let _ = outgoing.send(Err(stopped.told(executions.audit(), &origin).await)).await;
         }
     };
     tokio::select! {
@@ -30,19 +37,26 @@ pub(super) async fn run(executions: Executions, incoming: Streaming<v1::ClientMe
 }
 
 async fn converse(
-    executions: Executions,
+    executions: &Executions,
+    origin: &Origin,
     mut incoming: Streaming<v1::ClientMessage>,
     outgoing: &Outgoing,
-) -> Result<(), Status> {
+) -> Result<(), Stopped> {
     let (id, start) = match incoming.message().await? {
         Some(v1::ClientMessage { execution_id, message: Some(Message::Start(start)) }) => (execution_id, start),
-        _ => return Err(Status::invalid_argument("the first message of Execute must be Start")),
+        _ => return Err(Status::invalid_argument("the first message of Execute must be Start").into()),
     };
-    let id = chosen(&id).map_err(|rejection| refusal::status(&rejection))?;
     let credit = credit(&start);
-    let mut admitted = request(id.clone(), start, executions.policy())
-        .and_then(|request| executions.admit(request))
-        .map_err(|rejection| refusal::status(&rejection))?;
+    let refused = |rejection: Rejection| Stopped::Recorded(refusal::status(&rejection));
+    let request = match chosen(&id).and_then(|id| request(id, start, executions.policy())) {
+        Ok(request) => request,
+        Err(rejection) => {
+            executions.refused(origin, ExecutionId::parse(&id).ok().as_ref(), &rejection).await;
+            return Err(refused(rejection));
+        }
+    };
+    let id = request.id.clone();
+    let mut admitted = executions.admit(request, origin).await.map_err(refused)?;
     let warnings = std::mem::take(&mut admitted.execution.warnings);
     let _ = outgoing.send(Ok(v1::ServerMessage::new(id.as_str(), v1::Accepted { warnings }))).await;
     let (commands, taken) = mpsc::channel(1);

@@ -168,7 +168,7 @@ fn violations(report: &ExecutionReport) -> Vec<Value> {
     violations.collect()
 }
 
-fn usage(usage: &Usage) -> Value {
+pub(crate) fn usage(usage: &Usage) -> Value {
     json!({
         "wall_ms": milliseconds(usage.wall),
         "guest_ms": milliseconds(usage.guest),
@@ -179,7 +179,7 @@ fn usage(usage: &Usage) -> Value {
 }
 
 /// To the microsecond, which is what the clocks behind it are good for.
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{Extension, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue},
     response::Response,
 };
@@ -11,24 +11,29 @@ use codemode_types::{ErrorCode, ExecutionReport, OutputStream, Rejection, ToolFa
 
 use super::{answer, request};
 use crate::{
+    audit::Origin,
     executions::{Executions, log_end},
     refusal,
 };
 
 pub(super) async fn execute(
     State(executions): State<Executions>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let request = match request::read(&executions, &headers, body) {
         Ok(request) => request,
-        Err(refusal) => return *refusal,
+        Err(unfit) => {
+            executions.audit().refused(&origin, None, unfit.reason(), unfit.detail()).await;
+            return unfit.response();
+        }
     };
     let names = [
         ("x-execution-id", request.id.as_str().to_owned()),
         (request::CORRELATION_HEADER, request.correlation_id.as_str().to_owned()),
     ];
-    let mut response = match finish(&executions, request).await {
+    let mut response = match finish(&executions, request, &origin).await {
         Ok(finished) => answer::answer(&finished),
         Err(rejection) => refusal::problem(&rejection),
     };
@@ -47,11 +52,13 @@ pub(super) struct Finished {
 }
 
 /// The engine caps both streams, so collecting them is bounded.
-async fn finish(executions: &Executions, request: ExecutionRequest) -> Result<Finished, Rejection> {
-    let mut admitted = executions.admit(request)?;
-    let execution = &mut admitted.execution;
+async fn finish(executions: &Executions, request: ExecutionRequest, origin: &Origin) -> Result<Finished, Rejection> {
+    let mut admitted = executions.admit(request, origin).await?;
+    let (execution, trail) = (&mut admitted.execution, &mut admitted.trail);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while let Some(event) = execution.events.recv().await {
+        trail.hear(&event);
+        trail.queued().await;
         match event {
             ExecutionEvent::Output { stream: OutputStream::Stdout, data } => stdout.extend_from_slice(&data),
             ExecutionEvent::Output { stream: OutputStream::Stderr, data } => stderr.extend_from_slice(&data),

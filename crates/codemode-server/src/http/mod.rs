@@ -5,6 +5,7 @@ mod execute;
 mod request;
 
 pub use answer::{Refusal, refusal_json, report_json};
+pub(crate) use answer::{milliseconds, usage};
 
 use axum::{
     Json, Router,
@@ -14,7 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use codemode_proto::request_bytes;
-use codemode_types::{ErrorCode, Rejection};
+use codemode_types::ErrorCode;
 use serde_json::json;
 use tonic::Status;
 
@@ -36,9 +37,9 @@ async fn healthz() -> Json<serde_json::Value> {
 }
 
 async fn readyz(State(executions): State<Executions>) -> Response {
-    match executions.ready() {
-        true => Json(json!({"status": "ready"})).into_response(),
-        false => refusal::problem(&Rejection::new(ErrorCode::Draining, "the executor is stopping")),
+    match executions.unready() {
+        None => Json(json!({"status": "ready"})).into_response(),
+        Some(rejection) => refusal::problem(&rejection),
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
 use crate::{
+    audit,
     executions::{Executions, correlation_id, invalid, new_id},
     refusal,
 };
@@ -38,29 +39,64 @@ struct Body<'a> {
     tools: Option<&'a RawValue>,
 }
 
-/// The request, or the whole refusal. The body is let go of here: what waits for its turn holds its code and values
+/// Why a body is no request.
+pub(super) enum Unfit {
+    /// The words may quote the body: they are for the caller alone.
+    Unlike(StatusCode, String),
+    Rejected(Rejection),
+}
+
+impl Unfit {
+    pub(super) fn response(&self) -> Response {
+        match self {
+            Self::Unlike(status, detail) => {
+                refusal::problem_response(*status, title(*status), detail, ErrorCode::InvalidRequest)
+            }
+            Self::Rejected(rejection) => refusal::problem(rejection),
+        }
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unlike(StatusCode::PAYLOAD_TOO_LARGE, _) => audit::TOO_LARGE,
+            Self::Unlike(..) => ErrorCode::InvalidRequest.as_str(),
+            Self::Rejected(rejection) => rejection.code.as_str(),
+        }
+    }
+
+    /// Without a word of the body.
+    pub(super) fn detail(&self) -> &str {
+        match self {
+            Self::Unlike(status, _) => title(*status),
+            Self::Rejected(rejection) => &rejection.message,
+        }
+    }
+}
+
+/// The request, or why there is none. The body is let go of here: what waits for its turn holds its code and values
 /// once, and the engine counts them.
 pub(super) fn read(
     executions: &Executions,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<ExecutionRequest, Box<Response>> {
+) -> Result<ExecutionRequest, Unfit> {
+    let unlike = |status, detail: &str| Err(Unfit::Unlike(status, detail.into()));
     if !is_json(headers) {
-        return Err(Box::new(unlike(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")));
+        return unlike(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     }
-    let bytes = body.map_err(|error| Box::new(unlike(error.status(), &error.body_text())))?;
-    let body = parse(&bytes).map_err(|(status, detail)| Box::new(unlike(status, &detail)))?;
+    let bytes = body.map_err(|error| Unfit::Unlike(error.status(), error.body_text()))?;
+    let body = parse(&bytes).map_err(|(status, detail)| Unfit::Unlike(status, detail))?;
     if body.tools.is_some() {
         let detail = "`tools` needs a way back to the caller, which HTTP does not have yet: use gRPC (codemode.v1) or a client library";
-        return Err(Box::new(unlike(StatusCode::UNPROCESSABLE_ENTITY, detail)));
+        return unlike(StatusCode::UNPROCESSABLE_ENTITY, detail);
     }
     for (name, value) in [("context", body.context), ("config", body.config)] {
         if value.is_some_and(|value| !value.get().trim_start().starts_with('{')) {
             let detail = format!("`{name}` must be an object: names and their values");
-            return Err(Box::new(unlike(StatusCode::UNPROCESSABLE_ENTITY, &detail)));
+            return unlike(StatusCode::UNPROCESSABLE_ENTITY, &detail);
         }
     }
-    request(executions, headers, body).map_err(|rejection| Box::new(refusal::problem(&rejection)))
+    request(executions, headers, body).map_err(Unfit::Rejected)
 }
 
 fn request(executions: &Executions, headers: &HeaderMap, body: Body<'_>) -> Result<ExecutionRequest, Rejection> {
@@ -118,12 +154,11 @@ fn seconds(field: &str, value: Option<f64>) -> Result<Option<Duration>, Rejectio
     }
 }
 
-fn unlike(status: StatusCode, detail: &str) -> Response {
-    let title = match status {
+fn title(status: StatusCode) -> &'static str {
+    match status {
         StatusCode::PAYLOAD_TOO_LARGE => "The request is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Not JSON",
         StatusCode::UNPROCESSABLE_ENTITY => "The request cannot be served",
         _ => "The request is malformed",
-    };
-    refusal::problem_response(status, title, detail, ErrorCode::InvalidRequest)
+    }
 }

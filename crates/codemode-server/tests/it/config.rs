@@ -1,7 +1,8 @@
 use std::{fs, path::PathBuf, time::Duration};
 
-use codemode_server::config::{
-    Arguments, ConfigError, ListenAddress, LogLevel, PolicySource, ServerConfig, Sources, load_policy,
+use codemode_server::{
+    AuditTarget,
+    config::{Arguments, ConfigError, EmbeddedConfig, ListenAddress, LogLevel, PolicySource, ServerConfig, Sources},
 };
 use codemode_types::ByteSize;
 
@@ -243,7 +244,8 @@ fn a_policy_alone_takes_no_key_of_another_reader() {
         "port": 9, "api_key": "k", "log_level": "debug", "timeout": 3, "retry": {"enabled": true}, "project": "demo",
         "executor": {"url": "http://x", "api_key": "k", "limits": {"cpus": 1}}
     });
-    let error = load_policy(PolicySource::Value(given, "/".into()), &nothing().sources.environment).unwrap_err();
+    let error =
+        EmbeddedConfig::load(PolicySource::Value(given, "/".into()), &nothing().sources.environment).unwrap_err();
     let mut lines: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
     lines.sort();
     insta::assert_snapshot!(lines.join("\n"), @"
@@ -256,7 +258,8 @@ fn a_policy_alone_takes_no_key_of_another_reader() {
     timeout: is a setting of the client, in ClientConfig or its configuration file; an embedded executor takes a policy only, so leave it out
     ");
     let policy = serde_json::json!({"project": "demo", "executor": {"limits": {"cpus": 2}}});
-    let policy = load_policy(PolicySource::Value(policy, "/".into()), &nothing().sources.environment).unwrap();
+    let policy =
+        EmbeddedConfig::load(PolicySource::Value(policy, "/".into()), &nothing().sources.environment).unwrap().policy;
     assert!((policy.limits.cpus - 2.0).abs() < f64::EPSILON);
 }
 
@@ -297,6 +300,61 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn the_audit_log_has_one_place_however_it_is_spelt() {
+    let case = file("audit: log/a.jsonl\nexecutor: {audit: log/a.jsonl}\n");
+    let path = case.folder.path().join("log/a.jsonl");
+    assert_eq!(case.load().audit, Some(AuditTarget::File(path)));
+    let stdout = Some(AuditTarget::Stdout);
+    assert_eq!(file("executor: {audit: stdout}\n").load().audit, stdout);
+    assert_eq!(file("audit: a\n").env("CODEMODE_AUDIT", "stdout").load().audit, stdout);
+    assert_eq!(nothing().env("CODEMODE_AUDIT", "/a").load().audit, Some(AuditTarget::File("/a".into())));
+    for off in ["audit: off\n", "audit: false\n", "audit:\n", ""] {
+        assert_eq!(file(off).load().audit, None, "{off}");
+    }
+    assert_eq!(file("audit: a\n").env("CODEMODE_AUDIT", "off").load().audit, None);
+    assert_eq!(file("audit: stdout\n").env("CODEMODE_AUDIT", "").load().audit, stdout);
+}
+
+#[test]
+fn an_audit_log_that_executions_could_reach_is_refused() {
+    let misplaced = |yaml: &str| {
+        let case = file(yaml);
+        fs::create_dir(case.folder.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("out/a", case.folder.path().join("link")).unwrap();
+        case.problems()
+    };
+    let outputs = "filesystem: {outputs: {mount: out}, workspace: {mount: ws}}\n";
+    insta::assert_snapshot!(
+        ["out/a.jsonl", "ws/deep/a.jsonl", "link"].map(|path| misplaced(&format!("{outputs}audit: {path}\n"))).join("\n"), @"
+    audit: must not be in [folder]/out, the folder of filesystem.outputs, which executed code can reach
+    audit: must not be in [folder]/ws, the folder of filesystem.workspace, which executed code can reach
+    audit: must not be in [folder]/out, the folder of filesystem.outputs, which executed code can reach
+    ");
+    insta::assert_snapshot!(
+        ["stderr", "'-'", "7", "''"].map(|word| file(&format!("audit: {word}\n")).problems()).join("\n"), @"
+    audit: must not be stderr, where the log goes: write a path, or stdout
+    audit: must be the path of a file, stdout, or off
+    audit: must be the path of a file, stdout, or off, as text
+    audit: must be the path of a file, stdout, or off
+    ");
+    assert!(file("audit: a\nexecutor: {audit: b}\n").problems().starts_with("audit: `executor.audit` says something"));
+    assert!(file("audti: a\n").problems().ends_with("did you mean `audit`?"));
+}
+
+#[test]
+fn an_embedded_executor_keeps_an_audit_log_too() {
+    let case = file("executor: {audit: '${LOG}', api_key: '${NOT_HERE}'}\n").env("LOG", "a.jsonl");
+    let source = PolicySource::File(case.sources.file.clone().unwrap());
+    let target = EmbeddedConfig::load(source, &case.sources.environment).unwrap().audit;
+    assert_eq!(target, Some(AuditTarget::File(case.folder.path().join("a.jsonl"))));
+    let given = |value| EmbeddedConfig::load(PolicySource::Value(value, "/base".into()), &case.sources.environment);
+    let target = given(serde_json::json!({"audit": "a.jsonl"})).unwrap().audit;
+    assert_eq!(target, Some(AuditTarget::File("/base/a.jsonl".into())));
+    let error = given(serde_json::json!({"audit": "stdout"})).unwrap_err();
+    insta::assert_snapshot!(error, @"audit: an embedded executor has no standard output that anybody reads: write the path of a file");
+}
+
+#[test]
 fn files_that_cannot_be_read_say_so() {
     let mut case = nothing();
     case.sources.file = Some("/nowhere/codemode.yaml".into());
@@ -320,10 +378,10 @@ fn an_embedded_executor_reads_only_the_policy() {
     let case = file(&format!("{SEEDS}port: 9\ntls: {{enabled: true}}\n"));
     let path = case.sources.file.clone().unwrap();
     // The key's variable is not set, and nobody here needs it.
-    let policy = load_policy(PolicySource::File(path), &case.sources.environment).unwrap();
+    let policy = EmbeddedConfig::load(PolicySource::File(path), &case.sources.environment).unwrap().policy;
     assert_eq!(policy.execution.allowed_commands, ["grep", "cat"]);
     let wrong = serde_json::json!({"executor": {"limits": {"cpu": 1}}});
-    let error = load_policy(PolicySource::Value(wrong, "/".into()), &case.sources.environment).unwrap_err();
+    let error = EmbeddedConfig::load(PolicySource::Value(wrong, "/".into()), &case.sources.environment).unwrap_err();
     assert!(matches!(&error, ConfigError::Problems(_)));
     assert!(error.to_string().starts_with("limits.cpu: unknown key"), "{error}");
 }

@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
+mod audit;
 mod auth;
 mod callers;
 mod config;
 mod drain;
+mod fuzzed;
 mod grpc;
 mod http;
 mod listening;

@@ -1,10 +1,13 @@
 //! A real executor on port 0, and the smallest clients that can talk to it.
 
-use std::{future::Future, path::PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_proto::v1::{self, client_message, executor_client::ExecutorClient, server_message::Message};
-use codemode_server::{ApiKeys, Reception, Running, bind, config::ListenAddress, start_with};
+use codemode_server::{ApiKeys, Audit, AuditTarget, Reception, Running, bind, config::ListenAddress, start_with};
 use codemode_types::Policy;
 use serde_json::{Value, json};
 use tokio::{
@@ -41,20 +44,29 @@ pub(crate) async fn serve_on(address: &str, keys: &[&str], policy: Value) -> Ser
 }
 
 pub(crate) async fn serve_with(address: &str, keys: &[&str], policy: Value, reception: Reception) -> Served {
-    let policy = Policy::from_value(&policy, std::path::Path::new("/")).unwrap();
+    serve_all(address, keys, policy, reception, Audit::off()).await
+}
+
+pub(crate) async fn serve_audited(keys: &[&str], policy: Value, log: &Path) -> Served {
+    let audit = Audit::open(Some(&AuditTarget::File(log.into()))).unwrap();
+    serve_all("127.0.0.1:0", keys, policy, Reception::default(), audit).await
+}
+
+async fn serve_all(address: &str, keys: &[&str], policy: Value, reception: Reception, audit: Audit) -> Served {
+    let policy = Policy::from_value(&policy, Path::new("/")).unwrap();
     let config = EngineConfig { policy, interpreter: interpreter(), guest_library: guest_library() };
     let engine = Engine::start(config).await.unwrap();
     let keys = ApiKeys::new(keys);
     let address: ListenAddress = address.parse().unwrap();
     let listener = bind(&address, &keys).await.unwrap();
-    let running = start_with(engine, &keys, vec![listener], reception).await;
+    let running = start_with(engine, &keys, vec![listener], audit, reception).await;
     let address = running.addresses()[0].clone();
     Served { running: Some(running), address }
 }
 
 /// The system's, if it has one: what comes first on a developer's PATH is often a slow wrapper.
 fn interpreter() -> PathBuf {
-    if std::path::Path::new("/usr/bin/python3").is_file() {
+    if Path::new("/usr/bin/python3").is_file() {
         return "/usr/bin/python3".into();
     }
     let path = std::env::var_os("PATH").unwrap();

@@ -60,7 +60,16 @@ pub struct SandboxPolicy {
     /// `/sandbox`, the guest's own path, means a private tmpfs.
     pub mount: PathBuf,
     pub readonly: bool,
-    pub max_size: ByteSize,
+    /// Absent: [`SandboxPolicy::DEFAULT_SIZE`]. A size that somebody asked for is enforced by the kernel, or refused.
+    pub max_size: Option<ByteSize>,
+}
+
+impl SandboxPolicy {
+    pub const DEFAULT_SIZE: ByteSize = ByteSize::mib(1024);
+
+    pub fn size(&self) -> ByteSize {
+        self.max_size.unwrap_or(Self::DEFAULT_SIZE)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,7 +198,7 @@ impl Policy {
     /// folder is then an error that the code can handle, not the end of its process.
     pub fn sandbox_size(&self) -> ByteSize {
         let memory = self.limits.memory_limit.bytes();
-        self.filesystem.sandbox.max_size.min(ByteSize(memory - memory / 8))
+        self.filesystem.sandbox.size().min(ByteSize(memory - memory / 8))
     }
 }
 
@@ -217,7 +226,7 @@ impl Default for WorkspacePolicy {
 
 impl Default for SandboxPolicy {
     fn default() -> Self {
-        Self { mount: "/sandbox".into(), readonly: false, max_size: ByteSize::mib(1024) }
+        Self { mount: "/sandbox".into(), readonly: false, max_size: None }
     }
 }
 

@@ -75,6 +75,7 @@ impl Narrowing<'_> {
     }
 
     fn execution(&mut self, policy: &mut Policy, asked: &Policy) {
+        let direct_execution = policy.direct_execution();
         if self.present("execution.allowed_commands") {
             let unknown: Vec<_> = asked
                 .execution
@@ -92,7 +93,7 @@ impl Narrowing<'_> {
             policy.execution.allowed_commands.clone_from(&asked.execution.allowed_commands);
         }
         match asked.execution.allow_direct_execution {
-            Some(true) if policy.execution.allow_direct_execution == Some(false) => {
+            Some(true) if !direct_execution => {
                 self.wider("execution.allow_direct_execution", "this executor does not allow direct execution".into());
             }
             Some(direct) => policy.execution.allow_direct_execution = Some(direct),
@@ -110,7 +111,11 @@ impl Narrowing<'_> {
 
     fn filesystem(&mut self, policy: &mut Policy, asked: &Policy) {
         let (held, asked) = (&mut policy.filesystem, &asked.filesystem);
-        self.lower("filesystem.sandbox.max_size", &mut held.sandbox.max_size, &asked.sandbox.max_size);
+        let mut size = held.sandbox.size();
+        self.lower("filesystem.sandbox.max_size", &mut size, &asked.sandbox.size());
+        if self.present("filesystem.sandbox.max_size") {
+            held.sandbox.max_size = Some(size);
+        }
         self.lower("filesystem.outputs.max_size", &mut held.outputs.max_size, &asked.outputs.max_size);
         self.lower("filesystem.tmp.max_size", &mut held.tmp.max_size, &asked.tmp.max_size);
     }
@@ -190,6 +195,22 @@ mod tests {
         let narrowed = executor.narrowed(&json!({"network": {"mode": "none"}})).unwrap();
         // Its own text, which a client reads, must be one that loads.
         assert_eq!(Policy::from_value(&narrowed.to_value(), Path::new("/")).unwrap(), narrowed);
+    }
+
+    #[test]
+    fn direct_execution_is_not_had_by_asking() {
+        let asked = json!({"execution": {"allow_direct_execution": true}});
+        let error = Policy::default().narrowed(&asked).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "execution.allow_direct_execution: this executor does not allow direct execution"
+        );
+        assert!(executor().narrowed(&asked).unwrap().direct_execution());
+    }
+
+    #[test]
+    fn asking_for_nothing_changes_nothing() {
+        assert_eq!(executor().narrowed(&json!({})).unwrap(), executor());
     }
 
     #[test]

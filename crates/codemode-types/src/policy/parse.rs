@@ -42,7 +42,8 @@ impl Policy {
             say("filesystem.sandbox.mount", "only /sandbox, a private tmpfs per execution, is supported");
         }
         for command in &self.execution.allowed_commands {
-            if command.is_empty() || command.contains(['/', '\0']) || command.starts_with('-') {
+            if ["", ".", ".."].contains(&command.as_str()) || command.contains(['/', '\0']) || command.starts_with('-')
+            {
                 say(
                     "execution.allowed_commands",
                     &format!("`{command}` is not a command name; write names, not paths"),
@@ -85,7 +86,7 @@ impl Policy {
             say("limits.open_files", "must be at least 32, which the interpreter itself needs");
         }
         for (key, size) in [
-            ("filesystem.sandbox.max_size", self.filesystem.sandbox.max_size),
+            ("filesystem.sandbox.max_size", self.filesystem.sandbox.size()),
             ("filesystem.outputs.max_size", self.filesystem.outputs.max_size),
             ("filesystem.tmp.max_size", self.filesystem.tmp.max_size),
             ("limits.file_size", limits.file_size),

@@ -86,6 +86,7 @@ fn body(rule: &Rule) -> Vec<BpfInstruction> {
 const fn verdict(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => ALLOW,
+        Verdict::Observe => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Missing => refuse(libc::ENOSYS),
         Verdict::Unsupported => refuse(libc::EOPNOTSUPP),
     }
@@ -106,9 +107,10 @@ const fn ret(value: u32) -> BpfInstruction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::seccomp::{FilterOptions, lists};
+    use crate::apply::seccomp::{FilterOptions, Sockets, lists};
 
-    const OPTIONS: FilterOptions = FilterOptions { allow_exec: true, allow_connect: true, allow_inotify: true };
+    const OPTIONS: FilterOptions =
+        FilterOptions { allow_exec: true, observe_exec: false, sockets: Sockets::All, allow_inotify: true };
 
     /// Runs a filter as the kernel would.
     fn run(program: &[BpfInstruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn sockets_of_the_host_cannot_be_reached() {
-        let program = super::super::program(FilterOptions { allow_connect: false, ..OPTIONS });
+        let program = super::super::program(FilterOptions { sockets: Sockets::Unconnected, ..OPTIONS });
         let ask = |number: libc::c_long, arguments| run(&program, NATIVE, number as u32, arguments);
         let unix = libc::AF_UNIX as u64;
         let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
@@ -192,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn pairs_may_be_all_there_is() {
+        let program = super::super::program(FilterOptions { sockets: Sockets::Pairs, ..OPTIONS });
+        let unix = [libc::AF_UNIX as u64, libc::SOCK_STREAM as u64, 0, 0, 0, 0];
+        assert_eq!(run(&program, NATIVE, libc::SYS_socketpair as u32, unix), ALLOW);
+        assert_eq!(run(&program, NATIVE, libc::SYS_socket as u32, unix), refuse(libc::EPERM));
+    }
+
+    #[test]
     fn attributes_and_watches_are_answered_as_by_an_old_system() {
         assert_eq!(native(libc::SYS_setxattr, [0; 6]), refuse(libc::EOPNOTSUPP));
         let program = super::super::program(FilterOptions { allow_inotify: false, ..OPTIONS });
@@ -204,6 +214,23 @@ mod tests {
         assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
         assert_eq!(native(libc::SYS_execve, [0; 6]), ALLOW);
         assert_eq!(native(libc::SYS_execveat, [0; 6]), refuse(libc::EPERM));
+    }
+
+    #[test]
+    fn of_all_calls_the_start_of_a_program_alone_can_be_observed() {
+        let program = super::super::program(FilterOptions { observe_exec: true, ..OPTIONS });
+        let ask = |number: libc::c_long| run(&program, NATIVE, number as u32, [0; 6]);
+        assert_eq!(ask(libc::SYS_execve), libc::SECCOMP_RET_USER_NOTIF);
+        assert_eq!(ask(libc::SYS_execveat), refuse(libc::EPERM));
+        let observed = program.iter().filter(|line| line.operand == libc::SECCOMP_RET_USER_NOTIF).count();
+        assert_eq!(observed, 1);
+        // Nobody below can listen in its turn.
+        assert_eq!(ask(libc::SYS_seccomp), refuse(libc::EPERM));
+        let prctl = |option: i32| run(&program, NATIVE, libc::SYS_prctl as u32, [option as u64, 2, 0, 0, 0, 0]);
+        assert_eq!(prctl(libc::PR_SET_SECCOMP), refuse(libc::EPERM));
+        // Where nothing may be started there is nothing to see.
+        let program = super::super::program(FilterOptions { allow_exec: false, observe_exec: true, ..OPTIONS });
+        assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
     }
 
     #[test]

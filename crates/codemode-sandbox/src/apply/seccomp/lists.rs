@@ -1,6 +1,6 @@
 //! The calls that executed code may make, in small named lists with a reason each. Everything else is refused.
 
-use super::FilterOptions;
+use super::{FilterOptions, Sockets};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -12,6 +12,8 @@ pub(super) struct Rule {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verdict {
     Allow,
+    /// Waits until the supervisor has seen it, which always lets it go on.
+    Observe,
     /// ENOSYS: the C library has an older way.
     Missing,
     /// EOPNOTSUPP: programs take it for a file system without the feature.
@@ -358,13 +360,18 @@ pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
     let inotify = if options.allow_inotify { Verdict::Allow } else { Verdict::Missing };
     rules.extend(INOTIFY.iter().map(|number| rule(*number, When::Always, inotify)));
     rules.extend(conditional());
-    rules.extend([libc::SYS_socket, libc::SYS_socketpair].map(|number| unix_socket(number, options.allow_connect)));
-    if options.allow_connect {
+    let connected = options.sockets == Sockets::All;
+    rules.push(unix_socket(libc::SYS_socketpair, connected));
+    if options.sockets != Sockets::Pairs {
+        rules.push(unix_socket(libc::SYS_socket, connected));
+    }
+    if connected {
         rules.push(rule(libc::SYS_connect, When::Always, Verdict::Allow));
     }
     if options.allow_exec {
         // Which file: Landlock's business. execveat stays out: it runs descriptors that no path names.
-        rules.push(rule(libc::SYS_execve, When::Always, Verdict::Allow));
+        let verdict = if options.observe_exec { Verdict::Observe } else { Verdict::Allow };
+        rules.push(rule(libc::SYS_execve, When::Always, verdict));
     }
     rules
 }

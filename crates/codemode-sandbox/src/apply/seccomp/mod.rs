@@ -6,8 +6,9 @@
 mod compile;
 mod lists;
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
+use super::removed::{Wall, is_removed};
 use crate::sys::{self, BpfInstruction};
 
 /// What of the filter differs between policies.
@@ -15,11 +16,21 @@ use crate::sys::{self, BpfInstruction};
 pub struct FilterOptions {
     /// Whether programs may be started at all.
     pub allow_exec: bool,
-    /// Whether Unix sockets may connect to a path. Off where the host's sockets can be seen and Landlock does not
-    /// judge them.
-    pub allow_connect: bool,
+    /// Whether each such start waits until the supervisor has seen it.
+    pub observe_exec: bool,
+    pub sockets: Sockets,
     /// inotify instances count against the host's user where the sandbox has no user id of its own.
     pub allow_inotify: bool,
+}
+
+/// Which Unix sockets there are. No other family ever is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sockets {
+    All,
+    /// None that connects to a path, where the host's sockets can be seen and Landlock does not judge them.
+    Unconnected,
+    /// Connected pairs only, where the network namespace is not the sandbox's own either.
+    Pairs,
 }
 
 /// The filter as a BPF program. Compile it once, install it often.
@@ -29,5 +40,18 @@ pub fn program(options: FilterOptions) -> Vec<BpfInstruction> {
 
 /// Installs the filter on this process. no_new_privs must be set.
 pub fn install(program: &[BpfInstruction]) -> io::Result<()> {
-    sys::install_filter(program)
+    if is_removed(Wall::Seccomp) { Ok(()) } else { sys::install_filter(program) }
+}
+
+/// The same for a filter with observed calls, with the end that hears of them. `None`: something outside the sandbox
+/// listens to this process already, such as the manager of the container around it, and nothing was installed.
+pub fn install_observed(program: &[BpfInstruction]) -> io::Result<Option<OwnedFd>> {
+    if is_removed(Wall::Seccomp) {
+        return Ok(None);
+    }
+    match sys::install_filter_with_listener(program) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

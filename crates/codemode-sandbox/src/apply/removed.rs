@@ -1,0 +1,54 @@
+//! Walls left out on purpose, one at a time: so the hostile suite is shown to notice when one is missing.
+//!
+//! Nothing is ever left out by a build without the feature `removable-walls`, and no wheel or image is built with it.
+//! A build with it leaves out the wall that its own path names, as in `codemode-without-landlock/`: the zygote has no
+//! environment that could say so, and code that runs in a sandbox has no say in where the library came from.
+
+/// A wall that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wall {
+    Landlock,
+    Seccomp,
+    /// Of pid, network, ipc and host name. The mount namespace stays: the root is built in it.
+    Namespaces,
+}
+
+#[cfg(not(feature = "removable-walls"))]
+pub const fn is_removed(_: Wall) -> bool {
+    false
+}
+
+#[cfg(feature = "removable-walls")]
+pub use chosen::{choose, is_removed};
+
+#[cfg(feature = "removable-walls")]
+mod chosen {
+    use std::{fs, hint::black_box, sync::OnceLock};
+
+    use super::Wall;
+
+    /// What a library with this feature contains, and no other.
+    const FOLDER: &str = "/codemode-without-";
+
+    static CHOSEN: OnceLock<Option<Wall>> = OnceLock::new();
+
+    /// Decides it, from where this library was loaded: once per zygote, while /proc is still the host's.
+    pub fn choose() {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        CHOSEN.get_or_init(|| maps.lines().find_map(named));
+    }
+
+    fn named(mapping: &str) -> Option<Wall> {
+        let (_, behind) = mapping.split_once(black_box(FOLDER))?;
+        match behind.split('/').next()? {
+            "landlock" => Some(Wall::Landlock),
+            "seccomp" => Some(Wall::Seccomp),
+            "namespaces" => Some(Wall::Namespaces),
+            _ => None,
+        }
+    }
+
+    pub fn is_removed(wall: Wall) -> bool {
+        CHOSEN.get().copied().flatten() == Some(wall)
+    }
+}

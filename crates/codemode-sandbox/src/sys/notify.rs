@@ -1,0 +1,44 @@
+//! seccomp's user notification: calls that wait until somebody outside has seen them.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+/// A call that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notification {
+    id: u64,
+    /// The thread that made it, as this process's pid namespace numbers it; 0: not visible from here.
+    pub thread: u32,
+    pub arguments: [u64; 6],
+}
+
+/// Takes the next one. Blocks if there is none, so [`poll`](rustix::event::poll) first. ENOENT: its caller is gone.
+pub fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Notification> {
+    // SAFETY: all-zero is a valid value of this plain structure, and what the kernel asks for.
+    let mut heard: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the request's number names the size of the structure, which outlives the call.
+    let status = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut heard) };
+    match status {
+        0 => Ok(Notification { id: heard.id, thread: heard.pid, arguments: heard.data.args }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether its caller still waits: only then was what was read about that thread truly about it.
+pub fn still_waits(listener: BorrowedFd<'_>, notification: &Notification) -> bool {
+    // SAFETY: the kernel reads the eight bytes of the id, which outlives the call.
+    let status =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const notification.id) };
+    status == 0
+}
+
+/// Lets the kernel go on with the call as if nobody had listened. ENOENT: its caller is gone.
+pub fn let_continue(listener: BorrowedFd<'_>, notification: &Notification) -> io::Result<()> {
+    let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+    let mut answer = libc::seccomp_notif_resp { id: notification.id, val: 0, error: 0, flags };
+    // SAFETY: the request's number names the size of the structure, which outlives the call.
+    let status = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,69 @@
+//! The executor's configuration: YAML and environment.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use codemode_server::config::{
+    Arguments, ConfigError, EmbeddedConfig, ListenAddress, PolicySource, ServerConfig, Sources,
+};
+use codemode_types::Policy;
+
+const KEY: &str = "k3y-that-nobody-may-read";
+
+/// `NAME=VALUE` lines up to an empty line are the environment, the rest is the file.
+pub fn configuration(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (variables, yaml) = text.split_once("\n\n").unwrap_or(("", text));
+    let mut environment: BTreeMap<String, String> = variables
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        // They name files of this machine to read.
+        .filter(|(name, _)| !name.ends_with("_FILE"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // A key with a space in it is refused.
+    environment.insert("CODEMODE_API_KEY".into(), format!("{KEY}{}", if input.len() % 2 == 0 { "" } else { " x" }));
+    address(text);
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("codemode.yaml");
+    fs::write(&path, yaml).expect("written");
+    let sources = Sources { file: Some(path.clone()), environment, arguments: Arguments::default() };
+    let said = match ServerConfig::load(&sources) {
+        Ok(config) => {
+            stands(&config.policy);
+            format!("{config:?}")
+        }
+        Err(error) => explained(error),
+    };
+    // A file that quotes the variable shows it on purpose.
+    assert!(yaml.contains("${") || !said.contains(KEY), "{said}");
+    embedded(PolicySource::File(path), &sources);
+    if let Ok(value) = serde_json::from_str(yaml) {
+        embedded(PolicySource::Value(value, folder.path().into()), &sources);
+    }
+}
+
+fn embedded(source: PolicySource, sources: &Sources) {
+    match EmbeddedConfig::load(source, &sources.environment) {
+        Ok(config) => stands(&config.policy),
+        Err(error) => drop(explained(error)),
+    }
+}
+
+fn address(text: &str) {
+    if let Ok(address) = text.parse::<ListenAddress>() {
+        assert!(!address.to_string().is_empty());
+    }
+}
+
+/// A policy that was loaded loads again from its own text, as a client reads it.
+fn stands(policy: &Policy) {
+    assert_eq!(Policy::from_value(&policy.to_value(), Path::new("/")).as_ref(), Ok(policy));
+}
+
+fn explained(error: ConfigError) -> String {
+    if let ConfigError::Problems(problems) = &error {
+        assert!(!problems.is_empty() && problems.iter().all(|problem| !problem.message.is_empty()));
+    }
+    error.to_string()
+}

@@ -1,0 +1,133 @@
+//! The policy from JSON, and requests to narrow it.
+
+use std::path::{Component, Path};
+
+use codemode_types::{NetworkMode, Policy, PolicyError};
+use serde_json::{Map, Value, json};
+
+use super::choices::Choices;
+
+/// What loads is what its own text says, and paths and names in it are what they must be.
+pub fn policy(text: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(text) else { return };
+    match Policy::from_value(&value, Path::new("/base")) {
+        Ok(policy) => {
+            let again = Policy::from_value(&policy.to_value(), Path::new("/elsewhere"));
+            assert_eq!(again.as_ref(), Ok(&policy));
+            let mounts = [&policy.filesystem.workspace.mount, &policy.filesystem.outputs.mount];
+            assert!(mounts.into_iter().flatten().all(|mount| mount.is_absolute()), "{mounts:?}");
+            for command in &policy.execution.allowed_commands {
+                let parts: Vec<_> = Path::new(command).components().collect();
+                assert!(matches!(parts[..], [Component::Normal(_)]), "{command:?} is not a name");
+            }
+            assert!(policy.limits.cpu_time() > std::time::Duration::ZERO);
+            assert!(policy.sandbox_size() <= policy.limits.memory_limit);
+        }
+        Err(error) => named(&error, text.len()),
+    }
+}
+
+/// Every problem has words, and they are not much longer than what was asked.
+fn named(error: &PolicyError, asked: usize) {
+    assert!(!error.problems.is_empty());
+    for problem in &error.problems {
+        assert!(!problem.message.is_empty(), "{error}");
+        assert!(problem.message.len() + problem.key.len() < 2_000 + 8 * asked, "{error}");
+    }
+}
+
+/// `narrowed` never gives more than the executor's own policy, whatever both of them say.
+pub fn narrowing(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let (held, asked) = (tree(&mut choices), tree(&mut choices));
+    let Ok(held) = Policy::from_value(&held, Path::new("/")) else { return };
+    assert_eq!(held.narrowed(&held.to_value()).as_ref(), Ok(&held), "asking for what holds changes nothing");
+    match held.narrowed(&asked) {
+        Ok(narrowed) => {
+            assert_not_wider(&held, &narrowed);
+            assert_eq!(Policy::from_value(&narrowed.to_value(), Path::new("/")).as_ref(), Ok(&narrowed));
+            assert_eq!(narrowed.narrowed(&asked).as_ref(), Ok(&narrowed), "asking twice is asking once");
+        }
+        Err(error) => named(&error, asked.to_string().len()),
+    }
+}
+
+/// Any of the keys that exist, each with a value of its own kind.
+fn tree(choices: &mut Choices<'_>) -> Value {
+    filled(&Policy::default().to_value(), choices).unwrap_or(Value::Null)
+}
+
+fn filled(known: &Value, choices: &mut Choices<'_>) -> Option<Value> {
+    let Value::Object(members) = known else {
+        // Most keys are left out, as in most files; most of the others make sense.
+        return match choices.byte() % 32 {
+            0..=7 => Some(likely(known, choices)),
+            8 => Some(json!(choices.number())),
+            9 => Some(json!(f64::from_bits(choices.number()))),
+            10 => Some(json!(choices.one_of(&WORDS))),
+            _ => None,
+        };
+    };
+    let entries = members.iter().filter_map(|(name, known)| Some((name.clone(), filled(known, choices)?)));
+    Some(Value::Object(entries.collect::<Map<_, _>>())).filter(|filled| *filled != json!({}))
+}
+
+const WORDS: [&str; 11] = ["none", "restricted", "all", "container", "full", "64m", "1GB", "/w", "ls", "cat", "a.b"];
+
+/// A value of the default's kind, if a number then around it.
+fn likely(known: &Value, choices: &mut Choices<'_>) -> Value {
+    match known {
+        Value::Bool(_) => json!(choices.coin()),
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => json!(whole.saturating_mul(u64::from(choices.byte())) / 64),
+            None => json!(f64::from(choices.byte()) / 64.0),
+        },
+        Value::Array(_) => (0..choices.byte() % 4).map(|_| json!(choices.one_of(&WORDS))).collect(),
+        _ => match choices.byte() % 4 {
+            0 => json!(choices.coin()),
+            1 => json!(choices.byte()),
+            _ => json!(choices.one_of(&WORDS)),
+        },
+    }
+}
+
+fn assert_not_wider(held: &Policy, narrowed: &Policy) {
+    assert!(held.direct_execution() || !narrowed.direct_execution(), "programs may start that might not");
+    assert!(narrowed.filesystem.sandbox.size() <= held.filesystem.sandbox.size());
+    assert!(narrowed.network.mode <= held.network.mode);
+    if narrowed.network.mode != NetworkMode::None {
+        assert_eq!(narrowed.network.allowed_domains, held.network.allowed_domains);
+        assert_eq!(narrowed.network.blocked_domains, held.network.blocked_domains);
+        assert_eq!(narrowed.network.ports, held.network.ports);
+    }
+    compare("", &held.to_value(), &narrowed.to_value());
+}
+
+/// Leaf by leaf: a key that narrowing changes has to be known here, with its direction.
+fn compare(key: &str, held: &Value, narrowed: &Value) {
+    if let (Value::Object(held), Value::Object(narrowed)) = (held, narrowed) {
+        assert_eq!(held.len(), narrowed.len());
+        for (name, held) in held {
+            let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            compare(&key, held, &narrowed[name]);
+        }
+        return;
+    }
+    let narrower = match key {
+        _ if held == narrowed => true,
+        // Judged in `assert_not_wider`.
+        "execution.allow_direct_execution" | "filesystem.sandbox.max_size" | "network.mode" => true,
+        "network.allowed_domains" | "network.blocked_domains" | "network.ports" => true,
+        "isolation.allow_jit" => *held == json!(true),
+        "execution.allowed_commands" => {
+            let commands = |value: &Value| value.as_array().cloned().unwrap_or_default();
+            commands(narrowed).iter().all(|command| commands(held).contains(command))
+        }
+        key if key.starts_with("limits.") || key.ends_with(".max_size") => match (held.as_u64(), narrowed.as_u64()) {
+            (Some(held), Some(narrowed)) => narrowed <= held,
+            _ => narrowed.as_f64() <= held.as_f64(),
+        },
+        _ => false,
+    };
+    assert!(narrower, "{key}: {narrowed} is not narrower than {held}");
+}

@@ -1,0 +1,35 @@
+"""Arenas in cages: an executor of each mode with its own canaries near it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from security.arena import COMMANDS, Arena, environment, fill_workspace, policy
+from security.cage import SYSTEM_PYTHON
+from security.canaries import Canaries
+from security.caged import Guest, caged, caged_home
+from pathlib import Path
+
+
+@contextmanager
+def caged_arena(kind: str, mode: str, guest: Guest = Guest()) -> Iterator[Arena]:
+    with caged_home() as home:
+        workspace = fill_workspace(home / "workspace")
+        container = kind == "container"
+        # In tier container the code reads the interpreter's files as any user would.
+        interpreter = environment(home / "share/env", SYSTEM_PYTHON if container else sys.executable)
+        folders = ("/workspace", "/outputs") if container else (str(workspace), str(home / "outputs"))
+        wanted = policy(COMMANDS[mode], *folders, interpreter)
+        with caged(kind, home, wanted, workspace, guest) as executor:
+            canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{os.getpid()}", workspace, near=executor.pid)
+            try:
+                arena = Arena(executor, canaries, workspace)
+                try:
+                    yield arena
+                finally:
+                    arena.close()
+            finally:
+                canaries.close()

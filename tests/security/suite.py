@@ -1,0 +1,52 @@
+"""One program in one arena: how it has to go. The same for every tier and every place."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytest
+
+from security.arena import Arena
+from security.programs import PROGRAMS, SELF_JUDGING, Program
+from security.verdicts import judge
+
+# A run that is green because programs were missing proves nothing.
+EXPECTED, EXPECTED_SELF_JUDGING = 238, 150
+BESIDE = "setup: another execution runs beside it"
+# Empties the guest's table of courteous refusals: from then on only the kernel and the engine say no.
+WITHOUT_COURTESY = """
+import gc as _gc
+for _table in _gc.get_objects():
+    if type(_table) is dict and 'os.system' in _table and 'subprocess.Popen' in _table: _table.clear()
+del _gc, _table
+"""
+
+
+class Suite:
+    """Counts what ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def holds(self, program: Program, arena: Arena) -> None:
+        try:
+            for _ in range(program.repeat):
+                beside: AbstractContextManager[list[Any]] = (
+                    arena.bystander() if BESIDE in program.claims else nullcontext([])
+                )
+                with beside as others:
+                    judge(arena.run(program))
+                assert all(other.result == ("mine", "OTHER-SECRET") for other in others), others
+            arena.check_well()
+        finally:
+            arena.clean()
+            self.ran.append(program.id)
+
+    def check_that_all_ran(self, request: pytest.FixtureRequest) -> None:
+        """Of the module that asks. Where only some were selected, there is nothing to count."""
+        assert len(PROGRAMS) == len({program.id for program in PROGRAMS}) == EXPECTED
+        assert len(SELF_JUDGING) == EXPECTED_SELF_JUDGING
+        selected = {item.name for item in request.session.items if item.path == request.path}
+        if all(f"test_holds[{program.id}]" in selected for program in PROGRAMS):
+            assert sorted(self.ran) == sorted(program.id for program in PROGRAMS)
