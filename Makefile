@@ -10,7 +10,7 @@ HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv build demo test test-rust test-python test-rootless test-security test-docker \
-        test-docker-source docker-build wheel bench \
+        test-docker-source docker-build wheel bench fuzz fuzz-smoke \
         lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
@@ -57,6 +57,13 @@ test-docker-source: build ## The same with the image that the Dockerfile builds 
 docker-build: ## Build the container image from source with your own Docker: codemode/executor
 	$(DOCKER) build --tag codemode/executor --file deploy/docker/Dockerfile .
 
+# Needs g++ besides what the rest needs; on a stable toolchain.
+fuzz-smoke: python ## Each fuzz target for some seconds, from the inputs in the repository
+	@"$(PYTHON)" fuzz/run.py smoke
+
+fuzz: python ## make fuzz TARGET=... [INPUT=file]: one target until it fails or Ctrl-C
+	@"$(PYTHON)" fuzz/run.py "$(or $(TARGET),$(error TARGET is missing; "$(PYTHON) fuzz/run.py --list" names them))" $(if $(INPUT),--input "$(INPUT)")
+
 wheel: python ## Build the release wheel into dist/
 	@"$(PYTHON)" tools/build.py release
 
@@ -92,3 +99,4 @@ fmt: venv ## Format Rust and Python
 
 clean: ## Remove everything that was built
 	rm -rf target .venv .bench-venv dist outputs python/codemode/_bin python/codemode/_guest
+	rm -rf fuzz/target fuzz/.venv fuzz/artifacts

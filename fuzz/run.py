@@ -116,6 +116,12 @@ def known(target: str) -> list[str]:
     return [str(folder) for folder in folders if folder.is_dir()]
 
 
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """In memory where that can be: some targets make files for each input."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(prefix="codemode-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
+
+
 @dataclass(frozen=True)
 class Ending:
     target: str
@@ -134,7 +140,7 @@ def smoke(seconds: int) -> int:
     print(f"{'target':<18} {'runs':>9} {'coverage':>8} {'features':>8} {'corpus':>7}", flush=True)
     failed = []
     for target in RUST + PYTHON:
-        with tempfile.TemporaryDirectory(prefix="codemode-fuzz-") as scratch:
+        with scratch_folder() as scratch:
             learnt, temporary = Path(scratch, "corpus"), Path(scratch, "tmp")
             learnt.mkdir()
             temporary.mkdir()
@@ -167,7 +173,7 @@ def explain(ending: Ending) -> None:
 
 
 def replay(target: str, path: Path) -> int:
-    with tempfile.TemporaryDirectory(prefix="codemode-fuzz-") as scratch:
+    with scratch_folder() as scratch:
         command = [*command_of(target), *options_of(target), str(path.resolve())]
         return subprocess.run(command, env=os.environ | {"TMPDIR": scratch}).returncode
 
@@ -175,7 +181,7 @@ def replay(target: str, path: Path) -> int:
 def keep_on(target: str, seconds: int) -> int:
     corpus = HERE / "corpus" / target
     corpus.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="codemode-fuzz-") as scratch:
+    with scratch_folder() as scratch:
         command = [*command_of(target), *options_of(target), f"-max_total_time={seconds}", str(corpus), *known(target)]
         # Ctrl-C is the fuzzer's: it ends by itself and says what it has done.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

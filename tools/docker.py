@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from docker_images import EXECUTOR, ROOT, STATE, Images, debian, fetch_base, fet
 
 SKIP = "CODEMODE_SKIP_DOCKER"
 FOLDER = "CODEMODE_DOCKER_FOLDER"
+STOP_LIMIT = 30
 
 # What has to be there, and the Debian package that brings it.
 PROGRAMS = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap", "unshare": "util-linux"}
@@ -111,11 +113,20 @@ def in_namespaces(arguments: list[str]) -> int:
         return process.wait()
     finally:
         if process.poll() is None:
-            # Everything inside dies with the first process of the namespace.
-            process.kill()
-            process.wait()
+            cut_short(process)
         dockerd.remove_cgroups(folder.name)
         shutil.rmtree(folder)
+
+
+def cut_short(unshare: subprocess.Popen[bytes]) -> None:
+    """Everything inside is killed with the first process of the namespace, which is the last one to be gone."""
+    first = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()
+    handles = [os.pidfd_open(int(pid)) for pid in first]
+    unshare.kill()
+    unshare.wait()
+    for handle in handles:
+        select.select([handle], [], [], STOP_LIMIT)
+        os.close(handle)
 
 
 def leave(*_: object) -> None:
@@ -129,7 +140,10 @@ def inside(arguments: list[str]) -> int:
         with dockerd.engine(STATE / "data", folder, folder.name) as environment:
             images = Images(environment)
             images.build_from_source() if from_source else images.assemble()
-            return run_tests({**environment, "CODEMODE_DOCKER_IMAGE": EXECUTOR}, arguments[from_source:])
+            # What tests leave when they are cut short goes with the folder.
+            (folder / "tmp").mkdir()
+            more = {"CODEMODE_DOCKER_IMAGE": EXECUTOR, "TMPDIR": str(folder / "tmp")}
+            return run_tests({**environment, **more}, arguments[from_source:])
     except dockerd.EngineError as error:
         say(str(error))
         return 1

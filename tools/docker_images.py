@@ -1,7 +1,7 @@
 """The images that the container tests need, made without a registry. Standard library only.
 
-The engine has no network. What comes from outside is fetched before it starts, into the folders that its base images are
-made of; the Dockerfile then finds its packages installed.
+The engine has no network. What comes from outside is fetched before it starts, into what its base images are made of,
+and the Dockerfile finds its packages installed.
 """
 
 from __future__ import annotations

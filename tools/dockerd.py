@@ -92,7 +92,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def remove_leftovers(environment: dict[str, str]) -> None:
-    """Containers, volumes and networks of a run that was cut short. Every one on this engine is ours."""
+    """Of a run that was cut short, and images that a newer one replaced. All on this engine are ours."""
     for what, remove in (("container", "--all"), ("volume", ""), ("network", "--filter=type=custom")):
         listing = ["docker", what, "ls", "--quiet", *filter(None, [remove])]
         names = subprocess.run(listing, env=environment, check=True, capture_output=True, text=True).stdout.split()
@@ -101,6 +101,8 @@ def remove_leftovers(environment: dict[str, str]) -> None:
                 ["docker", what, "rm", *(["--force"] if what != "network" else []), *names],
                 env=environment, check=True, stdout=subprocess.DEVNULL,
             )  # fmt: skip
+    prune = ["docker", "image", "prune", "--force"]
+    subprocess.run(prune, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
 def raise_loopback() -> None:

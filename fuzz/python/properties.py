@@ -49,7 +49,9 @@ def _decode(data: bytes) -> None:
     except ValueError:
         return
     written, warnings = values.encode(value)
-    assert not warnings, warnings
+    if warnings:  # reading goes a little deeper than writing, and that is the only difference
+        assert all("nested too deeply" in text for text in warnings), warnings
+        return
     assert same(values.decode(written), value), written[:500]
     assert values.encode(values.decode(written))[0] == written, "writing once more gives another text"
 
@@ -99,10 +101,8 @@ class Choices:
 
 
 def _text(choices: Choices) -> str:
-    raw = choices.bytes(choices.number() % 12)
-    return raw.decode(
-        "utf-16-le" if choices.number() & 1 else "latin-1", "surrogatepass" if len(raw) % 2 == 0 else "replace"
-    )
+    raw = choices.bytes(choices.number() % 6 * 2)
+    return raw[: len(raw) & ~1].decode("utf-16-le", "surrogatepass") if choices.number() & 1 else raw.decode("latin-1")
 
 
 def _float(choices: Choices) -> float:
@@ -153,9 +153,9 @@ def make(choices: Choices, depth: int) -> Any:
 
 def _hashable(choices: Choices) -> Any:
     value = ATOMS[choices.number() % len(ATOMS)](choices)
-    return (
-        (value, 1) if choices.number() & 1 and type(value) is not dict else str(value) if type(value) is dict else value
-    )
+    if type(value) is dict:
+        return "a dict"
+    return (value, 1) if choices.number() & 1 else value
 
 
 def same(a: Any, b: Any) -> bool:
@@ -167,7 +167,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, complex):
         return same(a.real, b.real) and same(a.imag, b.imag)
     if isinstance(a, decimal.Decimal):
-        return a.as_tuple() == b.as_tuple()
+        return bool(a.as_tuple() == b.as_tuple())
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, (set, frozenset)):

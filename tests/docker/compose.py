@@ -17,6 +17,7 @@ Network = Literal["published", "internal", "socket"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+_MERGED: dict[Network, list[str]] = {"published": [], "internal": ["internal.yml"], "socket": ["socket.yml"]}
 # Where the documentation's block stands, in a checkout that has it beside this repository.
 DOCUMENT = ROOT.parent / "shared" / "seeds" / "hybrid-execution.md"
 
@@ -42,15 +43,15 @@ class Project:
     def __init__(self, file: str, network: Network, env: dict[str, str], image: str, config: Path | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="codemode-compose-"))
         self.network = network
+        self._file = file
         self._env, self._image, self._config = env, image, config
-        self._files = [file, "test.yml"] + {"published": [], "internal": ["internal.yml"], "socket": ["socket.yml"]}[
-            network
-        ]
+        self._files = [file, "test.yml", *_MERGED[network]]
 
     def lay_out(self, workspace: Path, outputs: Path, uid: int) -> None:
-        shutil.copytree(DEPLOY / "compose", self.folder / "compose")
-        (self.folder / "docker").mkdir()
-        shutil.copy(DEPLOY / "docker" / "seccomp.json", self.folder / "docker")
+        for shipped in (*(DEPLOY / "compose").glob("*.yml"), DEPLOY / "docker" / "seccomp.json"):
+            copied = self.folder / shipped.relative_to(DEPLOY)
+            copied.parent.mkdir(exist_ok=True)
+            shutil.copy(shipped, copied)
         place = self.folder / "compose"
         (place / "project_files").symlink_to(workspace)
         (place / "outputs").symlink_to(outputs)
@@ -65,6 +66,9 @@ class Project:
         override: dict[str, Any] = {"image": self._image, "environment": self._env}
         if self.network == "published":
             override["ports"] = [f"127.0.0.1::{self._env.get('CODEMODE_PORT', '8001')}"]
+        if self._file == "hardened.yml":
+            # An engine that comes back after a run was cut short must not start its containers again.
+            override["restart"] = "no"
         if self._config:
             override["volumes"] = [f"{self._config}:/etc/codemode/codemode.yaml:ro"]
         return override

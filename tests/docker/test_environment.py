@@ -10,6 +10,7 @@ from codemode import AuthenticationError, Codemode
 from docker import engine
 from docker.conftest import Started, client
 from docker.container import Container
+from docker.engine import Setup
 
 # As the documentation prints it.
 PLAIN = r"""docker run -d \
@@ -52,18 +53,24 @@ def test_the_plain_command_takes_its_limits(plain: Container) -> None:
         _assert_bounds(codemode, memory=512, seconds=60)
 
 
-def test_limits_from_the_environment_hold(start: Started) -> None:
-    container = start({"CODEMODE_MAX_EXEC_TIME": "1", "CODEMODE_MEMORY_LIMIT": "96m"})
-    with client(container) as codemode:
+@pytest.fixture(scope="module")
+def tuned(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    base = tmp_path_factory.mktemp(f"{setup.name}-tuned")
+    (base / "workspace").mkdir()
+    (base / "outputs").mkdir()
+    env = {"CODEMODE_MAX_EXEC_TIME": "1", "CODEMODE_MEMORY_LIMIT": "96m", "CODEMODE_PORT": "9123"}
+    with engine.run(setup, base / "workspace", base / "outputs", env) as container:
+        yield container
+
+
+def test_limits_from_the_environment_hold(tuned: Container) -> None:
+    with client(tuned) as codemode:
         _assert_bounds(codemode, memory=96, seconds=1)
         assert codemode.execute("while True: pass").outcome in ("timeout", "cpu_limit")
 
 
-def test_the_port_is_the_environment_s_and_the_health_check_follows(start: Started) -> None:
-    container = start({"CODEMODE_PORT": "9123"})
-    with client(container) as codemode:
-        assert codemode.execute("1").success
-    asked = container.exec("codemode", "health", "--config", "/etc/codemode/codemode.yaml")
+def test_the_health_check_follows_the_port_of_the_environment(tuned: Container) -> None:
+    asked = tuned.exec("codemode", "health", "--config", "/etc/codemode/codemode.yaml")
     assert (asked.returncode, asked.stdout) == (0, "serving: http://127.0.0.1:9123\n")
 
 

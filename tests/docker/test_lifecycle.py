@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from docker.conftest import Folders, Served, Started, client
-from docker.container import Container
+from docker.container import docker
 from e2e import processes
 
 
@@ -48,9 +48,8 @@ def test_the_configuration_can_be_mounted_over(start: Started, folders: Folders)
 
 
 def test_a_killed_container_leaves_no_process(start: Started) -> None:
-    container: Container = start()
-    executor = container.pid
-    everything = processes.descendants(executor)
+    container = start()
+    everything = processes.descendants(container.pid)
     assert everything
-    container.remove()
+    docker("kill", container.name)
     assert processes.left_after(everything, 10) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -9,9 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from e2e import processes
 from e2e.daemon import KEY
 from security.bounds import bounded
 from security.executor import Executor, Log
+from security.namespaces import follow_parent
 from security.programs import FOLDER
 from security.waiting import eventually
 
@@ -29,6 +32,7 @@ LIBRARY = PACKAGE / "_guest" / "libcodemode_guest.so"
 OWNER = 64323
 MEMORY, TASKS = 4 << 30, 2000
 START_LIMIT = 60.0
+_cages = itertools.count()
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -47,7 +51,7 @@ def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest:
     with bounded(MEMORY, TASKS) as enter:
         share = _lay_out(home / "share", policy, guest)
         specification = {
-            "kind": kind, "folder": str(home / "root"), "pid": os.getpid(), "workspace": str(workspace),
+            "kind": kind, "folder": str(home / "root"), "pid": _pid(), "workspace": str(workspace),
             "outputs": str(home / "outputs"), "shared": [str(share), str(workspace), str(home / "outputs")],
             "command": [str(share / "bin/codemode"), "serve", "--config", str(share / "policy.yaml"),
                         "--listen", f"unix:{share / 'socket'}"],
@@ -55,13 +59,24 @@ def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest:
         }  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-m", "security.outer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, preexec_fn=enter, cwd="/", start_new_session=True,
+            stderr=subprocess.STDOUT, preexec_fn=partial(_go_in, enter), cwd="/", start_new_session=True,
             env={"PATH": os.defpath, "PYTHONPATH": str(FOLDER.parent)},
         )  # fmt: skip
         try:
             yield _started(process, specification)
         finally:
             _end(process)
+
+
+def _pid() -> int:
+    """Near which the daemon in a cage gets its own: no two cages of a machine share user ids, and none is far from 1."""
+    return 3 * (os.getpid() % 1000) + next(_cages) % 3
+
+
+def _go_in(enter: Callable[[], None]) -> None:
+    # A run that is killed leaves no cage behind.
+    follow_parent()
+    enter()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from contextlib import suppress
 from functools import partial
@@ -38,6 +39,8 @@ def init(specification: dict[str, Any]) -> NoReturn:
         bind(Path(shared), merged / shared.lstrip("/"))
     enter_root(merged)
     only_loopback()
+    # Not the machine's.
+    socket.sethostname("cage")
     # A daemon's user ids follow from its pid, and they count on the whole machine.
     with suppress(FileNotFoundError):
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(specification["pid"]))

@@ -9,6 +9,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 FILES = ("corpus-sample.jsonl", "corpus-own.jsonl")
+# By tier, the programs whose verdict says nothing there, with the sentence by which the tier does not promise it.
+NOT_BINDING: dict[str, dict[str, str]] = {"container": json.loads((FOLDER / "container.json").read_text())}
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,10 @@ class Program:
     mode: str
     timeout_s: float
     check: dict[str, Any] = field(repr=False)
+    profiles: tuple[str, ...] = ()
+
+    def binds_in(self, tier: str) -> bool:
+        return tier in self.profiles and self.id not in NOT_BINDING.get(tier, {})
 
     @property
     def kind(self) -> str:
@@ -56,7 +62,7 @@ class Program:
 
 
 def load(name: str) -> list[Program]:
-    fields = ("id", "title", "code", "mode", "timeout_s", "check")
+    fields = ("id", "title", "code", "mode", "timeout_s", "check", "profiles")
     lines = (FOLDER / name).read_text(encoding="utf-8").split("\n")
     return [Program(**{key: item[key] for key in fields}) for line in lines if line for item in [json.loads(line)]]
 

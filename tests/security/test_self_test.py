@@ -10,7 +10,9 @@ import pytest
 
 from security import cage
 from security.bare import run_bare
+from security.caged import Guest, caged, caged_home
 from security.programs import FOLDER, Program
+from security.test_walls import REMOVABLE
 
 SOURCES = FOLDER.parents[1] / "crates/codemode-engine/src/self_test"
 ESCAPES = [
@@ -29,6 +31,8 @@ ESCAPES = [
 # What holds the others although no wall stands.
 HELD = {"descriptors": "whoever starts the program there closes them"}
 CANARIES = ["127.0.0.1", "abstract"]
+# The attack that finds out when a wall is missing, if the library does not say so itself.
+NOTICES = {"landlock": "host_files", "seccomp": "anonymous_files", "namespaces": "left_process"}
 
 pytestmark = pytest.mark.skipif(
     os.getuid() != 0, reason="only root can make a uid that owns nothing; the main run does"
@@ -63,6 +67,19 @@ print(json.dumps([*attempt(HOST, [left_files]), names.count(HOST['mark'])]))
         ["left_files", "escaped", "found a file of an earlier execution in /sandbox"],
         1,
     ]
+
+
+@pytest.mark.parametrize("wall", NOTICES)
+def test_an_executor_that_misses_a_wall_does_not_serve(wall: str) -> None:
+    assert REMOVABLE.is_file(), f"{REMOVABLE} is missing: run `make build-walls`"
+    said = f"without a wall \\({wall}\\)|attack `{NOTICES[wall]}` succeeded"
+    with caged_home() as home:
+        workspace = home / "workspace"
+        workspace.mkdir()
+        guest = Guest(REMOVABLE, f"codemode-without-{wall}")
+        policy = {"guest": {"interpreter": cage.SYSTEM_PYTHON}}
+        with pytest.raises(AssertionError, match=said), caged("walls", home, policy, workspace, guest):
+            pytest.fail("it serves")
 
 
 def tried(attack: str, canaries: list[str], folder: Path) -> list[list[str]]:

@@ -45,9 +45,9 @@ pub enum StartError {
     )]
     SelfTest(String),
     #[error(
-        "the start-up self-test got out of its sandbox, so nothing is served: attack `{attack}` tries whether {wall}, \
-         and this happened: {happened}; `codemode doctor` shows what holds code on this machine; please report this as \
-         a vulnerability (SECURITY.md)"
+        "the start-up self-test got out of its sandbox, so nothing is served: attack `{attack}` succeeded: {happened}; \
+         what should have held: {wall}; `codemode doctor` shows what this machine offers; please report this as a \
+         vulnerability (SECURITY.md)"
     )]
     Escaped { attack: String, wall: String, happened: String },
     #[error(

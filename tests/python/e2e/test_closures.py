@@ -103,18 +103,18 @@ set(map(ask, ['python', 'python3', sys.executable])) == {f'{sys.prefix} {sys.ver
 
 def test_a_python_of_the_codes_own_stands_behind_the_same_walls(local: Local) -> None:
     client = local({"execution": {"allowed_commands": ["python"]}})
-    child = "import os; print(os.path.exists('/root'), os.getuid() != 0); os.execv('/bin/rm', ['rm'])"
-    code = f"import subprocess\nsubprocess.run(['python', '-c', {child!r}], capture_output=True, text=True)"
-    result = client.execute(f"{code}.stdout, {code.splitlines()[1]}.stderr")
+    child = "import os; print(os.path.exists('/etc/shadow'), os.getuid() != 0, flush=True); os.execv('/bin/rm', ['rm'])"
+    run = f"subprocess.run(['python', '-c', {child!r}], capture_output=True, text=True)"
+    result = client.execute(f"import subprocess\ndone = {run}\n(done.stdout, done.stderr)")
     assert result.success, str(result)
     out, errors = result.result
-    assert out.split() in ([], ["False", "True"]) and "Permission denied" in errors
+    assert out == "False True\n" and "Permission denied" in errors
 
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     """A package with a native part; which one does not matter, nothing loads it."""
-    native = next(Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"), None)
+    native = next(Path(str(sysconfig.get_config_var("DESTSHARED"))).glob("*.so"))
     name = "tiny-1.0.dist-info"
     files = {
         "tiny/__init__.py": "VALUE = 7\n",
@@ -125,9 +125,8 @@ def wheel(tmp_path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in files.items():
             archive.writestr(member, text)
-        if native is not None:
-            archive.write(native, "tiny/native.so")
-        members = [*files, *(["tiny/native.so"] if native else []), f"{name}/RECORD"]
+        archive.write(native, "tiny/native.so")
+        members = [*files, "tiny/native.so", f"{name}/RECORD"]
         archive.writestr(f"{name}/RECORD", "".join(f"{member},,\n" for member in members))
     return path
 
@@ -152,8 +151,6 @@ def test_pip_installs_what_is_python_and_says_where_the_rest_belongs(local: Loca
     assert "pip" in client.execute(ask.replace("QUESTION", "'list'")).result
     install = INSTALL.replace("WHEEL", wheel.name)
     assert client.execute(f"{install}import tiny\ntiny.VALUE").result == 7
-    with zipfile.ZipFile(wheel) as archive:
-        assert "tiny/native.so" in archive.namelist(), "this Python has no native module to try it with"
     failed = client.execute(f"{install}import tiny.native")
     assert failed.error and failed.error.error_type == "ImportError", str(failed)
     assert "install the package into the environment" in failed.error.message

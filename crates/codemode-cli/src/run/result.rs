@@ -83,7 +83,9 @@ fn notes(report: &ExecutionReport) -> String {
         lines.push(escaped_lines(failure.trim_end_matches('\n')).into_owned());
     }
     let said = |text: &str| format!("codemode: {}", escaped(text));
-    lines.extend(report.violations.iter().map(|it| said(&format!("{}: {}", it.kind, it.detail))));
+    // The failure is about this one already.
+    let others = report.violations.iter().filter(|it| it.kind != report.outcome.as_str());
+    lines.extend(others.map(|it| said(&format!("{}: {}", it.kind, it.detail))));
     lines.extend(report.warnings.iter().map(|warning| said(warning)));
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

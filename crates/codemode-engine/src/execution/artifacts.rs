@@ -16,11 +16,7 @@ pub(crate) struct Artifacts {
 }
 
 /// Moves the files into `destination`, or only lists them. To be called once nothing of the sandbox is left.
-pub(crate) async fn gather(
-    directory: Option<OwnedFd>,
-    destination: Option<PathBuf>,
-    writer: Writer,
-) -> Artifacts {
+pub(crate) async fn gather(directory: Option<OwnedFd>, destination: Option<PathBuf>, writer: Writer) -> Artifacts {
     let Some(directory) = directory else { return Artifacts::default() };
     // The common case, and a thread's time is worth more than this look.
     if is_empty(&directory) {

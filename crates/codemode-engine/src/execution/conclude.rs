@@ -135,7 +135,7 @@ impl Run {
             cpu,
             processes_refused: group.map(|group| group.pids_limit_hit()),
             calls_refused: self.broker.refused_for_their_number(),
-            truncated: self.stdout.is_truncated() || self.stderr.is_truncated(),
+            truncated: [&self.stdout, &self.stderr].iter().find(|it| it.is_truncated()).map(|it| it.stream),
         };
         (evidence, peak)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codemode_types::{ExecutionFailure, Limits, Outcome};
+use codemode_types::{ExecutionFailure, Limits, Outcome, OutputStream};
 use codemode_wire::guest::{Finish, FinishKind};
 
 use super::{met, signal};
@@ -45,8 +45,8 @@ pub(crate) struct Evidence {
     pub(crate) processes_refused: Option<bool>,
     /// Whether a tool call was, for there had been too many.
     pub(crate) calls_refused: bool,
-    /// Whether output was cut.
-    pub(crate) truncated: bool,
+    /// The stream that was cut.
+    pub(crate) truncated: Option<OutputStream>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -138,10 +138,10 @@ fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
             failure: Some(failed(failure)),
             warnings,
         },
-        FinishKind::Ok if !too_large && evidence.truncated => {
-            Verdict { result, warnings, ..Verdict::of(Outcome::OutputLimit, output(limits)) }
-        }
-        FinishKind::Ok if !too_large => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
+        FinishKind::Ok if !too_large => match evidence.truncated {
+            None => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
+            Some(stream) => Verdict { result, warnings, ..Verdict::of(Outcome::OutputLimit, output(stream, limits)) },
+        },
         FinishKind::Ok | FinishKind::ResultTooLarge => {
             let message = format!(
                 "the result is larger than {most} (limits.result_bytes); write it to /outputs, or return a part of it"
@@ -216,11 +216,9 @@ fn memory(limits: &Limits) -> Verdict {
     Verdict::of(Outcome::MemoryLimit, message)
 }
 
-fn output(limits: &Limits) -> String {
+fn output(stream: OutputStream, limits: &Limits) -> String {
     let most = limits.output_bytes;
-    format!(
-        "the code wrote more than {most} to stdout or stderr, which was cut there (limits.output_bytes); write to /outputs"
-    )
+    format!("{stream} was cut at {most} (limits.output_bytes); print less, or write to /outputs")
 }
 
 fn cpu(limits: &Limits) -> String {

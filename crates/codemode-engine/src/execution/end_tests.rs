@@ -8,7 +8,7 @@ const CALM: Evidence = Evidence {
     cpu: Duration::ZERO,
     processes_refused: None,
     calls_refused: false,
-    truncated: false,
+    truncated: None,
 };
 
 fn verdict(end: End, evidence: Evidence) -> Verdict {
@@ -66,10 +66,12 @@ fn a_result_is_the_codes_own_word() {
 
 #[test]
 fn cut_output_costs_the_success_and_not_the_result() {
-    let evidence = Evidence { truncated: true, ..CALM };
+    let evidence = Evidence { truncated: Some(OutputStream::Stderr), ..CALM };
     let cut = verdict(End::Finished(Box::new(finish(FinishKind::Ok, 0))), evidence);
     assert_eq!((cut.outcome, cut.exit_code, cut.result.as_deref()), (Outcome::OutputLimit, 137, Some(&b"4"[..])));
-    assert_eq!(cut.failure.map(|failure| failure.error_type).as_deref(), Some("OutputLimitExceeded"));
+    let failure = cut.failure.unwrap();
+    assert_eq!(failure.error_type, "OutputLimitExceeded");
+    assert!(failure.message.starts_with("stderr was cut at 10 MiB (limits.output_bytes)"), "{}", failure.message);
     // What failed for another reason says that reason.
     let (outcome, ..) = summary(End::Finished(Box::new(finish(FinishKind::Error, 1))), evidence);
     assert_eq!(outcome, Outcome::Error);

@@ -47,7 +47,8 @@ pub(super) fn died_of(limit: Limit, own: ExecutionFailure, exit_code: i32, limit
     };
     let exit_code = if outcome == Outcome::MemoryLimit { outcome.exit_code() } else { exit_code };
     let error_type = error_type.or(outcome.error_type()).unwrap_or_default().to_owned();
-    let message = format!("{}: {} ({})", own.error_type, own.message, remedy(limit, limits));
+    let remedy = remedy(limit, limits).map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    let message = format!("{}: {}{remedy}", own.error_type, own.message);
     Verdict {
         outcome,
         exit_code,
@@ -57,8 +58,9 @@ pub(super) fn died_of(limit: Limit, own: ExecutionFailure, exit_code: i32, limit
     }
 }
 
-fn remedy(limit: Limit, limits: &Limits) -> String {
-    match limit {
+/// `None`: the error says it.
+fn remedy(limit: Limit, limits: &Limits) -> Option<String> {
+    Some(match limit {
         Limit::Memory => format!("limits.memory_limit is {}", limits.memory_limit),
         Limit::Disk => "a folder is full; filesystem.sandbox, .tmp and .outputs each have a max_size, and all count \
                         against limits.memory_limit"
@@ -66,8 +68,8 @@ fn remedy(limit: Limit, limits: &Limits) -> String {
         Limit::FileSize => format!("limits.file_size is {}", limits.file_size),
         Limit::Processes => format!("limits.processes is {}, threads counted", limits.processes),
         Limit::OpenFiles => format!("limits.open_files is {}", limits.open_files),
-        Limit::ToolCalls => format!("limits.max_tool_calls is {}", limits.max_tool_calls),
-    }
+        Limit::ToolCalls => return None,
+    })
 }
 
 #[cfg(test)]
@@ -79,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_has_its_own_error_and_names_its_key() {
+    fn each_limit_has_its_own_error_and_says_which_key_it_is_about() {
         let cases = [
             (Limit::Memory, Outcome::MemoryLimit, 137, "MemoryLimitExceeded", "limits.memory_limit"),
             (Limit::Disk, Outcome::DiskLimit, 1, "DiskLimitExceeded", "max_size"),
             (Limit::FileSize, Outcome::DiskLimit, 1, "DiskLimitExceeded", "limits.file_size"),
             (Limit::Processes, Outcome::ProcessLimit, 1, "ProcessLimitExceeded", "limits.processes"),
             (Limit::OpenFiles, Outcome::Error, 1, "OpenFilesLimitExceeded", "limits.open_files"),
-            (Limit::ToolCalls, Outcome::ToolCallLimit, 1, "ToolCallLimitExceeded", "limits.max_tool_calls"),
+            (Limit::ToolCalls, Outcome::ToolCallLimit, 1, "ToolCallLimitExceeded", "no"),
         ];
         for (limit, outcome, exit_code, error_type, key) in cases {
             let verdict = died_of(limit, own("OSError"), 1, &Limits::default());
@@ -95,11 +97,7 @@ mod tests {
                 (verdict.outcome, verdict.exit_code, failure.error_type.as_str()),
                 (outcome, exit_code, error_type)
             );
-            assert!(
-                failure.message.starts_with("OSError: no (") && failure.message.contains(key),
-                "{}",
-                failure.message
-            );
+            assert!(failure.message.starts_with("OSError: no") && failure.message.contains(key), "{}", failure.message);
             assert_eq!((failure.traceback.as_str(), failure.line), ("…", Some(3)));
         }
     }

@@ -21,11 +21,11 @@ use codemode_types::{CorrelationId, ExecutionId, Limits, Policy, ToolSpec};
 use codemode_wire::guest::Start;
 use tokio::time::Instant;
 
+use self::{conclude::Conclusion, end::End, host::Host, run::Run};
 pub(crate) use self::{
     exec_watch::Listener as ExecListener,
     host::{Controls, EVENTS, Wanted},
 };
-use self::{conclude::Conclusion, end::End, host::Host, run::Run};
 use crate::{
     admission::{Entry, Place},
     engine::Shared,

@@ -81,9 +81,26 @@ impl Run {
     pub(super) fn new(
         sandbox: Sandbox,
         stage: Option<Stage>,
-        job: &Job, start: Start, host: Host, controls: Controls) -> Self {
-        let Sandbox { life, guest, stdout, stderr, cell, outputs, folders, layers, execs, cgroup, oom, cpu_before, uid: _ } =
-            sandbox;
+        job: &Job,
+        start: Start,
+        host: Host,
+        controls: Controls,
+    ) -> Self {
+        let Sandbox {
+            life,
+            guest,
+            stdout,
+            stderr,
+            cell,
+            outputs,
+            folders,
+            layers,
+            execs,
+            cgroup,
+            oom,
+            cpu_before,
+            uid: _,
+        } = sandbox;
         let (limits, folders) = (&job.limits, Arc::new(folders));
         let watch = match &cgroup {
             Some(group) => Watch::group(group.clone(), oom, cpu_before, limits),

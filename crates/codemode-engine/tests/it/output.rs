@@ -11,7 +11,7 @@ async fn a_flood_is_capped_and_costs_the_daemon_nothing() {
     let before = resident();
     let ran = run(&engine, "for _ in range(300): print('x' * ((1 << 20) - 1))\n'survived'").await;
     let grown = resident().saturating_sub(before);
-    assert_eq!(ran.result(), "\"survived\"");
+    assert_eq!((ran.outcome(), ran.report.result.as_deref()), (Outcome::OutputLimit, Some(&b"\"survived\""[..])));
     assert!(ran.report.stdout_truncated && !ran.report.stderr_truncated);
     assert_eq!(ran.stdout.len(), (10 << 20) + MARKER.len());
     assert!(ran.stdout.ends_with(MARKER));
@@ -29,7 +29,7 @@ async fn both_streams_are_capped_alone() {
         ran.report.violations.iter().map(|it| (it.kind.as_str(), it.detail.as_str(), it.source)).collect();
     let detail = "stdout was cut at 4 KiB (limits.output_bytes)";
     assert_eq!(violations, [("output_limit", detail, ViolationSource::Supervisor)]);
-    assert_eq!(ran.outcome(), Outcome::Ok);
+    assert_eq!(ran.outcome(), Outcome::OutputLimit);
 }
 
 #[tokio::test]

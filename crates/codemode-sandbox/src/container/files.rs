@@ -11,7 +11,11 @@ use rustix::{
 };
 
 /// Deeper than what is collected from /outputs.
-const DEPTH: usize = 64;
+const OPENED_DEPTH: usize = 64;
+/// As deep as a path of the longest kind leads, and twice as many entries as tier full has room for. Beyond either, a
+/// folder counts as full.
+const COUNTED_DEPTH: usize = 2_048;
+const COUNTED_ENTRIES: u32 = 32_768;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -82,13 +86,7 @@ fn empty(top: BorrowedFd<'_>, name: &std::ffi::CStr, moved: &mut u64) -> io::Res
         fs::chmodat(&folder, &below, Mode::from_raw_mode(0o700), AtFlags::empty())?;
         loop {
             *moved += 1;
-            match fs::renameat_with(
-                &folder,
-                &below,
-                top,
-                format!(".moved-{moved}"),
-                fs::RenameFlags::NOREPLACE,
-            ) {
+            match fs::renameat_with(&folder, &below, top, format!(".moved-{moved}"), fs::RenameFlags::NOREPLACE) {
                 Ok(()) => break,
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
@@ -105,7 +103,7 @@ pub(super) fn open_up(folder: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 fn open_up_at(folder: BorrowedFd<'_>, depth: usize) -> io::Result<()> {
-    if depth >= DEPTH {
+    if depth >= OPENED_DEPTH {
         return Ok(());
     }
     for name in names(folder)? {
@@ -121,9 +119,10 @@ fn open_up_at(folder: BorrowedFd<'_>, depth: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that the files below take; a bounded walk that follows no link and stays where the caller may go.
+/// Bytes that the files below take; a bounded walk that follows no link. Folders that their owner, who is the caller,
+/// has shut are opened for it: nothing is to be hidden there.
 pub(super) fn occupied(folder: BorrowedFd<'_>) -> u64 {
-    let mut left = 50_000;
+    let mut left = COUNTED_ENTRIES;
     occupied_at(folder, 0, &mut left)
 }
 
@@ -131,7 +130,7 @@ fn occupied_at(folder: BorrowedFd<'_>, depth: usize, left: &mut u32) -> u64 {
     let Ok(names) = names(folder) else { return 0 };
     let mut total = 0_u64;
     for name in names {
-        if *left == 0 || depth >= DEPTH {
+        if *left == 0 || depth >= COUNTED_DEPTH {
             return u64::MAX;
         }
         *left -= 1;
@@ -139,6 +138,8 @@ fn occupied_at(folder: BorrowedFd<'_>, depth: usize, left: &mut u32) -> u64 {
         total = total.saturating_add(u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512));
         if is_folder(&found)
             && let Ok(below) = fs::openat(folder, &name, FOLDER, Mode::empty())
+                .map_err(io::Error::from)
+                .or_else(|_| enter(folder, &name))
         {
             total = total.saturating_add(occupied_at(below.as_fd(), depth + 1, left));
         }

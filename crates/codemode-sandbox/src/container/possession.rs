@@ -129,18 +129,20 @@ fn own(path: &Path) -> Result<OwnedFd, PossessionError> {
 /// What sandboxes left behind when an executor ended suddenly goes; what is somebody else's stays, and refuses.
 fn clean(folder: &'static str) -> Result<(), PossessionError> {
     let opened = own(Path::new(folder))?;
-    let entries = || files::names(opened.as_fd()).map_err(|source| PossessionError::Folder { path: folder.into(), source });
+    let entries =
+        || files::names(opened.as_fd()).map_err(|source| PossessionError::Folder { path: folder.into(), source });
     for name in entries()? {
         let name = name.to_string_lossy().into_owned();
-        if stage::is_stages(folder, &name) {
-            continue;
-        }
         let path = Path::new(folder).join(&name);
         let Ok(status) = path.symlink_metadata() else { continue };
+        if stage::is_stages(folder, &name) && status.uid() == 0 {
+            continue;
+        }
         if !is_cell_user(status.uid()) {
             return Err(PossessionError::Inhabited { folder, name });
         }
-        sweep(folder, status.uid()).map_err(|error| PossessionError::Leftovers { folder, reason: error.to_string() })?;
+        sweep(folder, status.uid())
+            .map_err(|error| PossessionError::Leftovers { folder, reason: error.to_string() })?;
         if path.symlink_metadata().is_ok() {
             return Err(PossessionError::Leftovers { folder, reason: format!("{} is still there", path.display()) });
         }

@@ -48,7 +48,7 @@ pub(super) fn is_ours(path: &Path) -> bool {
 
 /// Whether something is mounted right there.
 pub(super) fn is_mount(path: &Path) -> bool {
-    let device = |path: &Path| path.metadata().map(|status| status.dev());
+    let device = |path: &Path| path.symlink_metadata().map(|status| status.dev());
     matches!((device(path), path.parent().map(device)), (Ok(own), Some(Ok(above))) if own != above)
 }
 

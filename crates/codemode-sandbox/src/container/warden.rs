@@ -30,7 +30,7 @@ use crate::{
         cell::{self, CellDescriptors, Filters},
     },
     packet,
-    sys::{self, Cloned, CloneFlags},
+    sys::{self, CloneFlags, Cloned},
 };
 
 pub const KILL: u8 = b'k';
@@ -76,11 +76,9 @@ pub(crate) fn build(spawn: &Spawn, descriptors: &CellDescriptors) -> Result<Grou
     sent.extend(in_memory.iter().map(AsFd::as_fd));
     packet::send(descriptors.cell.as_fd(), &FromCell::Folders.encode(), &sent).map_err(failed)?;
     let watched = outputs.try_clone().map_err(failed)?;
-    let mut bounded = vec![usage::Bounded::new(OUTPUTS, watched, spawn.outputs_bytes, false)];
+    let mut bounded = vec![usage::Bounded::of(OUTPUTS, watched, spawn.outputs_bytes)];
     for (path, limit) in [(SANDBOX, spawn.sandbox_bytes), (TEMPORARY, spawn.tmp_bytes)] {
-        let own = usage::is_tmpfs_of_its_own(path);
-        let folder = usage::hold(path).map_err(|error| failed(error.into()))?;
-        bounded.push(usage::Bounded::new(path, folder, limit, own));
+        bounded.push(usage::Bounded::at(path, limit).map_err(|error| failed(error.into()))?);
     }
     Ok(Ground { outputs, bounded })
 }
@@ -121,7 +119,7 @@ fn keep_only(warden: &Warden, when_confined: &OwnedFd) -> Result<(), StepError> 
     }
     drop(null);
     let mut kept = vec![warden.cell.as_fd(), warden.leash.as_fd(), warden.outputs.as_fd(), when_confined.as_fd()];
-    kept.extend(warden.bounded.iter().map(usage::Bounded::as_fd));
+    kept.extend(warden.bounded.iter().filter_map(usage::Bounded::descriptor));
     sys::close_all_but(&kept).map_err(failed)
 }
 
@@ -135,7 +133,8 @@ fn confine(user: u32, filters: &Filters) -> Result<OwnedFd, StepError> {
 
 /// For good: no way back to root, no capability, nobody's business to look into.
 fn become_warden(user: u32) -> Result<(), StepError> {
-    let failed = |what: &str, error: rustix::io::Errno| StepError::new(Step::Identity, format_args!("warden: {what}: {error}"));
+    let failed =
+        |what: &str, error: rustix::io::Errno| StepError::new(Step::Identity, format_args!("warden: {what}: {error}"));
     let (real, effective, group) = (Uid::from_raw(warden_of(user)), Uid::from_raw(user), Gid::from_raw(user));
     set_thread_groups(&[]).map_err(|error| failed("setgroups", error))?;
     set_thread_res_gid(group, group, group).map_err(|error| failed("setresgid", error))?;
@@ -162,6 +161,8 @@ pub(crate) fn can_become(user: u32) -> bool {
 
 impl Warden {
     fn watch(&mut self, ends: BorrowedFd<'_>) -> ! {
+        // Whoever ended before there was a descriptor to say so.
+        self.reap();
         loop {
             let (ended, ordered) = self.wait(ends);
             if ended {
@@ -172,12 +173,19 @@ impl Warden {
                 self.obey();
             }
             if !self.quiet
-                && let Some(name) = self.bounded.iter().find(|bounded| bounded.is_overfull()).map(|bounded| bounded.name)
+                && self.has_the_folders()
+                && let Some(name) =
+                    self.bounded.iter().find(|bounded| bounded.is_overfull()).map(|bounded| bounded.name)
             {
                 self.report(&FromCell::Overfull { folder: name.into() });
                 self.end_everyone();
             }
         }
+    }
+
+    /// Until then what fills them is another execution's.
+    fn has_the_folders(&self) -> bool {
+        descriptors_fs::stat(SANDBOX).is_ok_and(|status| status.st_uid == self.user)
     }
 
     /// (a child ended, an order came)
@@ -214,7 +222,9 @@ impl Warden {
             .and_then(|()| Ok(descriptors_fs::fchmod(&self.outputs, open)?))
             .and_then(|()| files::open_up(self.outputs.as_fd()));
         if let Err(error) = wiped {
+            // The zygote sees this end, tries again, and makes no further cell if it fails as well.
             self.report(&cell::failed(&StepError::new(Step::WritableMounts, error)));
+            sys::exit_now(1)
         }
         self.report(&FromCell::Quiet { cpu_micros: self.cpu_micros, peak_memory_bytes: self.peak_memory_bytes });
     }

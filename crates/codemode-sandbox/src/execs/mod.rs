@@ -4,7 +4,7 @@
 //! it reads, and whether or not it can read, its answer is that the kernel may go on; the path lies in the caller's
 //! memory, which can change while it is read, so no decision could rest on it. Landlock decides.
 //!
-//! What counts as refused is said in [`programs`]. The daemon opens and asks for no file that a path names.
+//! What counts as refused is said in `programs`. The daemon opens and asks for no file that a path names.
 //!
 //! Seen is what the daemon may read. As root that is every process of the sandbox, given CAP_SYS_PTRACE. As an ordinary
 //! user it is every program that the code has started; the code's own process, which was forked and not started inside
@@ -70,20 +70,24 @@ pub fn serve(listener: BorrowedFd<'_>, granted: &Granted, left: &mut usize, mut 
         if let Some(name) = name.filter(|_| sys::still_waits(listener, &notification)) {
             refused(name);
         }
-        match sys::let_continue(listener, &notification) {
-            Err(error) if !is_passing(&error) => return Served::Ended,
-            _ => {}
+        if sys::let_continue(listener, &notification).is_err_and(|error| !is_passing(&error)) {
+            return Served::Ended;
         }
     }
     Served::Enough
 }
 
 fn waiting(listener: BorrowedFd<'_>) -> Result<bool, ()> {
-    let mut watched = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
-    match poll(&mut watched, Some(&LINGER)) {
-        Ok(0) | Err(Errno::INTR) => Ok(false),
-        Ok(_) if watched[0].revents().contains(PollFlags::IN) => Ok(true),
-        _ => Err(()),
+    loop {
+        let mut watched = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
+        match poll(&mut watched, Some(&LINGER)) {
+            Ok(0) => return Ok(false),
+            Ok(_) if watched[0].revents().contains(PollFlags::IN) => return Ok(true),
+            // Interrupted, which the kernel says of a listener in either way: somebody may be waiting all the same.
+            Ok(_) if watched[0].revents() == PollFlags::ERR => {}
+            Err(Errno::INTR) => {}
+            _ => return Err(()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
 pub(super) const NAMESPACES: &str = "namespaces";
 pub(super) const PROC: &str = "proc";
 pub(super) const WARDEN: &str = "warden";
+pub(super) const QUOTA: &str = "quota";
 
 pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
     vec![
@@ -42,6 +43,14 @@ pub(super) fn all(rootless: bool) -> Vec<LayerReport> {
             name: "cgroup",
             status: cgroup(rootless),
             why: "memory, CPU and processes of an execution are bounded together",
+        },
+        LayerReport {
+            name: QUOTA,
+            status: match container::usage::substitute() {
+                None => LayerStatus::Found("/sandbox and /tmp are file systems of their own".into()),
+                Some(watch) => LayerStatus::Substituted(watch),
+            },
+            why: "no more is written than the policy says",
         },
         LayerReport {
             name: "mdwe",

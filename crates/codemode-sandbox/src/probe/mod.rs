@@ -71,7 +71,7 @@ pub fn probe() -> Probe {
 fn belongs_to(layer: &LayerReport) -> Option<Tier> {
     match layer.name {
         layers::NAMESPACES | layers::PROC => Some(Tier::Full),
-        layers::WARDEN => Some(Tier::Container),
+        layers::WARDEN | layers::QUOTA => Some(Tier::Container),
         _ => None,
     }
 }

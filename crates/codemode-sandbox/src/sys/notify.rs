@@ -28,17 +28,32 @@ pub fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Notification
 
 /// Whether its caller still waits: only then was what was read about that thread truly about it.
 pub fn still_waits(listener: BorrowedFd<'_>, notification: &Notification) -> bool {
-    // SAFETY: the kernel reads the eight bytes of the id, which outlives the call.
-    let status =
-        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const notification.id) };
-    status == 0
+    let ask = || {
+        // SAFETY: the kernel reads the eight bytes of the id, which outlives the call.
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const notification.id) }
+    };
+    uninterrupted(ask).is_ok()
 }
 
 /// Lets the kernel go on with the call as if nobody had listened. ENOENT: its caller is gone.
 pub fn let_continue(listener: BorrowedFd<'_>, notification: &Notification) -> io::Result<()> {
     let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
     let mut answer = libc::seccomp_notif_resp { id: notification.id, val: 0, error: 0, flags };
-    // SAFETY: the request's number names the size of the structure, which outlives the call.
-    let status = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    uninterrupted(|| {
+        // SAFETY: the request's number names the size of the structure, which outlives the call.
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) }
+    })
+}
+
+/// A signal to this thread must not cost the caller its answer.
+fn uninterrupted(mut call: impl FnMut() -> i32) -> io::Result<()> {
+    loop {
+        if call() == 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error => return Err(error),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 use codemode_sandbox::plan::SandboxPlan;
 use codemode_wire::cell::FromCell;
 
-use crate::harness::{means, Zygote, interpreter, ordinary, policy};
+use crate::harness::{Zygote, interpreter, means, ordinary, policy};
 
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -16,8 +16,7 @@ fn example(name: &str) -> PathBuf {
 
 /// How a cell ends when its interpreter runs without a system call: the step, and what the kernel said.
 fn cell_without(call: &str, errno: i32) -> (String, String) {
-    let mut plan =
-        SandboxPlan::build(&policy(&[], None), &interpreter(), means()).unwrap();
+    let mut plan = SandboxPlan::build(&policy(&[], None), &interpreter(), means()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let wrapper = folder.path().join("python");
     let (without, python) = (example("without"), &plan.interpreter);

@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_stops_is_an_error_until_it_goes_on() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let room = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        let mut sink = Sink::Stdout(File::from(writer));
+        sink.append(&vec![b'x'; room]).unwrap();
+        assert_eq!(sink.append(b"one\n").unwrap_err().kind(), io::ErrorKind::TimedOut);
+        rustix::io::read(&reader, vec![0; room].as_mut_slice()).unwrap();
+        sink.append(b"one\n").unwrap();
+        drop(reader);
+        assert_eq!(sink.append(b"two\n").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
     fn what_cannot_be_a_log_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");

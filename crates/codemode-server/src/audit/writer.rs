@@ -70,8 +70,11 @@ impl Writer {
         while let Some(Order::Write(line)) = self.orders.blocking_recv() {
             lost += u64::from(lost > 0 || !self.write(line, hurry));
         }
-        let stop = line::daemon("daemon_stop", json!({}));
-        lost += u64::from(lost > 0 || !self.write(stop, hurry));
+        // What was only counted since the last line, so that the stop is the last word.
+        let gap = if lost == 0 { self.gap(None) } else { None };
+        for line in gap.into_iter().chain([line::daemon("daemon_stop", json!({}))]) {
+            lost += u64::from(lost > 0 || !self.write(line, hurry));
+        }
         if lost > 0 {
             tracing::error!(lines = lost, "the audit log could not be written to the end: these lines are lost");
         }

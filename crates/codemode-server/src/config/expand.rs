@@ -42,7 +42,7 @@ fn expanded(text: &str, environment: &BTreeMap<String, String>) -> Result<String
         }
         full.push_str(&rest[..start]);
         let inner = &rest[start + 2..];
-        let end = inner.find('}').ok_or_else(|| format!("`${{` without its `}}` in `{text}`"))?;
+        let end = inner.find('}').ok_or("`${` without its `}`")?;
         full.push_str(&lookup(&inner[..end], environment)?);
         rest = &inner[end + 1..];
     }

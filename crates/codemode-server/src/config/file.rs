@@ -76,8 +76,9 @@ fn parse(path: &Path) -> Result<Value, ConfigError> {
     let blank = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
     match text.lines().all(blank) {
         true => Ok(Value::Null),
+        // Without the lines around the place: one of them may hold a key, and this goes to the log.
         false => serde_saphyr::from_str(&text)
-            .map_err(|error| ConfigError::Yaml { path: path.into(), message: error.to_string() }),
+            .map_err(|error| ConfigError::Yaml { path: path.into(), message: error.without_snippet().to_string() }),
     }
 }
 

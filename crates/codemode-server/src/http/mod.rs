@@ -39,7 +39,12 @@ async fn healthz() -> Json<serde_json::Value> {
 async fn readyz(State(executions): State<Executions>) -> Response {
     match executions.unready() {
         None => Json(json!({"status": "ready"})).into_response(),
-        Some(rejection) => refusal::problem(&rejection),
+        Some(rejection) if rejection.code == ErrorCode::Draining => refusal::problem(&rejection),
+        // Whoever asks has shown no key: the reason is in the log.
+        Some(rejection) => {
+            let detail = "nothing can run now; the executor's log says why";
+            refusal::problem_response(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail, rejection.code)
+        }
     }
 }
 

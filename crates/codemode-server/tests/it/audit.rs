@@ -11,6 +11,7 @@ use codemode_proto::v1::{self, server_message::Message};
 use codemode_server::{Audit, AuditTarget};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tonic::{Code, Request};
 
 use crate::support::{ENDLESS, KEY, Served, block_on, one_place, serve_audited, started};
@@ -330,7 +331,13 @@ fn nothing_runs_while_nothing_can_be_written() {
         running.send("before", codemode_proto::tool_result(call.call_id, Ok(b"1".to_vec())));
         assert_eq!(running.finished("before").await.outcome, "ok");
         let mut refused = 0;
-        while served.http("GET", "/readyz", &[("x-api-key", KEY)], "").await.status == 200 {}
+        let unready = loop {
+            let answer = served.get("/readyz").await;
+            if answer.status != 200 {
+                break answer;
+            }
+        };
+        assert!(unready.status == 503 && !unready.body.contains("audit"), "{}", unready.body);
         for _ in 0..3 {
             let answer = served.post(&json!({"code": "open('/outputs/x', 'w')"})).await;
             assert_eq!((answer.status, &answer.json()["code"]), (500, &"internal".into()), "{}", answer.body);
@@ -354,5 +361,53 @@ fn nothing_runs_while_nothing_can_be_written() {
             (&refused.into(), &"No space left on device (os error 28)".into())
         );
         assert_eq!(events(&read(&fs::read_to_string(kept).unwrap())), ["daemon_start", "start", "tool_call"]);
+    });
+}
+
+#[test]
+fn calls_wait_for_their_lines_and_none_is_missing() {
+    const CALLS: usize = 1100;
+    /// One line that the full disk refuses, and those that wait behind it; with the call before the disk was full.
+    const MOST: usize = 1 + 1 + 1024;
+    block_on(async {
+        let log = Log::new();
+        let served = serve_audited(&[KEY], json!({"limits": {"max_tool_calls": CALLS}}), &log.path).await;
+        let mut stream = served.connect().await;
+        stream.send("many", offering("t", &format!("for _ in range({CALLS}): tools['t'].run()")));
+        let Message::ToolCall(first) = stream.of("many").await else { panic!() };
+        log.until(3);
+        let kept = log.folder.path().join("kept");
+        fs::rename(&log.path, &kept).unwrap();
+        log.full_disk();
+        let mut called = vec![first.call_id];
+        // A machine that is slow enough to look as if it waited only makes this less strict.
+        let held = loop {
+            stream.send("many", codemode_proto::tool_result(*called.last().unwrap(), Ok(b"1".to_vec())));
+            match timeout(Duration::from_secs(1), stream.of("many")).await {
+                Ok(Message::ToolCall(call)) => called.push(call.call_id),
+                Ok(other) => break Some(other),
+                Err(_) => break None,
+            }
+        };
+        assert!(held.is_none() && called.len() <= MOST, "{} calls went on: {held:?}", called.len());
+        fs::remove_file(&log.path).unwrap();
+        loop {
+            match stream.of("many").await {
+                Message::ToolCall(call) => {
+                    called.push(call.call_id);
+                    stream.send("many", codemode_proto::tool_result(call.call_id, Ok(b"1".to_vec())));
+                }
+                Message::Finished(finished) => break assert_eq!(finished.outcome, "ok"),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(stream);
+        let mut lines = read(&fs::read_to_string(kept).unwrap());
+        lines.extend(log.after(served).await);
+        let recorded = |done: bool| -> Vec<u64> {
+            let calls = of(&lines, "tool_call").into_iter().filter(|line| (line["status"] == "ok") == done);
+            calls.map(|line| line["call_id"].as_u64().unwrap()).collect()
+        };
+        assert_eq!((called.len(), recorded(false), recorded(true)), (CALLS, called.clone(), called));
     });
 }

@@ -1,4 +1,4 @@
-//! From a tree of keys (JSON, or YAML read as JSON) to a policy; reports every problem at once.
+//! From a tree of keys (JSON, or YAML read as JSON) to a policy; reports every problem at once, up to a hundred.
 
 use std::path::Path;
 
@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{NetworkMode, NetworkPolicy, Policy, PolicyError, Problem, words};
 use crate::suggest::nearest;
+
+/// Problems told one by one. A client's request may hold millions of wrong keys, each with a sentence of its own.
+const MAX_PROBLEMS: usize = 100;
 
 impl Policy {
     /// Reads a policy in the shape of the seeds' YAML. Relative mounts are resolved against `base`.
@@ -30,7 +33,11 @@ impl Policy {
     }
 
     fn validate(&self, problems: &mut Vec<Problem>) {
-        let mut say = |key: &str, message: &str| problems.push(Problem { key: key.into(), message: message.into() });
+        let mut say = |key: &str, message: &str| {
+            if problems.len() < MAX_PROBLEMS {
+                problems.push(Problem { key: key.into(), message: message.into() });
+            }
+        };
         let files = &self.filesystem;
         if !files.workspace.readonly {
             say("filesystem.workspace.readonly", "/workspace is always read-only; set it to true or leave it out");
@@ -144,6 +151,9 @@ fn unknown_keys(value: &Value, known: &Value, path: &str, problems: &mut Vec<Pro
         _ => return problems.push(Problem { key: path.into(), message: "must be a mapping of keys to values".into() }),
     };
     for (name, member) in members {
+        if problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let key = join(path, name);
         match known.get(name) {
             Some(known) => unknown_keys(member, known, &key, problems),
@@ -243,6 +253,15 @@ mod tests {
         let error = parse(json!({"limits": {"memory_limit": "lots", "code_timeout": -1}})).unwrap_err();
         let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(keys, ["limits.memory_limit", "limits.code_timeout"]);
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_not_told_one_by_one() {
+        let keys = (0..10_000).map(|number| (format!("k{number}"), json!(1)));
+        let keys = Value::Object(keys.collect());
+        assert_eq!(parse(keys).unwrap_err().problems.len(), 100);
+        let commands = json!({"execution": {"allowed_commands": vec![""; 10_000]}});
+        assert_eq!(parse(commands).unwrap_err().problems.len(), 100);
     }
 
     #[test]

@@ -241,14 +241,12 @@ const PROCESSES: &[libc::c_long] = &[
     libc::SYS_rseq,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
-    libc::SYS_sched_setaffinity,
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_get_priority_max,
     libc::SYS_sched_get_priority_min,
     libc::SYS_sched_rr_get_interval,
     libc::SYS_getpriority,
-    libc::SYS_setpriority,
     libc::SYS_getrusage,
     libc::SYS_getcpu,
     libc::SYS_sysinfo,
@@ -389,8 +387,10 @@ fn conditional() -> Vec<Rule> {
             When::None(1, vec![libc::TIOCSTI as u32, libc::TIOCLINUX as u32, IOC_SETFLAGS, IOC_FSSETXATTR]),
             Verdict::Allow,
         ),
-        // one's own limits only
+        // one's own limits, processors and niceness only: the warden of tier container has the code's effective user id
         allow_if(libc::SYS_prlimit64, vec![is(0, &[0])]),
+        allow_if(libc::SYS_sched_setaffinity, vec![is(0, &[0])]),
+        allow_if(libc::SYS_setpriority, vec![is(1, &[0])]),
         // only the question, never the change
         allow_if(libc::SYS_personality, vec![is(0, &[u32::MAX])]),
         // regular files and FIFOs; devices need a capability anyway
