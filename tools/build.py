@@ -137,10 +137,12 @@ def stage(built: Path, packed: Path, mode: int) -> None:
 
 
 def build_removable_walls() -> None:
-    """In a target folder of its own: what a wheel is made of is never built with this feature."""
+    """The guest in a target folder of its own: what a wheel is made of is never built with this feature. The daemon that
+    accepts it has another name than the ordinary one, and shares what both are built from."""
     need_toolchain()
-    feature = ("--target-dir", TARGET / "walls", "--features", "removable-walls")
-    run("cargo", "build", "--locked", "--profile", DEV.name, "-p", "codemode-guest", *feature)
+    build = ("cargo", "build", "--locked", "--profile", DEV.name, "--features", "removable-walls")
+    run(*build, "-p", "codemode-guest", "--target-dir", TARGET / "walls")
+    run(*build, "-p", "codemode-cli", "--bin", "codemode-without-walls")
 
 
 def check_contents(wheel: Path) -> None:

@@ -21,7 +21,8 @@ pub fn configuration(input: &[u8]) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     // A key with a space in it is refused.
-    environment.insert("CODEMODE_API_KEY".into(), format!("{KEY}{}", if input.len().is_multiple_of(2) { "" } else { " x" }));
+    let rest = if input.len().is_multiple_of(2) { "" } else { " x" };
+    environment.insert("CODEMODE_API_KEY".into(), format!("{KEY}{rest}"));
     address(text);
 
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -36,10 +36,13 @@ fn named(error: &PolicyError, asked: usize) {
     }
 }
 
-/// `narrowed` never gives more than the executor's own policy, whatever both of them say.
+/// `narrowed` never gives more than the executor's own policy, whatever both of them say. The input is both as JSON, a
+/// line each, which is what a finding is kept as; or, so that more of them make sense, choices among the keys there are.
 pub fn narrowing(input: &[u8]) {
-    let mut choices = Choices::new(input);
-    let (held, asked) = (tree(&mut choices), tree(&mut choices));
+    let (held, asked) = written(input).unwrap_or_else(|| {
+        let mut choices = Choices::new(input);
+        (tree(&mut choices), tree(&mut choices))
+    });
     let Ok(held) = Policy::from_value(&held, Path::new("/")) else { return };
     assert_eq!(held.narrowed(&held.to_value()).as_ref(), Ok(&held), "asking for what holds changes nothing");
     match held.narrowed(&asked) {
@@ -50,6 +53,11 @@ pub fn narrowing(input: &[u8]) {
         }
         Err(error) => named(&error, asked.to_string().len()),
     }
+}
+
+fn written(input: &[u8]) -> Option<(Value, Value)> {
+    let (held, asked) = std::str::from_utf8(input).ok()?.trim_end().split_once('\n')?;
+    Some((serde_json::from_str(held).ok()?, serde_json::from_str(asked).ok()?))
 }
 
 /// Any of the keys that exist, each with a value of its own kind.

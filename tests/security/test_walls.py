@@ -1,7 +1,7 @@
 """One wall taken away at a time, with the product's own code: the programs that prove this wall must notice.
 
-The library that leaves out a wall is built for this and for nothing else; the daemon is the ordinary one. The whole of
-it runs in a cage, see `outer.py`, never in the machine's own namespaces.
+The library that leaves out a wall is built for this and for nothing else, and so is the daemon that accepts it. The
+whole of it runs in a cage, see `outer.py`, never in the machine's own namespaces.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ RECORD: dict[str, list[str]] = json.loads((FOLDER / "walls.json").read_text())
 BARE = json.loads((FOLDER / "bare-cage.json").read_text())
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", FOLDER.parents[1] / "target"))
 REMOVABLE = TARGET / "walls/debug" / LIBRARY.name
+DAEMON = TARGET / "debug/codemode-without-walls"
 MARKER = b"/codemode-without-"
 
 pytestmark = pytest.mark.skipif(
@@ -41,7 +42,7 @@ def wall(request: pytest.FixtureRequest) -> str:
 def arena_without(wall: str) -> Iterator[ArenaOf]:
     assert REMOVABLE.is_file(), f"{REMOVABLE} is missing: run `make build-walls`"
     with ExitStack() as stack:
-        guest = Guest(REMOVABLE, f"codemode-without-{wall}")
+        guest = Guest(REMOVABLE, f"codemode-without-{wall}", DAEMON)
         made = {mode: stack.enter_context(caged_arena("walls", mode, guest)) for mode in COMMANDS}
         yield lambda program: made[program.mode]
 

@@ -80,7 +80,6 @@ class Execution:
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
-        os.chdir("/sandbox")  # in tier container it was another execution's until now
         if "" not in sys.path:
             sys.path.insert(0, "")  # modules that user code writes beside itself
         self.unbuffer()

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use codemode_sandbox::container::SANDBOX;
 use codemode_types::ExecutionFailure;
 use codemode_wire::{
     FrameDecoder,
@@ -20,6 +21,7 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict, PyList},
 };
+use rustix::process::chdir;
 
 /// Frames from the daemon are its own, but a length is never believed without a bound.
 const MAX_FRAME_BYTES: usize = (1 << 30) + (64 << 20);
@@ -100,7 +102,11 @@ impl Bridge {
     /// Blocks until the daemon sends the code.
     fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match self.receive(py)? {
-            ToGuest::Start(start) => self.start_dict(py, &start),
+            ToGuest::Start(start) => {
+                // Only now: in tier container the folder was another execution's until its code came.
+                chdir(SANDBOX).map_err(io::Error::from)?;
+                self.start_dict(py, &start)
+            }
             ToGuest::ToolAnswer { .. } => Err(PyConnectionError::new_err("an answer came before the code")),
         }
     }

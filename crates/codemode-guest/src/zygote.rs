@@ -8,7 +8,7 @@ use codemode_sandbox::{
         Step, StepError,
         cell::{CellDescriptors, Filters},
         owners::OwnerMaps,
-        root,
+        removed, root,
     },
     container::{self, possession::Possession, warden},
     packet,
@@ -52,7 +52,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Ok(Booted { plan, owners, container, runner, version }) => {
             let filters = Filters::compile(&plan);
             let mut zygote = Zygote { py, control, plan, filters, owners, container, runner, live: Vec::new() };
-            zygote.tell(&FromZygote::Ready { python: version, layers: Vec::new() }, &[]);
+            zygote.tell(&FromZygote::Ready { python: version, layers: removed::announcement() }, &[]);
             zygote.serve()
         }
         Err(error) => {

@@ -160,9 +160,10 @@ impl Run {
             self.violations.by_supervisor("memory_limit", detail.into());
         }
         // Where no group tells of a refusal, that there were as many as there may be is the most that can be seen.
-        if evidence.processes_refused.unwrap_or_else(|| self.watch.most_processes() >= limits.processes) {
-            let detail =
-                "a process or thread could not be started: there are as many as there may be (limits.processes)";
+        // A warden is seen too, and does not count: it is another user.
+        let most = limits.processes.saturating_add(self.life.is_guarded().into());
+        if evidence.processes_refused.unwrap_or_else(|| self.watch.most_processes() >= most) {
+            let detail = "there were as many processes and threads as there may be (limits.processes)";
             self.violations.by_supervisor("process_limit", detail.into());
         }
         for output in [&self.stdout, &self.stderr].into_iter().filter(|output| output.is_truncated()) {

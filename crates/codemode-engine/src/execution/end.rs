@@ -140,7 +140,11 @@ fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
         },
         FinishKind::Ok if !too_large => match evidence.truncated {
             None => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
-            Some(stream) => Verdict { result, warnings, ..Verdict::of(Outcome::OutputLimit, output(stream, limits)) },
+            // It ended by itself, so the exit code is its own.
+            Some(stream) => {
+                let cut = Verdict::of(Outcome::OutputLimit, output(stream, limits)).with_exit_code(0);
+                Verdict { result, warnings, ..cut }
+            }
         },
         FinishKind::Ok | FinishKind::ResultTooLarge => {
             let message = format!(

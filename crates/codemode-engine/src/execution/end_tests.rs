@@ -68,7 +68,7 @@ fn a_result_is_the_codes_own_word() {
 fn cut_output_costs_the_success_and_not_the_result() {
     let evidence = Evidence { truncated: Some(OutputStream::Stderr), ..CALM };
     let cut = verdict(End::Finished(Box::new(finish(FinishKind::Ok, 0))), evidence);
-    assert_eq!((cut.outcome, cut.exit_code, cut.result.as_deref()), (Outcome::OutputLimit, 137, Some(&b"4"[..])));
+    assert_eq!((cut.outcome, cut.exit_code, cut.result.as_deref()), (Outcome::OutputLimit, 0, Some(&b"4"[..])));
     let failure = cut.failure.unwrap();
     assert_eq!(failure.error_type, "OutputLimitExceeded");
     assert!(failure.message.starts_with("stderr was cut at 10 MiB (limits.output_bytes)"), "{}", failure.message);

@@ -19,6 +19,11 @@ const FOLDERS: [(&str, &str); 4] = [
 
 /// What is to be said of each folder that can take no more.
 pub(super) fn full(folders: &[OwnedFd]) -> Vec<String> {
+    // In tier container the last is not there, and others may be no file systems of their own: then the warden watches
+    // them, and which are missing is not known here.
+    if folders.len() + 1 < FOLDERS.len() {
+        return Vec::new();
+    }
     let full = FOLDERS.iter().zip(folders).filter(|(_, folder)| watch::is_full(folder));
     full.map(|((path, key), _)| format!("{path} is full ({key}, and never more than 7/8 of limits.memory_limit)"))
         .collect()

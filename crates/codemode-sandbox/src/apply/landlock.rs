@@ -28,8 +28,20 @@ const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
 /// /proc, /etc and /run are the sandbox's own, made for it.
 const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/run"];
 
-/// Where they are the container's, the code has of /proc what is about its first process.
-const READABLE_IN_CONTAINER: [&str; 2] = ["/workspace", "/proc/self"];
+/// Where they are the container's, the code has of /proc what is about its first process. Not all of that: `net`, there
+/// and in `task`, is the container's network, with the addresses of whoever is connected to the executor.
+const READABLE_IN_CONTAINER: [&str; 10] = [
+    "/workspace",
+    "/proc/self/cmdline",
+    "/proc/self/comm",
+    "/proc/self/fd",
+    "/proc/self/limits",
+    "/proc/self/maps",
+    "/proc/self/smaps",
+    "/proc/self/stat",
+    "/proc/self/statm",
+    "/proc/self/status",
+];
 
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 

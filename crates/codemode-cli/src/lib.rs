@@ -1,0 +1,36 @@
+//! The codemode command: serves, runs, explains.
+#![forbid(unsafe_code)]
+
+mod args;
+mod completions;
+mod doctor;
+mod embedded;
+mod environment;
+mod exit;
+mod guest;
+mod health;
+mod log;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::{Command, ServeArgs};
+
+/// All of it, from the arguments to the exit code.
+pub fn main() -> ExitCode {
+    let command = match args::parse() {
+        Ok(command) => command,
+        Err(code) => return code,
+    };
+    let ended = match command {
+        Command::Serve(ServeArgs { embedded: true, .. }) => embedded::serve(),
+        Command::Serve(args) => serve::serve(args),
+        Command::Run(args) => run::run(args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Health(args) => health::health(args),
+        Command::Version => exit::print(&format!("codemode {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Completions(args) => completions::print(args.shell),
+    };
+    ended.unwrap_or_else(|failure| failure.report())
+}
