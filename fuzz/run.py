@@ -39,6 +39,7 @@ DICTIONARIES = {
     "values_tables": "values.dict",
 }
 DONE = re.compile(r"^#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
+INTERRUPTED = (72, 130)  # of libFuzzer, of atheris
 FOUND = re.compile(r"Test unit written to (\S+)")
 
 
@@ -87,8 +88,8 @@ def make_venv() -> None:
     stamp.write_text(wanted)
 
 
-def run(*command: str | Path, **environment: str) -> None:
-    subprocess.run(command, cwd=HERE, env=os.environ | environment, check=True)
+def run(*command: str | Path, **variables: str) -> None:
+    subprocess.run(command, cwd=HERE, env=os.environ | variables, check=True)
 
 
 def host() -> str:
@@ -122,6 +123,10 @@ def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="codemode-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
 
 
+def environment(temporary: str | Path) -> dict[str, str]:
+    return os.environ | {"TMPDIR": str(temporary), "PYTHONHASHSEED": "0"}
+
+
 @dataclass(frozen=True)
 class Ending:
     target: str
@@ -146,14 +151,8 @@ def smoke(seconds: int) -> int:
             temporary.mkdir()
             limits = ["-seed=1", f"-max_total_time={seconds}"]
             command = [*command_of(target), *options_of(target), *limits, str(learnt), *known(target)]
-            # Behind its own limits (and the time of one input on top), libFuzzer itself hangs.
             done = subprocess.run(
-                command,
-                env=os.environ | {"TMPDIR": str(temporary)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                errors="replace",
-                timeout=seconds + 120,
+                command, env=environment(temporary), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
             )
         ending = Ending(target, done.returncode, done.stdout)
         print(ending.row(), flush=True)
@@ -169,13 +168,13 @@ def explain(ending: Ending) -> None:
     if found := FOUND.search(ending.log):
         path = os.path.relpath(found[1], HERE.parent)
         print(f"The input is {path}. Once more: make fuzz TARGET={ending.target} INPUT={path}")
-        print(f"Once it is fixed, keep it: mv {path} fuzz/regressions/{ending.target}/<what-it-shows>")
+        print(f"Once it is fixed, keep it as fuzz/regressions/{ending.target}/<what-it-shows>: the tests replay it.")
 
 
 def replay(target: str, path: Path) -> int:
     with scratch_folder() as scratch:
         command = [*command_of(target), *options_of(target), str(path.resolve())]
-        return subprocess.run(command, env=os.environ | {"TMPDIR": scratch}).returncode
+        return subprocess.run(command, env=environment(scratch)).returncode
 
 
 def keep_on(target: str, seconds: int) -> int:
@@ -183,15 +182,10 @@ def keep_on(target: str, seconds: int) -> int:
     corpus.mkdir(parents=True, exist_ok=True)
     with scratch_folder() as scratch:
         command = [*command_of(target), *options_of(target), f"-max_total_time={seconds}", str(corpus), *known(target)]
-        # Ctrl-C is the fuzzer's: it ends by itself and says what it has done.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with subprocess.Popen(
-            command,
-            env=os.environ | {"TMPDIR": scratch},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        ) as fuzzer:
-            code = fuzzer.wait()
-    return 0 if code == -signal.SIGINT else code
+        # Ctrl-C is the fuzzer's: it says what it has done and ends. A handler of our own is not inherited.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        code = subprocess.run(command, env=environment(scratch)).returncode
+    return 0 if code in INTERRUPTED else code
 
 
 if __name__ == "__main__":

@@ -137,8 +137,10 @@ def stage(built: Path, packed: Path, mode: int) -> None:
 
 
 def build_removable_walls() -> None:
-    """The guest in a target folder of its own: what a wheel is made of is never built with this feature. The daemon that
-    accepts it has another name than the ordinary one, and shares what both are built from."""
+    """The guest in a target folder of its own: what a wheel is made of is never built with this feature.
+
+    The daemon that accepts it has another name than the ordinary one, and shares what both are built from.
+    """
     need_toolchain()
     build = ("cargo", "build", "--locked", "--profile", DEV.name, "--features", "removable-walls")
     run(*build, "-p", "codemode-guest", "--target-dir", TARGET / "walls")

@@ -1,4 +1,4 @@
-"""Runs the end-to-end tests as an ordinary user: the built wheel, the system's Python, no privilege at all.
+"""End-to-end tests and hostile programs as an ordinary user: the built wheel, the system's Python, no privilege at all.
 
 Started as root, it drops to a user id that owns nothing but a throw-away folder. Started by an ordinary user it has
 nothing to add: then the main run was one. Standard library only.
@@ -27,6 +27,13 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 UID = 64321
 TIME_LIMIT = 900
 SKIP = "CODEMODE_SKIP_ROOTLESS"
+
+# The hostile programs once; that the courtesy of the guest is no wall was shown by the main run.
+TESTS = (
+    "tests/python/e2e",
+    "tests/security/test_corpus.py",
+    "--deselect=tests/security/test_corpus.py::test_without_courtesy",
+)
 
 _PROBE = "import sys, venv, ensurepip; print(*sys.version_info[:2]); sys.exit(sys.version_info < (3, 10))"
 
@@ -92,7 +99,7 @@ def throw_away_folder() -> Iterator[Path]:
 
 
 def lay_out(home: Path, wheel: Path) -> None:
-    for name in ("tests", "examples", "tools"):
+    for name in ("tests", "examples", "tools", "docs"):
         shutil.copytree(ROOT / name, home / "tree" / name, ignore=shutil.ignore_patterns("__pycache__", "target"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, home / "tree")
@@ -116,7 +123,7 @@ def run_tests(home: Path, wheel: str) -> int:
     for command in (
         [SYSTEM_PYTHON, "-m", "venv", str(home / "venv")],
         [*install, *sources, str(home / "wheels" / wheel)],
-        [python, "-m", "pytest", "tests/python/e2e", "-p", "no:cacheprovider"],
+        [python, "-m", "pytest", *TESTS, "-p", "no:cacheprovider"],
     ):
         code = as_ordinary_user(command, home)
         if code:

@@ -53,7 +53,8 @@ def _decode(data: bytes) -> None:
         assert all("nested too deeply" in text for text in warnings), warnings
         return
     assert same(values.decode(written), value), written[:500]
-    assert values.encode(values.decode(written))[0] == written, "writing once more gives another text"
+    if b'set"' not in written:  # sets have no order
+        assert values.encode(values.decode(written))[0] == written, "writing once more gives another text"
 
 
 def round_trip(data: bytes) -> None:

@@ -148,7 +148,8 @@ class Arena:
     def answers(self) -> None:
         status, _ = self.executor.http("/healthz")
         assert status == 200
-        assert self.client.execute("2 + 2").result == 4
+        answer = self.client.execute("2 + 2")
+        assert answer.result == 4, f"{answer.outcome}: {answer.error}\n{self.executor.log()[-2000:]}"
 
     def left_behind(self) -> list[str]:
         return left_behind(self.executor.place, self.baseline)

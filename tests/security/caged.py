@@ -47,6 +47,9 @@ class Guest:
     daemon: Path = DAEMON
 
 
+ORDINARY = Guest()
+
+
 @contextmanager
 def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest: Guest) -> Iterator[Executor]:
     """`kind`: walls (root, tier full) or container (what a container engine leaves). `home`: see `caged_home`."""
@@ -72,7 +75,7 @@ def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest:
 
 
 def _pid() -> int:
-    """Near which the daemon in a cage gets its own: no two cages of a machine share user ids, and none is far from 1."""
+    """Near which the daemon in a cage gets its own: no two cages share user ids, and programs that count find it."""
     return 3 * (os.getpid() % 1000) + next(_cages) % 3
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from security.arena import COMMANDS, Arena, environment, fill_workspace, policy
 from security.cage import SYSTEM_PYTHON
+from security.caged import ORDINARY, Guest, caged, caged_home
 from security.canaries import Canaries
-from security.caged import Guest, caged, caged_home
-from pathlib import Path
 
 
 @contextmanager
-def caged_arena(kind: str, mode: str, guest: Guest = Guest()) -> Iterator[Arena]:
+def caged_arena(kind: str, mode: str, guest: Guest = ORDINARY) -> Iterator[Arena]:
     with caged_home() as home:
         workspace = fill_workspace(home / "workspace")
         container = kind == "container"
@@ -24,7 +23,7 @@ def caged_arena(kind: str, mode: str, guest: Guest = Guest()) -> Iterator[Arena]
         folders = ("/workspace", "/outputs") if container else (str(workspace), str(home / "outputs"))
         wanted = policy(COMMANDS[mode], *folders, interpreter)
         with caged(kind, home, wanted, workspace, guest) as executor:
-            canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{os.getpid()}", workspace, near=executor.pid)
+            canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{home.name}", workspace, near=executor.pid)
             try:
                 arena = Arena(executor, canaries, workspace)
                 try:

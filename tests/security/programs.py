@@ -9,8 +9,11 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 FILES = ("corpus-sample.jsonl", "corpus-own.jsonl")
+_CONTAINER = json.loads((FOLDER / "container.json").read_text())
 # By tier, the programs whose verdict says nothing there, with the sentence by which the tier does not promise it.
-NOT_BINDING: dict[str, dict[str, str]] = {"container": json.loads((FOLDER / "container.json").read_text())}
+NOT_BINDING: dict[str, dict[str, str]] = {"container": _CONTAINER["not_binding"]}
+# By tier, outcomes that also pass there.
+ALSO_PASSES: dict[str, dict[str, list[str]]] = {"container": _CONTAINER["also_passes"]}
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Program:
         """Of which one is enough; for a program that judges itself, those that say it came to no verdict."""
         return tuple(self.check.get("alt_status" if self.judges_itself else "status", ()))
 
+    def passes_with(self, outcome: str, tier: str) -> bool:
+        return outcome in (*self.outcomes, *ALSO_PASSES.get(tier, {}).get(self.id, ()))
+
     @property
     def claims(self) -> tuple[str, ...]:
         return tuple(self.check.get("harness", ()))
@@ -51,7 +57,7 @@ class Program:
     def seconds(self) -> float:
         """What to give it. A program that is meant to be ended need not have long."""
         seconds = min(self.timeout_s, float(self.check.get("max_wall_s", self.timeout_s)))
-        return min(seconds, 3) if "timeout" in self.outcomes and not self.judges_itself else seconds
+        return min(seconds, 1.5) if "timeout" in self.outcomes and not self.judges_itself else seconds
 
     def filled(self, places: dict[str, str]) -> str:
         code = self.code

@@ -1,4 +1,4 @@
-"""What a container engine gives the seeds' compose file, made by hand: mounts, three capabilities, a system call filter.
+"""What a container engine makes of the seeds' compose file, by hand: mounts, three capabilities, a call filter.
 
 It stands in for tier `container` where there is no container engine. The real one is driven by the container's tests.
 """

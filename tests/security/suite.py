@@ -36,14 +36,20 @@ class Suite:
                     arena.bystander() if BESIDE in program.claims else nullcontext([])
                 )
                 with beside as others:
-                    trial = arena.run(program)
-                    if program.binds_in(arena.executor.tier):
-                        judge(trial)
+                    _run(program, arena)
                 assert all(other.result == ("mine", "OTHER-SECRET") for other in others), others
             arena.check_well()
         finally:
             arena.clean()
             self.ran.append(program.id)
+
+    def holds_without_courtesy(self, program: Program, arena: Arena) -> None:
+        """The texts in the guest are no wall: taken away, the programs still hold."""
+        try:
+            _run(program, arena, WITHOUT_COURTESY)
+            arena.answers()
+        finally:
+            arena.clean()
 
     def check_that_all_ran(self, request: pytest.FixtureRequest) -> None:
         """Of the module that asks. Where only some were selected, there is nothing to count."""
@@ -52,3 +58,9 @@ class Suite:
         selected = {item.name for item in request.session.items if item.path == request.path}
         if all(f"test_holds[{program.id}]" in selected for program in PROGRAMS):
             assert sorted(self.ran) == sorted(program.id for program in PROGRAMS)
+
+
+def _run(program: Program, arena: Arena, before: str = "") -> None:
+    trial = arena.run(program, before)
+    if program.binds_in(arena.executor.tier):
+        judge(trial)

@@ -7,7 +7,6 @@ import pytest
 from security.conftest import ArenaOf
 from security.programs import PROGRAMS, SELF_JUDGING, Program
 from security.suite import WITHOUT_COURTESY, Suite
-from security.verdicts import judge
 
 suite = Suite()
 
@@ -19,13 +18,7 @@ def test_holds(program: Program, arena_of: ArenaOf) -> None:
 
 @pytest.mark.parametrize("program", SELF_JUDGING, ids=lambda program: program.id)
 def test_without_courtesy(program: Program, arena_of: ArenaOf) -> None:
-    """The texts in the guest are no wall: taken away, the programs still hold."""
-    arena = arena_of(program)
-    try:
-        judge(arena.run(program, before=WITHOUT_COURTESY))
-        arena.answers()
-    finally:
-        arena.clean()
+    suite.holds_without_courtesy(program, arena_of(program))
 
 
 def test_the_courtesy_is_really_gone(arena_of: ArenaOf) -> None:

@@ -24,30 +24,31 @@ WARM_UP, EXECUTIONS, IN_A_CONTAINER = 400, 2_000, 300
 # each execution would be 6 MiB.
 FLAT = 4 << 20
 # These take what is allowed of time or memory, or forbid every command; the corpus's own run looks at what they leave.
-LEFT_OUT = frozenset(
-    "cb-008 cb-011 cb-015 ex-016 kn-011 pr-013 pr-016 rs-006 rs-008 rs-011 rs-013 rs-018 own-ex-002 own-ex-010 "
-    "own-ex-012 own-kn-011 own-pr-007 own-pr-008 own-rs-001 own-rs-002 own-rs-003 own-rs-004 own-rs-005 own-rs-011 "
-    "own-rs-016".split()
-)
+LEFT_OUT = {
+    *("cb-008", "cb-011", "cb-015", "ex-016", "kn-011", "pr-013", "pr-016", "rs-006", "rs-008", "rs-011", "rs-013"),
+    *("rs-018", "own-ex-002", "own-ex-010", "own-ex-012", "own-kn-011", "own-pr-007", "own-pr-008", "own-rs-001"),
+    *("own-rs-002", "own-rs-003", "own-rs-004", "own-rs-005", "own-rs-011", "own-rs-016"),
+}
 ORDINARY = (
     ("sum(range(1000))", 499500),
     ("import json; json.loads('[1, 2]')", [1, 2]),
     ("tools['echo'].run(value='hello')", "hello"),
     ("open('/workspace/app.log').readline().strip()", "line 0"),
     ("open('/outputs/report.txt', 'w').write('x' * 1000)", 1000),
-    ("import subprocess\nsubprocess.run(['wc', '-l', '/workspace/app.log'], capture_output=True, text=True).stdout[:3]", "100"),
+    ("import subprocess\nsubprocess.check_output(['wc', '-l', '/workspace/app.log'])[:3].decode()", "100"),
     ("open('/sandbox/big', 'wb').write(bytes(1 << 20))", 1 << 20),
     ("import threading\nthread = threading.Thread(target=print)\nthread.start(); thread.join(); 'joined'", "joined"),
 )  # fmt: skip
 
 
-def hostile() -> list[Program]:
-    return [program for program in SELF_JUDGING if program.id not in LEFT_OUT and BESIDE not in program.claims]
+def hostile(tier: str) -> list[Program]:
+    fitting = (program for program in SELF_JUDGING if program.binds_in(tier) and BESIDE not in program.claims)
+    return [program for program in fitting if program.id not in LEFT_OUT]
 
 
 def jobs(arena: Arena, count: int) -> list[tuple[str, Any]]:
     """Code and the result it must have; None: it judges itself."""
-    programs = [(program.filled(arena.places), None) for program in hostile()]
+    programs = [(program.filled(arena.places), None) for program in hostile(arena.executor.tier)]
     turns: Iterator[tuple[str, Any]] = chain.from_iterable(zip(cycle(programs), cycle(ORDINARY)))
     return list(islice(turns, count))
 
@@ -75,7 +76,6 @@ def endure(arena: Arena, warm_up: int, count: int, at_once: int) -> None:
     assert arena.same_processes(), "the zygote was replaced"
     assert len(Path("/proc/self/mountinfo").read_text().splitlines()) <= mounts
     grown = resident(arena) - before
-    print("GROWN", grown / 2**20, before / 2**20)
     assert grown < FLAT, f"daemon and zygote hold {grown / 2**20:.1f} MiB more than after {warm_up} executions"
     arena.clean()
 
@@ -85,7 +85,7 @@ def resident(arena: Arena) -> int:
 
 
 def test_nothing_is_left_after_2000_executions(arena_of: ArenaOf) -> None:
-    hybrid = next(program for program in hostile() if program.mode == "hybrid")
+    hybrid = next(program for program in hostile("full") if program.mode == "hybrid")
     endure(arena_of(hybrid), WARM_UP, EXECUTIONS, 2)
 
 

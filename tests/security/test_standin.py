@@ -12,7 +12,7 @@ from security.arena import COMMANDS
 from security.caged import OWNER
 from security.conftest import ArenaOf
 from security.housing import caged_arena
-from security.programs import NOT_BINDING, PROGRAMS, Program
+from security.programs import NOT_BINDING, PROGRAMS, SELF_JUDGING, Program
 from security.suite import Suite
 
 suite = Suite()
@@ -46,11 +46,17 @@ def test_holds(program: Program, container_of: ArenaOf) -> None:
     suite.holds(program, container_of(program))
 
 
+@pytest.mark.parametrize("program", SELF_JUDGING, ids=lambda program: program.id)
+def test_without_courtesy(program: Program, container_of: ArenaOf) -> None:
+    suite.holds_without_courtesy(program, container_of(program))
+
+
 def test_every_program_ran(request: pytest.FixtureRequest) -> None:
     suite.check_that_all_ran(request)
 
 
 def test_what_does_not_bind_is_not_promised(container_of: ArenaOf) -> None:
     """Each program whose verdict says nothing in this tier names a sentence that the tier itself prints."""
+    assert {program.id for program in PROGRAMS if not program.binds_in("container")} == set(NOT_BINDING["container"])
     said = container_of(PROGRAMS[0]).client.execute("1").isolation.not_promised
     assert set(NOT_BINDING["container"].values()) <= set(said), said

@@ -14,7 +14,7 @@ def judge(trial: Trial) -> None:
     if trial.program.judges_itself:
         _judged_itself(trial)
     else:
-        assert trial.result.outcome in trial.program.outcomes, told
+        assert _came_to(trial), told
     check = trial.program.check
     assert check.get("stdout_contains", "") in stdout, told
     assert "stdout_not" not in check or check["stdout_not"] not in stdout, told
@@ -24,5 +24,9 @@ def judge(trial: Trial) -> None:
 
 def _judged_itself(trial: Trial) -> None:
     assert "VERDICT: ESCAPED" not in trial.result.stdout, trial.told()
-    if trial.result.outcome not in trial.program.outcomes:
+    if not _came_to(trial):
         assert "VERDICT: CONTAINED" in trial.result.stdout, trial.told()
+
+
+def _came_to(trial: Trial) -> bool:
+    return trial.program.passes_with(trial.result.outcome, trial.arena.executor.tier)

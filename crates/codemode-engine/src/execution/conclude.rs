@@ -95,14 +95,18 @@ impl Run {
     /// A process that ended by itself may have finished first, and its last frames may have come last. A log line for
     /// a guest that breaks the protocol.
     fn last_word(&mut self, end: End, job: &Job) -> End {
-        match &end {
-            End::Exited(_) | End::Vanished => {}
-            End::Protocol(reason) => {
-                tracing::warn!(execution = %job.id, %reason, "a sandbox broke the protocol and was killed");
-                return end;
-            }
-            _ => return end,
+        let end = match end {
+            End::Exited(_) | End::Vanished => self.last_frames(end),
+            _ => end,
+        };
+        if let End::Protocol(reason) = &end {
+            tracing::warn!(execution = %job.id, %reason, "a sandbox broke the protocol and was killed");
         }
+        end
+    }
+
+    /// The same end whether the process or what it sent was noticed first.
+    fn last_frames(&mut self, end: End) -> End {
         loop {
             match self.guest.next() {
                 Ok(Some(FromGuest::Finish(finish))) => return End::Finished(finish),
@@ -110,7 +114,8 @@ impl Run {
                 // Nobody is left to be answered.
                 Ok(Some(FromGuest::ToolCall { .. })) => {}
                 Ok(None) if self.guest.read_now(&mut self.buffer) => {}
-                Ok(None) | Err(_) => return end,
+                Ok(None) => return end,
+                Err(reason) => return End::Protocol(reason),
             }
         }
     }

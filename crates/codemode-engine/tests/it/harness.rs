@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use codemode_engine::{
-    Attacks, Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest, StartError,
-};
+use codemode_engine::{Attacks, Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest, StartError};
 use codemode_types::{
     CorrelationId, ExecutionId, ExecutionReport, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure, ToolSpec,
 };

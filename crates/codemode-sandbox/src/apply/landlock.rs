@@ -22,8 +22,11 @@ pub const FLOOR: i32 = 3;
 /// From this ABI on (Linux 7.1) Landlock says which Unix sockets may be connected to by path.
 pub const JUDGES_SOCKETS: i32 = 9;
 
-/// Folders that the code owns. In tier container its /outputs is below /dev/shm.
+/// Folders that the code owns.
 const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
+
+/// Its /outputs is below /dev/shm there. The link leads to another execution's still.
+const WRITABLE_IN_CONTAINER: [&str; 3] = ["/sandbox", "/tmp", "/dev/shm"];
 
 /// /proc, /etc and /run are the sandbox's own, made for it.
 const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/run"];
@@ -95,13 +98,13 @@ fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCre
     let mut rules = Rules { ruleset: ruleset.create()?, abi };
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let own = AccessFs::from_all(abi) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
-    for path in WRITABLE {
+    let (writable, readable): (&[&str], &[&str]) = match plan.means {
+        Means::Container => (&WRITABLE_IN_CONTAINER, &READABLE_IN_CONTAINER),
+        Means::Root | Means::UserNamespace => (&WRITABLE, &READABLE),
+    };
+    for path in writable {
         rules = rules.allow(Path::new(path), own)?;
     }
-    let readable: &[&str] = match plan.means {
-        Means::Container => &READABLE_IN_CONTAINER,
-        Means::Root | Means::UserNamespace => &READABLE,
-    };
     for path in readable {
         rules = rules.allow(Path::new(path), read)?;
     }

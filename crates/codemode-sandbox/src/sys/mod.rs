@@ -7,5 +7,10 @@ mod seccomp;
 
 pub use mount::{AttributeChange, MountAttributes, set_mount_attributes};
 pub use notify::{Notification, let_continue, receive_notification, still_waits};
-pub use process::{CloneFlags, Cloned, Reaped, child_ends, clone_process, close_all_but, close_from, default_signals, executable_memory_refused, exit_now, fork_process, has_children, heed_children, kill_everyone, landlock_abi, place_descriptor, reap_any, refuse_executable_memory, seccomp_action_available, take_descriptor, unshare_namespaces, wait_for_any, wait_for_pid};
+pub use process::{
+    CloneFlags, Cloned, Reaped, child_ends, clone_process, close_all_but, close_from, default_signals,
+    executable_memory_refused, exit_now, fork_process, has_children, heed_children, kill_everyone, landlock_abi,
+    place_descriptor, reap_any, refuse_executable_memory, seccomp_action_available, take_descriptor,
+    unshare_namespaces, wait_for_any, wait_for_pid,
+};
 pub use seccomp::{BpfInstruction, install_filter, install_filter_with_listener};
