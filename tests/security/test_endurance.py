@@ -84,6 +84,8 @@ def resident(arena: Arena) -> int:
     return sum(processes.memory(pid, "VmRSS") for pid in (arena.pid, *arena.zygotes))
 
 
+# Twenty seconds on a machine that has nothing else to do.
+@pytest.mark.timeout(300)
 def test_nothing_is_left_after_2000_executions(arena_of: ArenaOf) -> None:
     hybrid = next(program for program in hostile("full") if program.mode == "hybrid")
     endure(arena_of(hybrid), WARM_UP, EXECUTIONS, 2)

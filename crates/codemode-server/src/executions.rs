@@ -11,7 +11,7 @@ use std::{
 
 use codemode_engine::{Engine, Execution, ExecutionRequest};
 use codemode_proto::ExecutorInfo;
-use codemode_types::{CorrelationId, ErrorCode, ExecutionId, ExecutionReport, Policy, Rejection};
+use codemode_types::{CorrelationId, ErrorCode, ExecutionId, ExecutionReport, Isolation, Policy, Rejection};
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -82,6 +82,10 @@ impl Executions {
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.0.policy)
+    }
+
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.engine().info().isolation
     }
 
     pub(crate) fn info(&self, policy: &Policy) -> ExecutorInfo {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codemode_engine::ExecutionRequest;
 use codemode_proto::{DEFAULT_OUTPUT_CREDIT, v1};
-use codemode_types::{ErrorCode, ExecutionId, LimitOverrides, Policy, Rejection, ToolSpec};
+use codemode_types::{ErrorCode, ExecutionId, Isolation, LimitOverrides, Policy, Problem, Rejection, ToolSpec};
 
 use crate::executions::{correlation_id, invalid};
 
@@ -31,11 +31,17 @@ pub(super) fn credit(start: &v1::Start) -> u64 {
 }
 
 /// The executor's policy as the client asked to narrow it for its stream.
-pub(super) fn narrowed(policy: Arc<Policy>, asked: &[u8]) -> Result<Arc<Policy>, Rejection> {
+pub(super) fn narrowed(policy: Arc<Policy>, isolation: &Isolation, asked: &[u8]) -> Result<Arc<Policy>, Rejection> {
     if asked.is_empty() {
         return Ok(policy);
     }
     let refused = |message: String| Rejection::new(ErrorCode::Policy, message);
     let asked = serde_json::from_slice(asked).map_err(|error| refused(format!("the policy is not JSON: {error}")))?;
-    policy.narrowed(&asked).map(Arc::new).map_err(|error| refused(error.to_string()))
+    let narrowed = policy.narrowed(&asked).map_err(|error| refused(error.to_string()))?;
+    let unmet = |problem: Problem| refused(format!("{}: {}", problem.key, problem.message));
+    // What the executor requires of itself was found at its start, under the probe's names.
+    let mut wanted = narrowed.isolation.clone();
+    wanted.require.retain(|layer| !policy.isolation.require.contains(layer));
+    isolation.check(&wanted).map_err(unmet)?;
+    Ok(Arc::new(narrowed))
 }

@@ -83,7 +83,7 @@ async fn welcome(
         _ => return Err(Status::invalid_argument("the first message of Connect must be Hello").into()),
     };
     let client: String = hello.client.chars().take(100).collect();
-    match narrowed(executions.policy(), &hello.policy) {
+    match narrowed(executions.policy(), &executions.isolation(), &hello.policy) {
         Ok(policy) => {
             tracing::debug!(client, "a client connected");
             let info = v1::Info::from(executions.info(&policy));

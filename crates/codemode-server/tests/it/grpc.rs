@@ -102,6 +102,10 @@ fn a_stream_may_narrow_the_policy_and_never_widen_it() {
         let Some(Message::Rejected(rejected)) = stream.next().await.unwrap().message else { panic!() };
         assert!(rejected.code == "policy" && rejected.message.starts_with("limits.code_timeout: "), "{rejected:?}");
         assert_eq!(stream.next().await.unwrap_err().code(), Code::InvalidArgument);
+        let walled = v1::Hello { client: String::new(), policy: br#"{"isolation": {"require": ["moat"]}}"#.to_vec() };
+        let mut stream = served.connect_with(walled).await;
+        let Some(Message::Rejected(rejected)) = stream.next().await.unwrap().message else { panic!() };
+        assert!(rejected.message.starts_with("isolation.require: `moat` is none of"), "{rejected:?}");
     });
 }
 

@@ -122,7 +122,7 @@ pub struct NetworkPolicy {
     pub ports: Vec<u16>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MinimumTier {
     /// The best tier found.

@@ -146,6 +146,15 @@ impl Narrowing<'_> {
         {
             self.wider("isolation.allow_unix_sockets", "is the same for every client of an executor".into());
         }
+        // Whether they hold is for the executor to say: see `Isolation::check`.
+        if self.present("isolation.minimum") {
+            policy.isolation.minimum = policy.isolation.minimum.max(asked.isolation.minimum);
+        }
+        for layer in &asked.isolation.require {
+            if !policy.isolation.require.contains(layer) {
+                policy.isolation.require.push(layer.clone());
+            }
+        }
         if self.present("isolation.allow_jit") {
             policy.isolation.allow_jit = asked.isolation.allow_jit;
         }
