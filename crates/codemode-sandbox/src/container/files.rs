@@ -56,10 +56,13 @@ pub(super) fn remove_all_of(owner: u32, folder: BorrowedFd<'_>) -> io::Result<()
     loop {
         let mut left = false;
         for name in names(folder)? {
-            let found = status(folder, &name)?;
-            if found.st_uid != owner {
-                continue;
-            }
+            let found = match status(folder, &name) {
+                Ok(found) if found.st_uid == owner => found,
+                // Another's, and as such free to go at any moment.
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             if is_folder(&found) {
                 left |= empty(folder, &name, &mut moved)?;
                 fs::unlinkat(folder, &name, AtFlags::REMOVEDIR)?;

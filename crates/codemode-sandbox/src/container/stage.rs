@@ -95,12 +95,16 @@ pub(super) fn create(user: u32) -> io::Result<OwnedFd> {
     Ok(folder)
 }
 
-/// Empties the folder of a cell whose warden could not, wherever it is.
+/// Empties the folder of a cell whose warden could not, wherever it is: the daemon may be handing it back meanwhile, so
+/// it is looked for there last.
 pub(super) fn sweep(user: u32) -> io::Result<()> {
-    for path in [of(user), current()] {
-        if path.symlink_metadata().is_ok_and(|status| status.uid() == user) {
-            warden::sweep_folder(user, &path)?;
-            std_fs::remove_dir(&path)?;
+    for path in [current(), of(user)] {
+        if !path.symlink_metadata().is_ok_and(|status| status.uid() == user) {
+            continue;
+        }
+        let swept = warden::sweep_folder(user, &path).and_then(|()| std_fs::remove_dir(&path));
+        if swept.is_err() && path.symlink_metadata().is_ok_and(|status| status.uid() == user) {
+            return swept;
         }
     }
     Ok(())
@@ -120,5 +124,9 @@ pub fn hand_over(user: u32) -> io::Result<()> {
 
 /// The code of `user` has ended and its files were collected.
 pub fn hand_back(user: u32) -> io::Result<()> {
-    std_fs::rename(current(), of(user))
+    match std_fs::rename(current(), of(user)) {
+        // Its warden ended badly, and the zygote has swept it away.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

@@ -1,0 +1,81 @@
+"""Tier container without its wardens: a cell whose warden is killed goes with it, and so does what it left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import processes
+from security.arena import Arena
+from security.housing import caged_arena
+from security.waiting import eventually
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can make the stand-in; the main run does")
+
+# A child that has left the session, files in every folder that executions share, and a call that takes its time.
+CODE = """
+import os, signal
+if os.fork() == 0:
+    os.setsid()
+    signal.pause()
+for folder in ('/sandbox', '/tmp', '/dev/shm', '/outputs'):
+    os.mkdir(f'{folder}/cm_left')
+    open(f'{folder}/cm_left/file', 'w').write('x')
+    os.chmod(f'{folder}/cm_left', 0)
+tools['sleep'].run(seconds=30, tag='never')
+"""
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with caged_arena("container", "plain") as arena:
+        yield arena
+
+
+def wardens(arena: Arena) -> list[int]:
+    """Whose effective user is not their real one."""
+    (zygote,) = processes.children(arena.pid)
+    return [pid for pid in processes.children(zygote) if len(set(_users(pid)[:2])) == 2]
+
+
+def _users(pid: int) -> list[str]:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
+
+
+def test_what_a_killed_warden_guarded_is_ended_and_wiped(arena: Arena) -> None:
+    arena.toolbox.called.clear()
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(arena.execute(CODE, 60)))
+    thread.start()
+    assert arena.toolbox.called.wait(30)
+    for pid in wardens(arena):
+        os.kill(pid, signal.SIGKILL)
+    thread.join()
+    arena.toolbox.ended.set()
+    assert results[0].outcome in ("killed", "crashed", "interrupted"), results
+    listing = "import os\n[os.listdir(folder) for folder in ('/sandbox', '/tmp', '/outputs')]"
+    assert eventually(lambda: arena.client.execute(listing).result == [[], [], []])
+    arena.check_well()
+    arena.clean()
+
+
+def test_the_code_cannot_signal_its_warden(arena: Arena) -> None:
+    code = """
+import os, signal
+refused = 0
+for number in (0, signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+    try:
+        os.kill(os.getppid(), number)
+    except PermissionError:
+        refused += 1
+refused
+"""
+    assert arena.client.execute(code).result == 4
+    arena.check_well()
