@@ -123,7 +123,7 @@ class Arena:
     def bystander(self) -> Iterator[list[Any]]:
         """Another caller's execution that is in the middle of a tool call; its result is in the list afterwards.
 
-        Where one execution runs at a time there can be none beside it; then it has just ended, killed in the middle.
+        Where one execution runs at a time there can be none beside it; then it has just ended.
         """
         self.toolbox.called.clear()
         self.toolbox.ended.clear()

@@ -33,8 +33,8 @@ DAEMON = PACKAGE / "_bin" / "codemode"
 OWNER = 64323
 MEMORY, TASKS = 4 << 30, 2000
 START_LIMIT = 60.0
-_cages = itertools.count()
 PATH = "/usr/local/bin:/usr/bin:/bin"
+_cages = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Asks the daemon first; then everybody follows process 1 of the cage, and that one its parent."""
     with suppress(ProcessLookupError, ValueError, IndexError):
         (init,) = processes.children(process.pid)
-        (daemon, *_) = processes.children(init)
-        os.kill(daemon, signal.SIGTERM)
+        os.kill(min(processes.children(init)), signal.SIGTERM)
         eventually(lambda: process.poll() is not None)
     process.kill()
     process.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,13 +64,13 @@ class Executor:
         finally:
             connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self) -> HTTPConnection:
         if found := _TCP.match(self.url):
-            return http.client.HTTPConnection(found[1], int(found[2]), timeout=60)
+            return HTTPConnection(found[1], int(found[2]), timeout=60)
         return _OverUnix(self.url.removeprefix("unix://").removeprefix("unix:"))
 
 
-class _OverUnix(http.client.HTTPConnection):
+class _OverUnix(HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=60)
         self._path = path

@@ -15,6 +15,7 @@ from security.canaries import Canaries
 
 @contextmanager
 def caged_arena(kind: str, mode: str, guest: Guest = ORDINARY) -> Iterator[Arena]:
+    """`kind`: see `caged`. `mode`: of the programs that it is for."""
     with caged_home() as home:
         workspace = fill_workspace(home / "workspace")
         container = kind == "container"

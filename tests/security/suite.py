@@ -32,10 +32,7 @@ class Suite:
     def holds(self, program: Program, arena: Arena) -> None:
         try:
             for _ in range(program.repeat):
-                beside: AbstractContextManager[list[Any]] = (
-                    arena.bystander() if BESIDE in program.claims else nullcontext([])
-                )
-                with beside as others:
+                with beside(program, arena) as others:
                     _run(program, arena)
                 assert all(other.result == ("mine", "OTHER-SECRET") for other in others), others
             arena.check_well()
@@ -58,6 +55,11 @@ class Suite:
         selected = {item.name for item in request.session.items if item.path == request.path}
         if all(f"test_holds[{program.id}]" in selected for program in PROGRAMS):
             assert sorted(self.ran) == sorted(program.id for program in PROGRAMS)
+
+
+def beside(program: Program, arena: Arena) -> AbstractContextManager[list[Any]]:
+    """The other execution that some programs are to meet; its result is in the list afterwards."""
+    return arena.bystander() if BESIDE in program.claims else nullcontext([])
 
 
 def _run(program: Program, arena: Arena, before: str = "") -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from security.caged import LIBRARY, Guest, end_orphans
 from security.conftest import ArenaOf
 from security.housing import caged_arena
 from security.programs import FOLDER, SELF_JUDGING, Program
-from security.suite import BESIDE, EXPECTED_SELF_JUDGING, WITHOUT_COURTESY
+from security.suite import EXPECTED_SELF_JUDGING, WITHOUT_COURTESY, beside
 
 # By tier and wall.
 RECORD: dict[str, dict[str, list[str]]] = json.loads((FOLDER / "walls.json").read_text())
@@ -94,7 +94,7 @@ def test_without_a_wall(removed: tuple[str, str], program: Program, arena_withou
     try:
         trials = []
         for _ in range(program.repeat):
-            with arena.bystander() if BESIDE in program.claims else nullcontext([]):
+            with beside(program, arena):
                 trials.append(arena.run(program, before=WITHOUT_COURTESY))
         told = trials[-1].told()
         if program.id in RECORD[tier][wall]:

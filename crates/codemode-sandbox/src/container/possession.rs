@@ -29,10 +29,10 @@ pub enum PossessionError {
     #[error("{SANDBOX} is in use by another executor of this container")]
     Taken,
     #[error(
-        "{OUTPUTS} is a mount, and in tier container the code writes to a private folder of that name. Make {OUTPUTS} a \
-         symbolic link to the folder that is mounted, as the image does, or reach tier full"
+        "{OUTPUTS} is a mount, or a folder that is not empty, and in tier container the code writes to a private folder \
+         of that name. Make {OUTPUTS} a symbolic link to the folder that is mounted, as the image does, or reach tier full"
     )]
-    OutputsMounted,
+    OutputsTaken,
     #[error("{OUTPUTS} cannot be pointed at a private folder: {0}; tier container needs a writable root folder")]
     Outputs(#[source] io::Error),
 }
@@ -85,9 +85,14 @@ fn link_outputs(original: Option<&Path>) -> Result<(), PossessionError> {
     let status = path.symlink_metadata();
     match status {
         Ok(status) if status.is_symlink() => {}
-        Ok(_) if stage::is_mount(path) => return Err(PossessionError::OutputsMounted),
         // A folder of the image: gone if it is empty, in the way if it is not.
-        Ok(_) => std_fs::remove_dir(path).map_err(PossessionError::Outputs)?,
+        Ok(_) => match std_fs::remove_dir(path) {
+            Ok(()) => {}
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY)) => {
+                return Err(PossessionError::OutputsTaken);
+            }
+            Err(error) => return Err(PossessionError::Outputs(error)),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(PossessionError::Outputs(error)),
     }
