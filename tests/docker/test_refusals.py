@@ -63,7 +63,7 @@ def test_a_root_folder_that_cannot_be_written() -> None:
 def test_a_second_executor_in_the_same_container() -> None:
     said = refused(shell="codemode serve --port 8002 & sleep 1; while ! codemode health --url http://127.0.0.1:8002; "
                          "do sleep 0.1; done; codemode serve --port 8003")  # fmt: skip
-    assert "/sandbox is in use by another executor" in said, said
+    assert "/sandbox and /dev/shm are in use by another executor" in said, said
 
 
 def test_without_the_rights_of_either_tier() -> None:

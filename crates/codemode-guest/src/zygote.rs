@@ -1,7 +1,10 @@
 //! The zygote: one thread, no secrets. It builds the base root, warms the interpreter, then forks a sandbox for every
 //! packet that asks for one and reports those that are gone.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use codemode_sandbox::{
     apply::{
@@ -13,7 +16,7 @@ use codemode_sandbox::{
     container::{self, possession::Possession, warden},
     packet,
     plan::{Means, SandboxPlan},
-    sys,
+    sys::{self, Reaped},
 };
 use codemode_wire::zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote};
 use pyo3::prelude::*;
@@ -41,6 +44,8 @@ struct Zygote<'py> {
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
     live: Vec<LiveCell>,
+    /// Wardens that were reaped before their end was noticed.
+    early: Vec<Reaped>,
 }
 
 pub(crate) fn run(py: Python<'_>) -> ! {
@@ -51,7 +56,8 @@ pub(crate) fn run(py: Python<'_>) -> ! {
     match boot(py, control.as_fd()) {
         Ok(Booted { plan, owners, container, runner, version }) => {
             let filters = Filters::compile(&plan);
-            let mut zygote = Zygote { py, control, plan, filters, owners, container, runner, live: Vec::new() };
+            let mut zygote =
+                Zygote { py, control, plan, filters, owners, container, runner, live: Vec::new(), early: Vec::new() };
             zygote.tell(&FromZygote::Ready { python: version, layers: removed::announcement() }, &[]);
             zygote.serve()
         }
@@ -100,6 +106,11 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
     Ok(Booted { plan, owners, container, runner, version })
+}
+
+fn has_ended(cell: &fork::Cell) -> bool {
+    let zero = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut [PollFd::new(&cell.pidfd, PollFlags::IN)], Some(&zero)), Ok(1..))
 }
 
 fn read_plan(control: BorrowedFd<'_>) -> Result<SandboxPlan, StepError> {
@@ -183,18 +194,13 @@ impl Zygote<'_> {
 
     /// Collects every cell that has ended: once its init is reaped, nothing of its pid namespace is left.
     fn reap(&mut self) {
-        let live = std::mem::take(&mut self.live);
-        for entry in live {
-            let mut watched = [PollFd::new(&entry.cell.pidfd, PollFlags::IN)];
-            let zero = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-            if !matches!(poll(&mut watched, Some(&zero)), Ok(1..)) {
-                self.live.push(entry);
-                continue;
-            }
-            let reaped = sys::wait_for_pid(entry.cell.pid).ok().flatten();
-            if self.container.is_some()
-                && let Err(error) = warden::settle(entry.uid, reaped.is_some_and(|reaped| reaped.status == 0))
-            {
+        let (ended, live): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.live).into_iter().partition(|entry| has_ended(&entry.cell));
+        self.live = live;
+        // All of them before any is settled: that takes whatever else has ended.
+        let reaped: Vec<_> = ended.iter().map(|entry| self.status_of(entry.cell.pid)).collect();
+        for (entry, reaped) in ended.iter().zip(reaped) {
+            if let Err(error) = self.settle(entry, reaped) {
                 // Its user id would be another's next: stay away from it, and from everything else.
                 self.tell(&FromZygote::Failed { step: "warden".into(), message: error.to_string() }, &[]);
                 self.end()
@@ -203,6 +209,29 @@ impl Zygote<'_> {
                 reaped.map_or((0, 0), |reaped| (reaped.cpu_micros, reaped.peak_memory_bytes));
             self.tell(&FromZygote::Gone { ticket: entry.ticket, cpu_micros, peak_memory_bytes }, &[]);
         }
+    }
+
+    fn status_of(&mut self, pid: i32) -> Option<Reaped> {
+        let early = self.early.iter().position(|reaped| reaped.pid == pid);
+        early.map(|index| self.early.swap_remove(index)).or_else(|| sys::wait_for_pid(pid).ok().flatten())
+    }
+
+    /// In tier container, whatever the warden of a cell could not do.
+    fn settle(&mut self, entry: &LiveCell, reaped: Option<Reaped>) -> io::Result<()> {
+        if self.container.is_none() {
+            return Ok(());
+        }
+        let ended_well = reaped.is_some_and(|reaped| reaped.status == 0);
+        warden::settle(entry.uid, ended_well)?;
+        if !ended_well {
+            // Its orphans became children of this process, and are dead. Wardens among the dead have their turn.
+            while let Ok(Some(reaped)) = sys::reap_any() {
+                if self.live.iter().any(|live| live.cell.pid == reaped.pid) {
+                    self.early.push(reaped);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A daemon that cannot be told anything is gone.
@@ -218,11 +247,9 @@ impl Zygote<'_> {
             // Wardens are out of its reach, and end when nobody holds their leash any more.
             let _ = pidfd_send_signal(&entry.cell.pidfd, Signal::KILL);
         }
-        for entry in &self.live {
-            let reaped = sys::wait_for_pid(entry.cell.pid).ok().flatten();
-            if self.container.is_some() {
-                let _ = warden::settle(entry.uid, reaped.is_some_and(|reaped| reaped.status == 0));
-            }
+        while let Some(entry) = self.live.pop() {
+            let reaped = self.status_of(entry.cell.pid);
+            let _ = self.settle(&entry, reaped);
         }
         drop(self.container.take());
         sys::exit_now(0)

@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
-use super::{OUTPUTS, SANDBOX, SHARED_MEMORY, TEMPORARY, files, is_cell_user, stage, usage, warden};
+use super::{OUTPUTS, SANDBOX, SHARED_MEMORY, TEMPORARY, files, is_cell_user, stage, warden};
 
 /// Why the folders cannot be had. Each says what to do.
 #[derive(Debug, Error)]
@@ -26,7 +26,7 @@ pub enum PossessionError {
     Inhabited { folder: &'static str, name: String },
     #[error("{folder} still holds what an earlier execution left, and it cannot be removed: {reason}")]
     Leftovers { folder: &'static str, reason: String },
-    #[error("{SANDBOX} is in use by another executor of this container")]
+    #[error("{SANDBOX} and {SHARED_MEMORY} are in use by another executor of this container; one container holds one")]
     Taken,
     #[error(
         "{OUTPUTS} is a mount, or a folder that is not empty, and in tier container the code writes to a private folder \
@@ -48,7 +48,9 @@ pub struct Possession {
 
 /// Takes the folders: they must be empty, or hold only what our own sandboxes left.
 pub fn take() -> Result<Possession, PossessionError> {
-    let lock = own(Path::new(SANDBOX))?;
+    // Not on /sandbox, which may be shut: before the lock is ours, nothing may be changed.
+    let lock = files::open_folder(SHARED_MEMORY)
+        .map_err(|source| PossessionError::Folder { path: SHARED_MEMORY.into(), source })?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Err(PossessionError::Taken);
     }
@@ -121,10 +123,7 @@ impl Drop for Possession {
 /// Opens a folder as root's own, whoever had it last.
 fn own(path: &Path) -> Result<OwnedFd, PossessionError> {
     let failed = |source| PossessionError::Folder { path: path.into(), source };
-    let held = usage::hold(&path.to_string_lossy()).map_err(|error| failed(error.into()))?;
-    let owner = path.metadata().map_err(failed)?.uid();
-    drop(held);
-    if is_cell_user(owner) {
+    if is_cell_user(path.metadata().map_err(failed)?.uid()) {
         chown(path, Some(0), Some(0)).map_err(failed)?;
         std_fs::set_permissions(path, std_fs::Permissions::from_mode(0o755)).map_err(failed)?;
     }

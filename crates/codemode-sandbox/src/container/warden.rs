@@ -278,29 +278,15 @@ fn wipe(user: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// After the end of a warden: whatever it could not do is done for it, and then nothing of its cell is left.
+/// After the end of a warden: whatever it could not do is done for it, and then nothing of its cell is left but dead
+/// children for the zygote to reap.
 pub fn settle(user: u32, ended_well: bool) -> io::Result<()> {
     if !ended_well {
         sweep(user)?;
         stage::sweep(user)?;
-        // Orphans of the cell became the zygote's children; the sweep killed them, and no live cell ends unseen by its pidfd.
-        reap_orphans();
     }
     stage::remove(user);
     Ok(())
-}
-
-/// Takes dead children that are no wardens: those have a real user id of their own range.
-fn reap_orphans() {
-    let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return };
-    for child in children.split_ascii_whitespace() {
-        if let Some((user, true)) = user_of(child)
-            && super::is_cell_user(user)
-            && let Ok(pid) = child.parse()
-        {
-            let _ = sys::wait_for_pid(pid);
-        }
-    }
 }
 
 /// Whether a process of that user runs.

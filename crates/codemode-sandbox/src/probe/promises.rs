@@ -8,7 +8,7 @@ use super::Probe;
 const CONTAINER: &[&str] = &[
     "That stat tells nothing: it shows whether a file of the container exists, its size, owner and dates.",
     "That only listed programs run where /sandbox may execute: `ld.so FILE` runs a file that the code put there.",
-    "A disk quota for each execution: the sizes of the volumes are what bounds it.",
+    "A disk quota for each execution, in bytes or in files: the sizes of the volumes are what bounds it.",
     "That all of the workspace can be read: private files (mode 0600, 0700) of another owner cannot.",
     "That other processes stay unseen: their names and numbers may be inferred.",
     "That every refused program is listed: one that is refused below a shell is no violation entry.",
