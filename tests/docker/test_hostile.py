@@ -11,9 +11,9 @@ import pytest
 
 from docker import engine
 from security.arena import COMMANDS, Arena, fill_workspace, policy
-from security.canaries import Canaries
 from security.conftest import ArenaOf
 from security.executor import Executor
+from security.housing import arena_near
 from security.programs import PROGRAMS, Program
 from security.suite import Suite
 
@@ -53,15 +53,8 @@ def _arena(mode: str, folder: Path) -> Iterator[Arena]:
             log=container.logs,
             one_at_a_time=True,
         )
-        canaries = Canaries(Path(f"/var/tmp/codemode-canary-{mode}"), workspace, near=executor.pid)
-        try:
-            arena = Arena(executor, canaries, workspace)
-            try:
-                yield arena
-            finally:
-                arena.close()
-        finally:
-            canaries.close()
+        with arena_near(executor, mode, workspace) as arena:
+            yield arena
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.id)

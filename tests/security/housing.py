@@ -11,6 +11,7 @@ from security.arena import COMMANDS, Arena, environment, fill_workspace, policy
 from security.cage import SYSTEM_PYTHON
 from security.caged import ORDINARY, Guest, caged, caged_home
 from security.canaries import Canaries
+from security.executor import Executor
 
 
 @contextmanager
@@ -23,13 +24,22 @@ def caged_arena(kind: str, mode: str, guest: Guest = ORDINARY) -> Iterator[Arena
         interpreter = environment(home / "share/env", SYSTEM_PYTHON if container else sys.executable)
         folders = ("/workspace", "/outputs") if container else (str(workspace), str(home / "outputs"))
         wanted = policy(COMMANDS[mode], *folders, interpreter)
-        with caged(kind, home, wanted, workspace, guest) as executor:
-            canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{home.name}", workspace, near=executor.pid)
-            try:
-                arena = Arena(executor, canaries, workspace)
-                try:
-                    yield arena
-                finally:
-                    arena.close()
-            finally:
-                canaries.close()
+        with (
+            caged(kind, home, wanted, workspace, guest) as executor,
+            arena_near(executor, home.name, workspace) as arena,
+        ):
+            yield arena
+
+
+@contextmanager
+def arena_near(executor: Executor, name: str, workspace: Path) -> Iterator[Arena]:
+    """With canaries of that name, in the network and the root that the executor has."""
+    canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{name}", workspace, near=executor.pid)
+    try:
+        arena = Arena(executor, canaries, workspace)
+        try:
+            yield arena
+        finally:
+            arena.close()
+    finally:
+        canaries.close()
