@@ -33,7 +33,9 @@ RUSTFLAGS = ["-Cpasses=sancov-module", *(f"-Cllvm-args=-sanitizer-coverage-{each
 LIMITS = ("-rss_limit_mb=2048", "-timeout=10", "-max_len=4096", "-print_final_stats=1")
 DICTIONARIES = {
     "policy": "policy.dict",
+    "domains": "domains.dict",
     "configuration": "policy.dict",
+    "dns_stub": "dns.dict",
     "proto": "policy.dict",
     "values_decode": "values.dict",
     "values_tables": "values.dict",

@@ -6,6 +6,8 @@
 
 pub mod choices;
 pub mod configuration;
+pub mod dns;
+pub mod domains;
 pub mod elf;
 pub mod outputs;
 pub mod policy;

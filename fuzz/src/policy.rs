@@ -2,7 +2,10 @@
 
 use std::path::{Component, Path};
 
-use codemode_types::{NetworkMode, Policy, PolicyError};
+use codemode_types::{
+    NetworkMode, NetworkPolicy, Policy, PolicyError,
+    domain::{DomainPattern, DomainRules, Host, Permission},
+};
 use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
@@ -22,6 +25,8 @@ pub fn policy(text: &[u8]) {
             }
             assert!(policy.limits.cpu_time() > std::time::Duration::ZERO);
             assert!(policy.sandbox_size() <= policy.limits.memory_limit);
+            assert!(DomainRules::new(&policy.network).is_ok());
+            assert!(policy.network.ca_file.is_none_or(|file| file.is_absolute()));
         }
         Err(error) => named(&error, text.len()),
     }
@@ -76,11 +81,31 @@ fn filled(known: &Value, choices: &mut Choices<'_>) -> Option<Value> {
             _ => None,
         };
     };
-    let entries = members.iter().filter_map(|(name, known)| Some((name.clone(), filled(known, choices)?)));
+    let entries = members.iter().filter_map(|(name, known)| {
+        let filled = match name.as_str() {
+            "mode" => match choices.byte() % 4 {
+                0 => None,
+                1 => Some(json!(choices.one_of(&WORDS[..3]))),
+                _ => Some(json!("restricted")),
+            },
+            "allowed_domains" | "blocked_domains" => some_of(&DOMAINS, choices),
+            "allowed_networks" => some_of(&NETWORKS, choices),
+            "ports" => some_of(&[22, 80, 443, 8443], choices),
+            _ => filled(known, choices),
+        };
+        Some((name.clone(), filled?))
+    });
     Some(Value::Object(entries.collect::<Map<_, _>>())).filter(|filled| *filled != json!({}))
 }
 
+fn some_of<T: Copy + Into<Value>>(items: &[T], choices: &mut Choices<'_>) -> Option<Value> {
+    let count = choices.byte() % 8;
+    (count < 5).then(|| (0..count).map(|_| (*choices.one_of(items)).into()).collect())
+}
+
 const WORDS: [&str; 11] = ["none", "restricted", "all", "container", "full", "64m", "1GB", "/w", "ls", "cat", "a.b"];
+const DOMAINS: [&str; 8] = ["a.b", "*.a.b", "c.a.b", "*.c.a.b", "D.c.a.b.", "e.f", "10.1.2.3", "8.8.8.8"];
+const NETWORKS: [&str; 4] = ["10.0.0.0/8", "10.1.0.0/16", "fd12::/16", "192.168.0.0/24"];
 
 /// A value of the default's kind, if a number then around it.
 fn likely(known: &Value, choices: &mut Choices<'_>) -> Value {
@@ -103,12 +128,31 @@ fn assert_not_wider(held: &Policy, narrowed: &Policy) {
     assert!(held.direct_execution() || !narrowed.direct_execution(), "programs may start that might not");
     assert!(narrowed.filesystem.sandbox.size() <= held.filesystem.sandbox.size());
     assert!(narrowed.network.mode <= held.network.mode);
-    if narrowed.network.mode != NetworkMode::None {
-        assert_eq!(narrowed.network.allowed_domains, held.network.allowed_domains);
-        assert_eq!(narrowed.network.blocked_domains, held.network.blocked_domains);
-        assert_eq!(narrowed.network.ports, held.network.ports);
+    if narrowed.network.mode == NetworkMode::Restricted && held.network.mode == NetworkMode::Restricted {
+        assert_network_not_wider(&held.network, &narrowed.network);
     }
     compare("", &held.to_value(), &narrowed.to_value());
+}
+
+fn assert_network_not_wider(held: &NetworkPolicy, narrowed: &NetworkPolicy) {
+    let [before, now] = [held, narrowed].map(|policy| DomainRules::new(policy).expect("patterns that were read"));
+    let texts = [&held.allowed_domains, &held.blocked_domains, &narrowed.allowed_domains, &narrowed.blocked_domains];
+    for pattern in texts.into_iter().flatten().filter_map(|text| DomainPattern::parse(text).ok()) {
+        let pattern = pattern.to_string();
+        let name = pattern.trim_start_matches("*.");
+        for host in [name.to_owned(), format!("x.{name}"), format!("x.y.{name}")] {
+            let Ok(host) = Host::parse(&host) else { continue };
+            if now.judge(&host) == Permission::Allowed {
+                assert_eq!(before.judge(&host), Permission::Allowed, "{host}");
+            }
+        }
+    }
+    assert!(narrowed.ports.iter().all(|port| held.ports.contains(port)));
+    let covered = |network| held.allowed_networks.iter().any(|held| held.covers(network));
+    assert!(narrowed.allowed_networks.iter().all(covered));
+    assert!(narrowed.max_connections <= held.max_connections && narrowed.max_bytes <= held.max_bytes);
+    assert!(narrowed.idle_timeout <= held.idle_timeout);
+    assert_eq!(narrowed.ca_file, held.ca_file);
 }
 
 /// Leaf by leaf: a key that narrowing changes has to be known here, with its direction.
@@ -124,8 +168,8 @@ fn compare(key: &str, held: &Value, narrowed: &Value) {
     let narrower = match key {
         _ if held == narrowed => true,
         // Judged in `assert_not_wider`.
-        "execution.allow_direct_execution" | "filesystem.sandbox.max_size" | "network.mode" => true,
-        "network.allowed_domains" | "network.blocked_domains" | "network.ports" => true,
+        "execution.allow_direct_execution" | "filesystem.sandbox.max_size" => true,
+        key if key.starts_with("network.") => true,
         "isolation.allow_jit" => *held == json!(true),
         "execution.allowed_commands" => {
             let commands = |value: &Value| value.as_array().cloned().unwrap_or_default();

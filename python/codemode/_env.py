@@ -74,7 +74,10 @@ def _secret(variable: str, value: str, environ: Mapping[str, str]) -> str:
     if value:
         raise ConfigError(f"{variable} and {variable}_FILE are both set; set one of them")
     try:
-        return Path(path).read_text().strip()
+        secret = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"{variable}_FILE names {path!r}, which cannot be read: {reason}") from None
+    if not secret:
+        raise ConfigError(f"{variable}_FILE names {path!r}, which is empty")
+    return secret

@@ -41,7 +41,7 @@ class ExecutorTimeoutError(CodemodeError):
 
 
 class AuthenticationError(CodemodeError):
-    """The executor refused the API key."""
+    """The executor refused the API key, or the certificate of this client."""
 
     _default_code = "unauthenticated"
 

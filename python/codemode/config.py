@@ -49,10 +49,14 @@ class RetryConfig(_Section):
 
 
 class TlsConfig(_Section):
-    """`ca_file` verifies the executor; certificate and key of the client are for executors that ask for them."""
+    """For `https://` and `grpcs://`. The files are PEM and are read at each connect.
+
+    `ca_file` holds the CA certificates that verify the executor; without one, those of this machine do. Certificate and
+    key of the client are for executors that ask for them.
+    """
 
     enabled: bool = False
-    mode: Literal["system", "custom"] | None = None
+    mode: Literal["system", "custom"] | None = Field(default=None, description="custom where ca_file is set")
     ca_file: str | None = None
     client_cert_file: str | None = None
     client_key_file: str | None = None
@@ -131,6 +135,9 @@ class ClientConfig(BaseModel):
     def _check_transport(self) -> None:
         """What no single key can tell."""
         scheme = urlsplit(self.executor_url or "").scheme
+        if scheme in ("https", "grpcs") and "tls_enabled" in self.model_fields_set and not self.tls_enabled:
+            way_out = f"use {scheme[:-1]}:// or leave tls_enabled out"
+            raise ConfigError(f"executor_url {self.executor_url!r} says TLS but tls_enabled is False; {way_out}")
         if scheme not in ("http", "grpc", "unix"):
             return
         for key, value in self._tls_keys().items():
@@ -148,6 +155,7 @@ class ClientConfig(BaseModel):
         keys = {
             "tls_enabled": self.tls_enabled or None,
             "tls_cert_path": self.tls_cert_path,
+            "tls.mode": self.tls.mode,
             "tls.client_cert_file": self.tls.client_cert_file,
         }
         return {key: value for key, value in keys.items() if value is not None}

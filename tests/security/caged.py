@@ -51,8 +51,18 @@ ORDINARY = Guest()
 
 
 @contextmanager
-def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest: Guest) -> Iterator[Executor]:
-    """`kind`: walls (root, tier full) or container (what a container engine leaves). `home`: see `caged_home`."""
+def caged(
+    kind: str,
+    home: Path,
+    policy: dict[str, Any],
+    workspace: Path,
+    guest: Guest,
+    network: dict[str, Any] | None = None,
+) -> Iterator[Executor]:
+    """`kind`: walls (root, tier full) or container (what a container engine leaves). `home`: see `caged_home`.
+
+    `network`: what its `lo` is to have besides 127.0.0.1 and ::1, and the files that say who answers for names.
+    """
     assert os.getuid() == 0
     with bounded(MEMORY, TASKS) as enter:
         share = _lay_out(home / "share", policy, guest)
@@ -61,7 +71,7 @@ def caged(kind: str, home: Path, policy: dict[str, Any], workspace: Path, guest:
             "outputs": str(home / "outputs"), "shared": [str(share), str(workspace), str(home / "outputs")],
             "command": [str(share / "bin/codemode"), "serve", "--config", str(share / "policy.yaml"),
                         "--listen", f"unix:{share / 'socket'}"],
-            "environment": {"PATH": PATH, "CODEMODE_API_KEY": KEY},
+            "environment": {"PATH": PATH, "CODEMODE_API_KEY": KEY}, "network": network,
         }  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-m", "security.outer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

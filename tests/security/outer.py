@@ -4,7 +4,8 @@ Nothing in there can reach the machine's own namespaces: pid, ipc, net (only lo)
 and an overlay over the host whose changes live in memory. Started as root by `caged.py`, a specification on stdin.
 
     python -m security.outer  <  {"folder": …, "shared": […], "kind": "walls" | "container", "pid": …,
-                                  "workspace": …, "outputs": …, "command": […], "environment": {…}}
+                                  "workspace": …, "outputs": …, "command": […], "environment": {…},
+                                  "network": null | {"addresses": […], "resolv_conf": …, "hosts": …}}
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from network.link import assign, resolver_files
 from security import standin
 from security.namespaces import MS_NODEV, MS_NOSUID, bind, call, enter_root, inside, only_loopback, stage_root, tmpfs
 
@@ -37,6 +39,9 @@ def init(specification: dict[str, Any]) -> NoReturn:
         furnish(merged)
     for shared in specification["shared"]:
         bind(Path(shared), merged / shared.lstrip("/"))
+    if network := specification["network"]:
+        assign(network["addresses"])
+        resolver_files(merged, network["resolv_conf"], network["hosts"])
     enter_root(merged)
     only_loopback()
     # Not the machine's.

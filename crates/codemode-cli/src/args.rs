@@ -88,6 +88,25 @@ pub(crate) struct RunArgs {
     /// Run on this executor instead of one of its own; its key comes from CODEMODE_EXECUTOR_API_KEY
     #[arg(long, value_name = "URL", env = "CODEMODE_EXECUTOR_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+}
+
+/// How an executor that others started lets us in.
+#[derive(Args, Debug, Default)]
+pub(crate) struct RemoteArgs {
+    /// File with the API key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// CA certificates that vouch for the executor, in PEM [default: those of this machine]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Certificate of this side, in PEM, for an executor that asks for one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -108,6 +127,8 @@ pub(crate) struct HealthArgs {
     /// The file that `codemode serve` was given
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
 }
 
 #[derive(Args, Debug)]
@@ -172,6 +193,13 @@ Examples:
   codemode run report.py --workspace ./logs --outputs ./out --allow grep --allow wc
   codemode run job.py --timeout 5 --json | jq .result
   CODEMODE_EXECUTOR_URL=http://127.0.0.1:8001 codemode run job.py
+  codemode run job.py --url https://executor.example --api-key-file key --tls-ca ca.pem
+
+Environment, with --url:
+  CODEMODE_EXECUTOR_API_KEY                  the key; CODEMODE_EXECUTOR_API_KEY_FILE as --api-key-file
+  CODEMODE_TLS_CA_FILE                       as --tls-ca; CODEMODE_TLS_CERT_PATH is another name for it
+  CODEMODE_TLS_CLIENT_CERT_FILE              as --tls-cert
+  CODEMODE_TLS_CLIENT_KEY_FILE               as --tls-key
 
 Exit codes: the code's own; 124 after a timeout, 137 over the memory limit; 64 for bad usage, also
 code that is refused before it runs; 69 where the executor cannot be reached or does not start.";
@@ -185,12 +213,17 @@ Exit codes: 0 where a tier of isolation can be had, 69 where `codemode serve` wo
 64 for bad usage or configuration.";
 
 const HEALTH_EXAMPLES: &str = "\
-Needs no key. Says one line.
+Needs no key; with one it also asks whether the executor lets it in. Says one line. Without --url
+and --tls-ca it accepts exactly the certificate that the executor itself is told to show.
 
 Examples:
   codemode health                            http://127.0.0.1:8001, or what the environment says
   codemode health --url unix:/run/codemode.sock
   codemode health --config codemode.yaml     as the container image's HEALTHCHECK does
+  codemode health --url https://executor.example --tls-ca ca.pem
+
+Environment: CODEMODE_TLS_CLIENT_CERT_FILE and CODEMODE_TLS_CLIENT_KEY_FILE as --tls-cert and
+--tls-key; with --url also CODEMODE_TLS_CA_FILE as --tls-ca.
 
 Exit codes: 0 where it serves, 1 where it does not, 64 for bad usage or configuration.";
 

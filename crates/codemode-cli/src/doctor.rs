@@ -3,6 +3,7 @@
 mod commands;
 
 use std::{
+    collections::BTreeMap,
     env,
     fmt::Write as _,
     io::{self, IsTerminal},
@@ -11,7 +12,8 @@ use std::{
 };
 
 use codemode_sandbox::probe::{LayerReport, LayerStatus, Probe, probe};
-use codemode_types::Policy;
+use codemode_server::config::{Arguments, ServerConfig, Sources};
+use codemode_types::{NetworkMode, Policy};
 use serde_json::{Value, json};
 
 use self::commands::Configured;
@@ -20,6 +22,7 @@ use crate::{
     environment,
     exit::{self, Failure, UNAVAILABLE},
     guest,
+    harden::{self, Doors},
 };
 
 /// One of the parts that come with this binary or with the machine.
@@ -34,7 +37,9 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (probe, parts) = (probe(), parts(embedding.as_deref()));
     let read = |file: &PathBuf| Configured::read(file, variables.clone(), embedding.as_deref(), &probe);
     let configured = args.config.as_ref().map(read).transpose()?;
-    let found = Found { probe: &probe, parts: &parts, configured: configured.as_ref() };
+    // Last: it is this process that gives it up.
+    let executor = harden_itself(args.config.as_ref(), variables, embedding.as_deref(), &probe)?;
+    let found = Found { probe: &probe, parts: &parts, executor: &executor, configured: configured.as_ref() };
     let text = match args.json {
         true => format!("{:#}\n", document(found)),
         false => render(found, coloured()),
@@ -48,14 +53,35 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 struct Found<'a> {
     probe: &'a Probe,
     parts: &'a [Part],
+    /// What an executor gives up here, or why it cannot; nothing where none could serve.
+    executor: &'a Result<Vec<LayerReport>, String>,
     configured: Option<&'a Configured>,
 }
 
 impl Found<'_> {
+    fn network(self) -> NetworkMode {
+        self.configured.map_or(NetworkMode::None, |configured| configured.network)
+    }
+
     fn healthy(self) -> bool {
         let parts = self.parts.iter().all(|part| part.found.is_ok());
-        self.probe.tier.is_some() && parts && self.configured.is_none_or(Configured::holds)
+        self.probe.tier.is_some() && parts && self.executor.is_ok() && self.configured.is_none_or(Configured::holds)
     }
+}
+
+/// As `codemode serve` does with this file.
+fn harden_itself(
+    file: Option<&PathBuf>,
+    environment: BTreeMap<String, String>,
+    embedding: Option<&Path>,
+    probe: &Probe,
+) -> Result<Result<Vec<LayerReport>, String>, Failure> {
+    let Some(file) = file else {
+        return Ok(harden::trial(probe, &Policy::default(), embedding, Doors::default()));
+    };
+    let sources = Sources { file: Some(file.to_owned()), environment, arguments: Arguments::default() };
+    let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
+    Ok(harden::trial(probe, &config.policy, embedding, Doors::of(&config)))
 }
 
 fn coloured() -> bool {
@@ -73,12 +99,9 @@ fn parts(embedding: Option<&Path>) -> Vec<Part> {
 }
 
 fn render(found: Found<'_>, colour: bool) -> String {
-    let Found { probe, parts, configured } = found;
+    let Found { probe, parts, executor, configured } = found;
     let mut text = headline(probe, colour);
-    for layer in &probe.layers {
-        line(&mut text, colour, mark(&layer.status), layer.name, state(&layer.status));
-        let _ = writeln!(text, "  {:<16}{}", "", dim(layer.why, colour));
-    }
+    layers(&mut text, colour, &probe.layers);
     text.push('\n');
     for part in parts {
         let (mark, state) = match &part.found {
@@ -87,16 +110,31 @@ fn render(found: Found<'_>, colour: bool) -> String {
         };
         line(&mut text, colour, mark, part.name, state);
     }
-    text.push_str(&not_promised(probe));
+    match executor {
+        Ok(given_up) if given_up.is_empty() => {}
+        Ok(given_up) => {
+            text.push_str("\nexecutor itself, before it serves:\n");
+            layers(&mut text, colour, given_up);
+        }
+        Err(problem) => line(&mut text, colour, Mark::Bad, "executor itself", problem),
+    }
+    text.push_str(&not_promised(found));
     text.extend(configured.map(Configured::render));
     let _ = write!(text, "\n{}", advice(found));
     text
 }
 
-fn not_promised(probe: &Probe) -> String {
-    let sentences = probe.not_promised();
+fn layers(text: &mut String, colour: bool, layers: &[LayerReport]) {
+    for layer in layers {
+        line(text, colour, mark(&layer.status), layer.name, state(&layer.status));
+        let _ = writeln!(text, "  {:<16}{}", "", dim(layer.why, colour));
+    }
+}
+
+fn not_promised(found: Found<'_>) -> String {
+    let sentences = found.probe.not_promised(found.network());
     let lines: String = sentences.iter().map(|sentence| format!("  {sentence}\n")).collect();
-    if lines.is_empty() { lines } else { format!("\nThis tier does not promise:\n{lines}") }
+    if lines.is_empty() { lines } else { format!("\nNot promised here:\n{lines}") }
 }
 
 fn headline(probe: &Probe, colour: bool) -> String {
@@ -112,7 +150,7 @@ fn line(text: &mut String, colour: bool, mark: Mark, name: &str, state: &str) {
 }
 
 fn advice(found: Found<'_>) -> String {
-    let Found { probe, parts, configured } = found;
+    let Found { probe, parts, executor, configured } = found;
     if found.healthy() {
         return "codemode serve can start here.\n".into();
     }
@@ -122,7 +160,8 @@ fn advice(found: Found<'_>) -> String {
     }
     let missing = probe.layers.iter().filter(|layer| mark(&layer.status) == Mark::Bad).map(|layer| layer.name);
     let broken = parts.iter().filter(|part| part.found.is_err()).map(|part| part.name);
-    let missing: Vec<_> = missing.chain(broken).collect();
+    let unhardened = executor.as_ref().err().map(|_| "executor itself");
+    let missing: Vec<_> = missing.chain(broken).chain(unhardened).collect();
     format!("codemode serve refuses to start here; missing: {}.\n", missing.join(", "))
 }
 
@@ -172,7 +211,7 @@ fn dim(text: &str, colour: bool) -> String {
 }
 
 fn document(found: Found<'_>) -> Value {
-    let Found { probe, parts, configured } = found;
+    let Found { probe, parts, executor, configured } = found;
     let parts = parts.iter().map(|part| match &part.found {
         Ok(found) => json!({"name": part.name, "status": "found", "detail": found}),
         Err(problem) => json!({"name": part.name, "status": "missing", "detail": problem}),
@@ -182,8 +221,10 @@ fn document(found: Found<'_>) -> Value {
         "tier": probe.tier.map(codemode_types::Tier::as_str),
         "rootless": probe.rootless,
         "layers": probe.layers.iter().map(layer_document).collect::<Vec<_>>(),
-        "not_promised": probe.not_promised(),
+        "not_promised": probe.not_promised(found.network()),
         "parts": parts.collect::<Vec<_>>(),
+        "executor": executor.as_ref().ok().map(|given_up| given_up.iter().map(layer_document).collect::<Vec<_>>()),
+        "executor_problem": executor.as_ref().err(),
         "policy": configured.map(Configured::document),
     })
 }
@@ -200,6 +241,8 @@ fn layer_document(layer: &LayerReport) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use codemode_types::Tier;
 
     use super::*;
@@ -228,8 +271,24 @@ mod tests {
         ]
     }
 
+    static HARDENED: LazyLock<Result<Vec<LayerReport>, String>> = LazyLock::new(|| {
+        let status = LayerStatus::Found("not dumpable, core limit 1".into());
+        Ok(vec![LayerReport { name: "memory", status, why: "nobody reads its keys" }])
+    });
+
     fn found<'a>(probe: &'a Probe, parts: &'a [Part]) -> Found<'a> {
-        Found { probe, parts, configured: None }
+        Found { probe, parts, executor: &HARDENED, configured: None }
+    }
+
+    #[test]
+    fn an_executor_that_cannot_harden_itself_does_not_serve() {
+        let probe = probe(Some(Tier::Full), LayerStatus::Found("v2".into()));
+        let (parts, executor) = (parts(Ok("/opt/g.so".into())), Err("seccomp: not implemented".to_owned()));
+        let found = Found { executor: &executor, ..found(&probe, &parts) };
+        assert!(!found.healthy());
+        assert_eq!(advice(found), "codemode serve refuses to start here; missing: executor itself.\n");
+        assert!(render(found, false).contains("\n! executor itself seccomp: not implemented\n"));
+        assert_eq!(document(found)["executor_problem"], "seccomp: not implemented");
     }
 
     #[test]
@@ -237,8 +296,8 @@ mod tests {
         let probe = probe(Some(Tier::Full), LayerStatus::Found("v2".into()));
         let parts = parts(Ok("/opt/g.so".into()));
         let configured = |commands: Result<Vec<_>, String>, refused: Option<&str>| {
-            let configured = Configured { file: "codemode.yaml".into(), commands, refused: refused.map(str::to_owned) };
-            let found = Found { probe: &probe, parts: &parts, configured: Some(&configured) };
+            let configured = Configured { file: "codemode.yaml".into(), commands, refused: refused.map(str::to_owned), network: NetworkMode::None };
+            let found = Found { configured: Some(&configured), ..found(&probe, &parts) };
             (found.healthy(), advice(found))
         };
         assert!(configured(Ok(Vec::new()), None).0);

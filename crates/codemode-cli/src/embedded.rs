@@ -28,7 +28,9 @@ use tokio::{
 use crate::{
     environment,
     exit::{Failure, USAGE},
-    guest, log,
+    guest,
+    harden::{self, Doors},
+    log,
     serve::runtime,
 };
 
@@ -60,7 +62,10 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
         let _folder = SocketFolder::of(&request.socket);
         log::start("warn", &environment::variables())?;
         let config = config(&request)?;
-        runtime()?.block_on(serve_parent(request, config, &parent))
+        let listen = ListenAddress::Unix(request.socket.clone());
+        let doors = Doors { listen: Some(&listen), audit: config.audit.as_ref() };
+        let interpreter = harden::executor(&config.policy, request.interpreter.as_deref(), doors)?;
+        runtime()?.block_on(serve_parent(request, config, interpreter, &parent))
     });
     if let Err(failure) = &served {
         let code = if failure.exit == USAGE { "policy" } else { "start" };
@@ -108,7 +113,12 @@ fn config(request: &Request) -> Result<EmbeddedConfig, Failure> {
     EmbeddedConfig::load(source, &variables).map_err(Failure::usage)
 }
 
-async fn serve_parent(request: Request, config: EmbeddedConfig, parent: &UnixStream) -> Result<ExitCode, Failure> {
+async fn serve_parent(
+    request: Request,
+    config: EmbeddedConfig,
+    interpreter: PathBuf,
+    parent: &UnixStream,
+) -> Result<ExitCode, Failure> {
     let EmbeddedConfig { policy, audit } = config;
     let mut alive = Alive::new(parent).map_err(Failure::unavailable)?;
     let keys = ApiKeys::new(&[&request.api_key]);
@@ -118,7 +128,6 @@ async fn serve_parent(request: Request, config: EmbeddedConfig, parent: &UnixStr
     let address = ListenAddress::Unix(request.socket);
     let listener = codemode_server::bind(&address, &keys).await.map_err(Failure::unavailable)?;
     let audit = Audit::open(audit.as_ref()).map_err(Failure::usage)?;
-    let interpreter = guest::interpreter(&policy, request.interpreter.as_deref()).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let starting = Engine::start(EngineConfig { policy, interpreter, guest_library });
     let engine = tokio::select! {

@@ -45,8 +45,7 @@ impl Failure {
             | StartError::Probe(
                 ProbeError::BelowMinimum { .. }
                 | ProbeError::Required { .. }
-                | ProbeError::UnknownLayer(..)
-                | ProbeError::Network(_),
+                | ProbeError::UnknownLayer(..),
             ) => Self::configuration(error),
             _ => Self::unavailable(error),
         }

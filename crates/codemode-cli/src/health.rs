@@ -1,14 +1,15 @@
 //! `codemode health`: one question to an executor, one line, for the probes of a supervisor.
 
-use std::{net::IpAddr, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, process::ExitCode, time::Duration};
 
-use codemode_client::{Client, ClientError, ClientOptions};
+use codemode_client::{Client, ClientError, ClientOptions, TlsMode, TlsOptions};
 use codemode_server::config::{ListenAddress, ServerConfig, Sources};
 
 use crate::{
     args::HealthArgs,
     environment,
     exit::{self, Failure},
+    remote,
     serve::runtime,
 };
 
@@ -18,13 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const NOT_SERVING: u8 = 1;
 
 pub(crate) fn health(args: HealthArgs) -> Result<ExitCode, Failure> {
-    let url = match args.url {
-        Some(url) => url,
-        None => url_of(&served(args)?)?,
+    let variables = environment::variables();
+    let (url, tls) = match &args.url {
+        Some(url) => (url.clone(), remote::tls(url, &args.remote, &variables)?),
+        None => here(&args, variables)?,
     };
-    let options = ClientOptions { timeout: PATIENCE, ..ClientOptions::new(&url) };
-    let serving = runtime()?.block_on(async { Client::connect(options)?.health().await });
-    match serving {
+    let api_key = remote::api_key_argument(&args.remote)?;
+    let options = ClientOptions { timeout: PATIENCE, tls, api_key, ..ClientOptions::new(&url) };
+    match runtime()?.block_on(asked(options)) {
         Ok(true) => exit::print(&format!("serving: {url}\n")),
         Ok(false) => Err(not_serving(format!("not serving: {url} is starting or stopping"))),
         // A URL that is none is the caller's to mend.
@@ -33,24 +35,43 @@ pub(crate) fn health(args: HealthArgs) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Whether it serves and, where there is a key, that it lets that key in.
+async fn asked(options: ClientOptions) -> Result<bool, ClientError> {
+    let key_given = options.api_key.is_some();
+    let client = Client::connect(options)?;
+    let serving = client.health().await?;
+    if serving && key_given {
+        client.info().await?;
+    }
+    Ok(serving)
+}
+
 fn not_serving(reason: impl ToString) -> Failure {
     Failure { exit: NOT_SERVING, message: reason.to_string() }
 }
 
-/// Where `codemode serve` would listen with the same file and environment.
-fn served(args: HealthArgs) -> Result<ListenAddress, Failure> {
-    let sources = Sources { file: args.config, environment: environment::variables(), ..Sources::default() };
-    ServerConfig::load(&sources).map(|config| config.listen).map_err(Failure::configuration)
+/// Where `codemode serve` would listen with the same file and environment, and how it would speak there.
+fn here(args: &HealthArgs, variables: BTreeMap<String, String>) -> Result<(String, Option<TlsOptions>), Failure> {
+    let identity = remote::identity(&args.remote, &variables);
+    let sources = Sources { file: args.config.clone(), environment: variables, ..Sources::default() };
+    let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    // Nobody issues certificates for the address of a machine that talks to itself.
+    let own = config.tls.map(|tls| TlsMode::Exactly(tls.certificate.path));
+    let asked = own.is_some() || args.remote.asks_for_tls();
+    let mode = args.remote.tls_ca.clone().map(TlsMode::Custom).or(own).unwrap_or_default();
+    let tls = asked.then_some(TlsOptions { mode, ..identity });
+    Ok((url_of(scheme, &config.listen)?, tls))
 }
 
-fn url_of(address: &ListenAddress) -> Result<String, Failure> {
+fn url_of(scheme: &str, address: &ListenAddress) -> Result<String, Failure> {
     match address {
         ListenAddress::Unix(path) => Ok(format!("unix:{}", path.display())),
         ListenAddress::Tcp { port: 0, .. } => {
             Err(Failure::usage("the executor listens on a free port (0): give its address with --url"))
         }
         ListenAddress::Tcp { host, port } => {
-            Ok(format!("http://{}", ListenAddress::Tcp { host: reachable(host), port: *port }))
+            Ok(format!("{scheme}://{}", ListenAddress::Tcp { host: reachable(host), port: *port }))
         }
     }
 }
@@ -76,8 +97,8 @@ mod tests {
             ("executor:80", "http://executor:80"),
             ("unix:/run/c.sock", "unix:/run/c.sock"),
         ] {
-            assert_eq!(url_of(&listen.parse().unwrap()).unwrap(), url);
+            assert_eq!(url_of("http", &listen.parse().unwrap()).unwrap(), url);
         }
-        assert!(url_of(&"localhost:0".parse().unwrap()).unwrap_err().message.contains("--url"));
+        assert!(url_of("http", &"localhost:0".parse().unwrap()).unwrap_err().message.contains("--url"));
     }
 }

@@ -8,8 +8,10 @@ mod embedded;
 mod environment;
 mod exit;
 mod guest;
+mod harden;
 mod health;
 mod log;
+mod remote;
 mod run;
 mod serve;
 

@@ -8,22 +8,32 @@ use codemode_server::{
     config::{Arguments, ServerConfig, Sources},
 };
 
-use crate::{args::ServeArgs, environment, exit::Failure, guest, log};
+use crate::{
+    args::ServeArgs,
+    environment,
+    exit::Failure,
+    guest,
+    harden::{self, Doors},
+    log,
+};
 
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let arguments = Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
-    runtime()?.block_on(until_stopped(config, environment::embedding(&sources.environment)))
+    harden::warn_of_preloads(&sources.environment);
+    let embedding = environment::embedding(&sources.environment);
+    // Before the runtime: what a thread gives up, only the threads that it starts give up as well.
+    let interpreter = harden::executor(&config.policy, embedding.as_deref(), Doors::of(&config))?;
+    runtime()?.block_on(until_stopped(config, interpreter))
 }
 
-async fn until_stopped(config: ServerConfig, embedding: Option<PathBuf>) -> Result<ExitCode, Failure> {
+async fn until_stopped(config: ServerConfig, interpreter: PathBuf) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
     // First, so that a port in use is known before sandboxes are made.
     let listener = codemode_server::bind(&config.listen, &config.api_keys).await.map_err(Failure::unavailable)?;
     let audit = Audit::open(config.audit.as_ref()).map_err(Failure::configuration)?;
-    let interpreter = guest::interpreter(&config.policy, embedding.as_deref()).map_err(Failure::unavailable)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
     let engine = tokio::select! {

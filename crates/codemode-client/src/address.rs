@@ -1,15 +1,16 @@
 use std::str::FromStr;
 
-use tonic::transport::Uri;
+use tonic::{codegen::http::uri::Scheme, transport::Uri};
 
 use crate::ClientError;
 
 const DEFAULT_PORT: u16 = 8001;
+const SCHEMES: &str = "must begin with http://, https://, grpc://, grpcs:// or unix://";
 
 /// A checked URL of an executor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// Always `http://authority`.
+    /// Always `http://authority` or `https://authority`.
     Tcp(Uri),
     Unix(String),
 }
@@ -24,15 +25,33 @@ impl Address {
             };
         }
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(refuse("must begin with http://, grpc:// or unix://"));
+            return Err(refuse(SCHEMES));
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         match scheme {
-            "http" | "grpc" => tcp(scheme, authority).map_err(|reason| refuse(&reason)),
-            "https" | "grpcs" => Err(refuse("TLS is not available yet; use http:// or grpc:// on a network you trust")),
-            _ => Err(refuse("must begin with http://, grpc:// or unix://")),
+            "http" | "grpc" | "https" | "grpcs" => tcp(scheme, authority).map_err(|reason| refuse(&reason)),
+            _ => Err(refuse(SCHEMES)),
         }
     }
+
+    /// The host, where it is to be reached with TLS.
+    pub(crate) fn tls_host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(uri) if uri.scheme() == Some(&Scheme::HTTPS) => uri.host().map(bare),
+            _ => None,
+        }
+    }
+}
+
+/// Host and port to dial.
+pub(crate) fn endpoint(uri: &Uri) -> (&str, u16) {
+    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    (uri.host().map_or("", bare), uri.port_u16().unwrap_or(default))
+}
+
+/// An IPv6 address stands in brackets.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
 }
 
 fn tcp(scheme: &str, authority: &str) -> Result<Address, String> {
@@ -45,10 +64,11 @@ fn tcp(scheme: &str, authority: &str) -> Result<Address, String> {
     if authority.is_empty() || authority.starts_with(':') {
         return Err("the host is missing".into());
     }
-    let uri = Uri::from_str(&format!("http://{authority}")).map_err(|error| error.to_string())?;
+    let http = if matches!(scheme, "https" | "grpcs") { "https" } else { "http" };
+    let uri = Uri::from_str(&format!("{http}://{authority}")).map_err(|error| error.to_string())?;
     match authority.strip_prefix(uri.host().unwrap_or_default()) {
-        // gRPC has no port of its own, http has: 80.
-        Some("") if scheme == "grpc" => tcp(scheme, &format!("{authority}:{DEFAULT_PORT}")),
+        // gRPC has no port of its own, http and https have: 80 and 443.
+        Some("") if matches!(scheme, "grpc" | "grpcs") => tcp(scheme, &format!("{authority}:{DEFAULT_PORT}")),
         Some("") => Ok(Address::Tcp(uri)),
         // The URI parser takes any word for a port, and then falls back to its default.
         Some(port) if port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) => {
@@ -68,15 +88,39 @@ mod tests {
         assert_eq!(Address::parse("http://localhost:8001").unwrap(), tcp("http://localhost:8001"));
         assert_eq!(Address::parse("grpc://localhost:9/").unwrap(), tcp("http://localhost:9"));
         assert_eq!(Address::parse("grpc://[::1]").unwrap(), tcp("http://[::1]:8001"));
+        assert_eq!(Address::parse("https://executor").unwrap(), tcp("https://executor"));
+        assert_eq!(Address::parse("grpcs://executor").unwrap(), tcp("https://executor:8001"));
         assert_eq!(Address::parse("unix:///run/c.sock").unwrap(), Address::Unix("/run/c.sock".into()));
         assert_eq!(Address::parse("unix:c.sock").unwrap(), Address::Unix("c.sock".into()));
     }
 
     #[test]
+    fn what_is_dialled() {
+        let dialled = |url: &str| match Address::parse(url).unwrap() {
+            Address::Tcp(uri) => {
+                let (host, port) = endpoint(&uri);
+                (host.to_owned(), port)
+            }
+            Address::Unix(path) => (path, 0),
+        };
+        for (url, host, port) in [
+            ("http://h", "h", 80),
+            ("https://h", "h", 443),
+            ("grpcs://h", "h", 8001),
+            ("grpc://[::1]", "::1", 8001),
+            ("https://[::1]:9/", "::1", 9),
+        ] {
+            assert_eq!(dialled(url), (host.into(), port), "{url}");
+        }
+        assert_eq!(Address::parse("https://[::1]").unwrap().tls_host(), Some("::1"));
+        assert_eq!(Address::parse("http://h").unwrap().tls_host(), None);
+    }
+
+    #[test]
     fn a_wrong_address_names_the_way_out() {
         for (url, hint) in [
-            ("https://h:1", "TLS is not available yet"),
-            ("grpcs://h", "TLS is not available yet"),
+            ("https://h:port", "port"),
+            ("grpcs://", "host is missing"),
             ("localhost:8001", "http://"),
             ("ftp://h", "http://"),
             ("http://", "host is missing"),

@@ -15,12 +15,14 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::{
     ClientError, ClientOptions, EmbeddedOptions, ExecutionOutcome, OutputSink, Request, ToolHost,
     address::Address,
+    dial::{Dial, bearer},
     embedded::{Host, Location},
     execution,
-    link::{Dial, Link, bearer},
+    link::Link,
     new_execution_id,
     output::Closure,
     status::{LinkFailure, Peer},
+    tls::Tls,
 };
 
 /// A connection to one executor, made when it is first needed. Clones share it. Wants a tokio runtime with time and
@@ -46,8 +48,10 @@ impl Client {
     /// Checks the options; does not dial yet.
     pub fn connect(options: ClientOptions) -> Result<Self, ClientError> {
         let key = options.api_key.as_deref().filter(|key| !key.is_empty());
+        let address = Address::parse(&options.url)?;
         let dial = Dial {
-            address: Address::parse(&options.url)?,
+            tls: Tls::of(&options.url, &address, options.tls)?,
+            address,
             key: key.map(bearer).transpose()?,
             peer: Peer { url: options.url, timeout: checked(options.timeout)?, key_given: key.is_some() },
             hello: v1::Hello { client: options.client, policy: options.policy.unwrap_or_default().into_bytes() },

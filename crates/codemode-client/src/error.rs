@@ -1,6 +1,8 @@
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
 use thiserror::Error;
 
+use crate::TlsProblem;
+
 /// Why there is no report of an execution. What the *code* did wrong is no error but an outcome of the report.
 #[derive(Clone, Debug, Error)]
 pub enum ClientError {
@@ -27,6 +29,9 @@ pub enum ClientError {
         "the connection: it wants an API key and none was given. Set `api_key` (CODEMODE_EXECUTOR_API_KEY)"
     })]
     Authentication { url: String, key_given: bool },
+    /// No connection came about, for a reason that has to do with certificates or with who speaks TLS.
+    #[error("{}", .problem.text(.url))]
+    Tls { url: String, problem: TlsProblem },
     /// A setting is wrong, or the policy asks for more than the executor's own allows.
     #[error("{message}")]
     Config { code: ErrorCode, message: String },
@@ -73,6 +78,7 @@ impl ClientError {
             Self::Lost { .. } => "connection_lost",
             Self::Timeout { .. } => "timeout",
             Self::Authentication { .. } => ErrorCode::Unauthenticated.as_str(),
+            Self::Tls { problem, .. } => problem.code(),
             Self::Config { code: ErrorCode::InvalidRequest, .. } => "config",
             Self::Config { code, .. } => code.as_str(),
             Self::Rejected { rejection, .. } | Self::Overloaded { rejection, .. } => rejection.code.as_str(),

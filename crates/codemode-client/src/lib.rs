@@ -23,6 +23,7 @@
 
 mod address;
 mod client;
+mod dial;
 mod embedded;
 mod error;
 mod execution;
@@ -32,6 +33,7 @@ mod output;
 mod request;
 mod size;
 mod status;
+mod tls;
 mod tools;
 mod wire;
 
@@ -44,5 +46,6 @@ pub use error::ClientError;
 pub use options::{ClientOptions, DEFAULT_TIMEOUT};
 pub use output::OutputSink;
 pub use request::{ExecutionOutcome, Request, new_execution_id};
+pub use tls::{TlsMode, TlsOptions, TlsProblem};
 pub use tokio_util::sync::CancellationToken;
 pub use tools::{META_TOOLS, NoTools, ToolCall, ToolFuture, ToolHost, Tools};

@@ -1,13 +1,9 @@
 use std::{
     collections::HashMap,
-    future::Future,
-    io,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use codemode_proto::{
@@ -15,114 +11,19 @@ use codemode_proto::{
     v1::{self, executor_client::ExecutorClient, server_message::Message},
 };
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpStream, UnixStream},
-    sync::mpsc,
-    task::AbortHandle,
-    time::timeout,
-};
+use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{
-    Streaming,
-    metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint, Uri},
-};
+use tonic::{Streaming, transport::Channel};
 
 use crate::{
     ClientError,
-    address::Address,
-    status::{LinkFailure, Peer, detail},
-    wire::{Pulse, Watched},
+    dial::Dial,
+    status::{LinkFailure, Peer},
+    wire::Pulse,
 };
 
 /// Against a length prefix gone wild. An executor's own limits are far below, unless its operator raised them.
 const MAX_MESSAGE: usize = 1 << 30;
-const MAX_CONNECT: Duration = Duration::from_secs(10);
-
-/// What it takes to reach an executor.
-#[derive(Clone)]
-pub(crate) struct Dial {
-    pub(crate) address: Address,
-    pub(crate) key: Option<MetadataValue<Ascii>>,
-    pub(crate) peer: Peer,
-    pub(crate) hello: v1::Hello,
-}
-
-impl Dial {
-    /// An HTTP/2 connection, whose keepalive gives a silent executor `timeout` in all.
-    pub(crate) async fn channel(&self) -> Result<(Channel, Pulse), ClientError> {
-        let pulse = Pulse::default();
-        let patience = self.peer.timeout;
-        let interval = patience / 3;
-        let uri = match &self.address {
-            Address::Tcp(uri) => uri.clone(),
-            // HTTP wants an authority; nobody resolves it.
-            Address::Unix(_) => Uri::from_static("http://codemode"),
-        };
-        let endpoint = Endpoint::from(uri)
-            .connect_timeout(patience.min(MAX_CONNECT))
-            .http2_keep_alive_interval(interval)
-            .keep_alive_timeout(patience - interval);
-        let channel = match &self.address {
-            Address::Tcp(_) => endpoint.connect_with_connector(tcp(pulse.clone())).await,
-            Address::Unix(path) => endpoint.connect_with_connector(unix(path.clone(), pulse.clone())).await,
-        };
-        match channel {
-            Ok(channel) => Ok((channel, pulse)),
-            Err(error) => {
-                // tonic says "transport error"; what lies beneath says why.
-                let detail = detail("", std::error::Error::source(&error));
-                Err(ClientError::Connection { url: self.peer.url.clone(), detail })
-            }
-        }
-    }
-
-    fn authorized<T>(&self, message: T) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        if let Some(key) = &self.key {
-            request.metadata_mut().insert("authorization", key.clone());
-        }
-        request
-    }
-}
-
-type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<TokioIo<Watched<S>>>> + Send>>;
-
-fn tcp(
-    pulse: Pulse,
-) -> impl tower::Service<Uri, Response = TokioIo<Watched<TcpStream>>, Error = io::Error, Future = Connecting<TcpStream>>
-{
-    tower::service_fn(move |uri: Uri| -> Connecting<TcpStream> {
-        let pulse = pulse.clone();
-        Box::pin(async move {
-            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-            let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
-            // A tool's answer must not wait for the acknowledgement of what went before.
-            socket.set_nodelay(true)?;
-            Ok(TokioIo::new(Watched::new(socket, pulse)))
-        })
-    })
-}
-
-fn unix(
-    path: String,
-    pulse: Pulse,
-) -> impl tower::Service<Uri, Response = TokioIo<Watched<UnixStream>>, Error = io::Error, Future = Connecting<UnixStream>>
-{
-    tower::service_fn(move |_: Uri| -> Connecting<UnixStream> {
-        let (path, pulse) = (path.clone(), pulse.clone());
-        Box::pin(async move { Ok(TokioIo::new(Watched::new(UnixStream::connect(path).await?, pulse))) })
-    })
-}
-
-/// `Bearer <key>`, kept out of logs.
-pub(crate) fn bearer(key: &str) -> Result<MetadataValue<Ascii>, ClientError> {
-    let mut value = MetadataValue::try_from(format!("Bearer {key}"))
-        .map_err(|_| ClientError::config("the API key has characters that a header cannot carry"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
 
 /// One connection with its one stream. Executions that share it are told apart by id.
 pub(crate) struct Link {

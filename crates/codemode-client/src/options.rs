@@ -1,16 +1,21 @@
 use std::{fmt, time::Duration};
 
+use crate::TlsOptions;
+
 /// The table in reference.md.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Where a remote executor is and how to talk to it.
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// `http://host:port`, `grpc://host:port`, `unix:///path` or `unix:path`.
+    /// `http://host:port`, `grpc://host:port`, `https://host:port` or `grpcs://host:port` with TLS, `unix:///path` or
+    /// `unix:path`.
     pub url: String,
     pub api_key: Option<String>,
     /// How long to wait without any frame from the executor. Keepalives count.
     pub timeout: Duration,
+    /// For `https://` and `grpcs://` only, where `None` means the system's roots and no certificate of the client.
+    pub tls: Option<TlsOptions>,
     /// A policy as JSON, in the shape of the YAML file: narrows the executor's own for everything this client runs.
     pub policy: Option<String>,
     /// `name/version` for the executor's log.
@@ -19,7 +24,14 @@ pub struct ClientOptions {
 
 impl ClientOptions {
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), api_key: None, timeout: DEFAULT_TIMEOUT, policy: None, client: default_client_name() }
+        Self {
+            url: url.into(),
+            api_key: None,
+            timeout: DEFAULT_TIMEOUT,
+            tls: None,
+            policy: None,
+            client: default_client_name(),
+        }
     }
 }
 
@@ -34,6 +46,7 @@ impl fmt::Debug for ClientOptions {
             .field("url", &self.url)
             .field("api_key", &self.api_key.as_ref().map(|_| "…"))
             .field("timeout", &self.timeout)
+            .field("tls", &self.tls)
             .field("policy", &self.policy)
             .field("client", &self.client)
             .finish()

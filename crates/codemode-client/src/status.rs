@@ -3,7 +3,7 @@ use std::{error::Error, time::Duration};
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
 use tonic::{Code, Status};
 
-use crate::{ClientError, wire::Pulse};
+use crate::{ClientError, TlsProblem, tls::secure_url, wire::Pulse};
 
 /// Who is at the other end, for messages.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub(crate) enum LinkFailure {
     /// The executor ended the stream with a reason.
     Refused(Rejection),
     Protocol(String),
+    Tls(TlsProblem),
+    /// The connection was closed before the other end had said anything.
+    Mute,
     Broken(String),
 }
 
@@ -31,6 +34,10 @@ impl LinkFailure {
     pub(crate) fn of(status: &Status, pulse: &Pulse) -> Self {
         if let Some(code) = stated(status) {
             return Self::Refused(Rejection::new(code, status.message()));
+        }
+        // HTTP/2 only knows that the connection is over.
+        if let Some(problem) = pulse.problem() {
+            return Self::Tls(problem);
         }
         let detail = detail(status.message(), status.source());
         match status.code() {
@@ -42,6 +49,7 @@ impl LinkFailure {
                 Self::Refused(Rejection::new(ErrorCode::Policy, status.message()))
             }
             Code::Unimplemented => Self::Protocol(detail),
+            _ if pulse.mute() => Self::Mute,
             _ => Self::Broken(detail),
         }
     }
@@ -64,6 +72,11 @@ impl LinkFailure {
             }
             Self::Refused(refusal) => ClientError::Connection { url, detail: refusal.message },
             Self::Protocol(detail) => ClientError::Protocol { url, detail, execution_id: None },
+            Self::Tls(problem) => ClientError::Tls { url, problem },
+            Self::Mute => {
+                let way_out = secure_url(&url).map(|url| format!("; if it speaks TLS, use {url}")).unwrap_or_default();
+                ClientError::Connection { url, detail: format!("it closed the connection without a word{way_out}") }
+            }
             Self::Broken(detail) => ClientError::Connection { url, detail },
         }
     }
@@ -78,6 +91,8 @@ impl LinkFailure {
             }
             Self::Refused(refusal) => ClientError::Lost { url, detail: refusal.message, execution_id },
             Self::Protocol(detail) => ClientError::Protocol { url, detail, execution_id: Some(execution_id) },
+            Self::Tls(problem) => ClientError::Lost { detail: problem.text(&url), url, execution_id },
+            Self::Mute => ClientError::Lost { url, detail: "it was closed".into(), execution_id },
             Self::Broken(detail) => ClientError::Lost { url, detail, execution_id },
             Self::Unauthenticated => ClientError::Authentication { url, key_given: peer.key_given },
         }

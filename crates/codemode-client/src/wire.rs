@@ -2,7 +2,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -10,30 +10,136 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whether the kernel ended a connection. If it did not and the connection is over all the same, keepalives went
-/// unanswered: HTTP/2 reports a broken pipe to its streams in both cases.
+use crate::{TlsProblem, tls::Tls};
+
+/// How much of what is still unread is looked at once the connection is lost.
+const LAST_READS: usize = 8;
+const LAST_READ: usize = 1024;
+
+/// What only the connection itself knows of its end; HTTP/2 reports no more than a broken pipe to its streams.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pulse(Arc<AtomicBool>);
+pub(crate) struct Pulse(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    ended: AtomicBool,
+    mute: AtomicBool,
+    problem: OnceLock<TlsProblem>,
+}
 
 impl Pulse {
+    /// Whether the kernel ended the connection. If it did not and it is over all the same, keepalives went unanswered.
     pub(crate) fn ended(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.ended.load(Ordering::Relaxed)
     }
 
-    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.inspect_err(|_| self.0.store(true, Ordering::Relaxed))
+    /// Whether it ended without a word, as a port with TLS may do that hears something else.
+    pub(crate) fn mute(&self) -> bool {
+        self.0.mute.load(Ordering::Relaxed)
     }
+
+    /// The first thing that had to do with TLS.
+    pub(crate) fn problem(&self) -> Option<TlsProblem> {
+        self.0.problem.get().cloned()
+    }
+
+    pub(crate) fn note_problem(&self, problem: TlsProblem) {
+        let _ = self.0.problem.set(problem);
+    }
+}
+
+/// What is spoken on a connection.
+pub(crate) enum Speech {
+    /// HTTP/2 to this machine only.
+    Local,
+    /// HTTP/2. An answer in TLS means that the port wants TLS.
+    Clear,
+    /// TLS; its handshake is done, but for what the executor says about the client's certificate.
+    Tls(Arc<Tls>),
 }
 
 /// A socket that tells its pulse.
 pub(crate) struct Watched<S> {
     socket: S,
+    speech: Speech,
+    /// Whether anything was read.
+    heard: bool,
+    /// Why nothing can be written any more, while what is left is read.
+    failed: Option<io::Error>,
     pulse: Pulse,
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(socket: S, pulse: Pulse) -> Self {
-        Self { socket, pulse }
+    pub(crate) fn new(socket: S, speech: Speech, pulse: Pulse) -> Self {
+        Self { socket, speech, heard: false, failed: None, pulse }
+    }
+
+    fn hear(&mut self, data: &[u8]) {
+        // No HTTP/2 frame that a server may begin with is long enough to begin with the byte of a TLS alert.
+        if !self.heard && data.first() == Some(&TLS_ALERT) && matches!(self.speech, Speech::Clear) {
+            self.pulse.note_problem(TlsProblem::Required);
+        }
+        self.heard |= !data.is_empty();
+    }
+
+    fn end(&self) {
+        self.pulse.0.ended.store(true, Ordering::Relaxed);
+        let mute = !self.heard && matches!(self.speech, Speech::Clear);
+        self.pulse.0.mute.store(mute, Ordering::Relaxed);
+    }
+
+    fn fail(&self, error: &io::Error) {
+        self.end();
+        if let Speech::Tls(tls) = &self.speech
+            && let Some(problem) = tls.problem(error)
+        {
+            self.pulse.note_problem(problem);
+        }
+    }
+}
+
+/// The type of the record that says why the other end will not go on.
+const TLS_ALERT: u8 = 0x15;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// Writes, unless writing has failed before. A connection that takes no more may still hold the reason: that is read
+    /// before the failure is told.
+    fn write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let error = match self.failed.take() {
+            Some(error) => error,
+            None => match ready!(write(Pin::new(&mut self.socket), context)) {
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) => error,
+            },
+        };
+        // Only these leave a connection of which the kernel says at once that there is no more to read.
+        let over = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        if over && self.last_words(context).is_pending() {
+            self.failed = Some(error);
+            return Poll::Pending;
+        }
+        self.fail(&error);
+        Poll::Ready(Err(error))
+    }
+
+    fn last_words(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..LAST_READS {
+            let mut data = [0; LAST_READ];
+            let mut buffer = ReadBuf::new(&mut data);
+            match ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => break,
+                Ok(()) => self.hear(buffer.filled()),
+                Err(error) => {
+                    self.fail(&error);
+                    break;
+                }
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -46,17 +152,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let room = buffer.remaining() > 0;
         let result = ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
-        if room && result.is_ok() && buffer.filled().len() == before {
-            self.pulse.0.store(true, Ordering::Relaxed);
+        match &result {
+            Ok(()) if buffer.filled().len() > before => self.hear(&buffer.filled()[before..]),
+            Ok(()) if room => self.end(),
+            Ok(()) => {}
+            Err(error) => self.fail(error),
         }
-        Poll::Ready(self.pulse.note(result))
+        Poll::Ready(result)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.socket).poll_write(context, data));
-        Poll::Ready(self.pulse.note(result))
+        self.write(context, |socket, context| socket.poll_write(context, data))
     }
 
     fn poll_write_vectored(
@@ -64,8 +172,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.socket).poll_write_vectored(context, data));
-        Poll::Ready(self.pulse.note(result))
+        self.write(context, |socket, context| socket.poll_write_vectored(context, data))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -73,7 +180,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        self.write(context, |socket, context| socket.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

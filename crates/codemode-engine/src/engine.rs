@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use codemode_egress::Egress;
 use codemode_types::{Isolation, Limits, Policy, Rejection, ToolFailure};
 use tokio::{
     sync::mpsc,
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) places: u32,
     /// Where files for the host go.
     pub(crate) outputs: Option<PathBuf>,
+    /// With a network that may be restricted.
+    pub(crate) egress: Option<Egress>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) running: TaskTracker,

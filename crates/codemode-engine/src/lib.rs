@@ -27,9 +27,12 @@ use codemode_types::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use codemode_egress::{Decision, Egress};
+
 pub use self::{
     engine::Engine,
     error::StartError,
+    execution::NETWORK_VIOLATION,
     sandbox::SpawnError,
     self_test::{Attack, Attacks},
 };
@@ -82,6 +85,8 @@ pub enum ExecutionEvent {
     ToolCallAbandoned {
         call_id: u64,
     },
+    /// Of the way out of a restricted network: before anything leaves because of it.
+    Network(Decision),
     /// The last event.
     Finished(Box<ExecutionReport>),
 }

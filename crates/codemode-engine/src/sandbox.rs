@@ -11,10 +11,12 @@ use std::{
 };
 
 use codemode_sandbox::{
+    apply::cell::is_brokered,
     cgroup::CgroupError,
     container::stage,
     execs::{Granted, Programs},
     packet,
+    plan::Means,
 };
 use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
 use tokio::{
@@ -27,7 +29,7 @@ use tokio::{
 use crate::{
     cgroup::{Groups, SharedCgroup},
     escape::escaped,
-    execution::ExecListener,
+    execution::{ExecListener, Inlets},
     readiness::watch,
     shape::Shape,
     slots::{SLOTS, UidSlots},
@@ -93,11 +95,20 @@ pub(crate) struct Sandbox {
     pub(crate) layers: Vec<String>,
     /// Where starts of programs are observed. Until somebody listens none gets on.
     pub(crate) execs: Option<ExecListener>,
+    /// What of a restricted network wants to be served.
+    pub(crate) inlets: Inlets,
     pub(crate) cgroup: Option<SharedCgroup>,
     /// Readable once the kernel killed something for want of memory.
     pub(crate) oom: Option<AsyncFd<OwnedFd>>,
     /// What making it cost, to be taken off the bill.
     pub(crate) cpu_before: Duration,
+}
+
+/// In tier container: the channel to the warden, and what hears of the code's connects.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) channel: PacketSocket,
+    pub(crate) connects: OwnedFd,
 }
 
 /// The processes of a sandbox. Dropping it kills them; what they held is let go when nothing of them is left.
@@ -162,6 +173,7 @@ pub(crate) struct Spawner {
     pub(crate) slots: Arc<UidSlots>,
     /// `None`: starts of programs are not observed.
     pub(crate) programs: Option<Programs>,
+    pub(crate) means: Means,
 }
 
 /// Our ends and the sandbox's ends of its channels.
@@ -205,8 +217,17 @@ impl Spawner {
         let order = shape.order(uid, cgroup.is_some());
         let held = Held::new(slot, cgroup.clone());
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
-        let descriptors: Vec<BorrowedFd<'_>> =
-            ends.theirs.iter().map(AsFd::as_fd).chain(group.into_iter().flat_map(|group| group.procs())).collect();
+        let broker = match is_brokered(self.means, &order.network) {
+            true => Some(packet::pair().map_err(SpawnError::Channel)?),
+            false => None,
+        };
+        let descriptors: Vec<BorrowedFd<'_>> = ends
+            .theirs
+            .iter()
+            .chain(broker.as_ref().map(|(_, theirs)| theirs))
+            .map(AsFd::as_fd)
+            .chain(group.into_iter().flat_map(|group| group.procs()))
+            .collect();
         let Spawned { pid, reins, gone } = zygote.spawn(order, held, &descriptors).await?;
         let life = Life { pid, reins, gone };
         drop(descriptors);
@@ -226,12 +247,14 @@ impl Spawner {
             folders: Vec::new(),
             layers: Vec::new(),
             execs: None,
+            inlets: Inlets::default(),
             cgroup: cgroup.clone(),
             oom,
             cpu_before: Duration::ZERO,
         };
         let granted = self.programs.as_ref().map(|programs| programs.granted(shape.commands()));
-        sandbox.await_confinement(granted).await?;
+        let broker = broker.map(|(ours, _)| PacketSocket::new(ours)).transpose().map_err(SpawnError::Channel)?;
+        sandbox.await_confinement(granted, broker).await?;
         // What it said may have been said before it, or its zygote, died.
         sandbox.life.check().map(|()| sandbox)
     }
@@ -285,7 +308,11 @@ impl Sandbox {
         self.folders = folders;
     }
 
-    async fn await_confinement(&mut self, mut granted: Option<Granted>) -> Result<(), SpawnError> {
+    async fn await_confinement(
+        &mut self,
+        mut granted: Option<Granted>,
+        mut broker: Option<PacketSocket>,
+    ) -> Result<(), SpawnError> {
         let mut buffer = vec![0; PACKET_BYTES];
         loop {
             let (length, descriptors) = self.cell.receive(&mut buffer).await.map_err(SpawnError::Channel)?;
@@ -294,9 +321,16 @@ impl Sandbox {
             }
             match FromCell::decode(&buffer[..length]).map_err(SpawnError::Words)? {
                 FromCell::Folders => self.keep(descriptors),
+                FromCell::Network => self.inlets.listeners.extend(descriptors),
                 FromCell::Confined { layers } => {
                     self.layers = layers;
-                    self.execs = listener(descriptors, granted.take()).map_err(SpawnError::Channel)?;
+                    match broker.take() {
+                        Some(channel) => {
+                            let connects = descriptors.into_iter().next();
+                            self.inlets.broker = connects.map(|connects| Broker { channel, connects });
+                        }
+                        None => self.execs = listener(descriptors, granted.take()).map_err(SpawnError::Channel)?,
+                    }
                     // Joined, or the cell would have named that step.
                     self.layers.extend(self.cgroup.as_ref().map(SharedCgroup::layer));
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);

@@ -41,7 +41,7 @@ pub(crate) async fn run(engine: &Engine, trial: &Trial, more: &[Attacks]) -> Res
     let marks = Marks::new().map_err(|error| could_not_run(format!("no random numbers: {error}")))?;
     let canaries =
         Canaries::open(&marks.token).map_err(|error| could_not_run(format!("no listener to attack: {error}")))?;
-    let host = host::description(&marks, &trial.programs, &canaries);
+    let host = host::description(&marks, &trial.programs, &canaries, engine.info().policy.network.mode);
     judge(execute(engine, &Program::first(more), &host).await?, &trial.removed)?;
     let mark = marks.mark.clone();
     let look = tokio::task::spawn_blocking(move || host::process_named(&mark));

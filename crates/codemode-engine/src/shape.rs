@@ -1,8 +1,8 @@
 //! What is fixed when a sandbox is made; everything else of a policy is enforced while it runs.
 
 use codemode_sandbox::cgroup::CgroupLimits;
-use codemode_types::{ByteSize, Limits, Policy};
-use codemode_wire::zygote::Spawn;
+use codemode_types::{ByteSize, Limits, NetworkMode, Policy};
+use codemode_wire::zygote::{Network, Spawn};
 
 const NPROC_MARGIN: u64 = 16;
 
@@ -19,6 +19,7 @@ pub(crate) struct Shape {
     file_size: u64,
     allow_jit: bool,
     cpu_seconds: u64,
+    network: Network,
 }
 
 impl Shape {
@@ -43,6 +44,12 @@ impl Shape {
             file_size: limits.file_size.bytes(),
             allow_jit: policy.isolation.allow_jit,
             cpu_seconds: limits.cpu_time().as_secs_f64().ceil() as u64 + 1,
+            network: match policy.network.mode {
+                NetworkMode::None => Network::None,
+                // Which names and how much of it: the engine's business while it runs.
+                NetworkMode::Restricted => Network::Restricted { ports: policy.network.ports.clone() },
+                NetworkMode::All => Network::All,
+            },
         }
     }
 
@@ -80,6 +87,7 @@ impl Shape {
             address_space: if grouped { 0 } else { self.address_space() },
             allow_jit: self.allow_jit,
             commands: self.commands.clone(),
+            network: self.network.clone(),
         }
     }
 

@@ -7,13 +7,14 @@ use std::{
     thread::available_parallelism,
 };
 
+use codemode_egress::Egress;
 use codemode_sandbox::{
     container,
     execs::Programs,
     plan::SandboxPlan,
     probe::{Probe, probe},
 };
-use codemode_types::{Isolation, Policy, Tier};
+use codemode_types::{Isolation, NetworkMode, Policy, Tier};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -43,17 +44,19 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let tier = probe.tier.ok_or(StartError::NoTier)?;
     let places = places(&policy, tier)?;
     let outputs = outputs(&policy, tier)?;
-    let plan = SandboxPlan::build(&policy, &interpreter, probe.means()).map_err(StartError::Plan)?;
+    let means = probe.means();
+    let plan = SandboxPlan::build(&policy, &interpreter, means).map_err(StartError::Plan)?;
+    let egress = egress(&policy)?;
     let groups = groups(&probe)?;
     let programs = Programs::of(&plan);
     let unlisted = unlisted_programs(&plan);
     let keeper = Keeper::start(Launch { guest_library, plan }).await?;
     let zygote = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?;
     let trial = Trial { programs: unlisted, removed: zygote.removed.clone() };
-    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process(), programs };
+    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process(), programs, means };
     let shape = Shape::of(&policy, &policy.limits);
     let first = spawner.spawn(&shape).await.map_err(StartError::Sandbox)?;
-    let (substitutes, not_promised) = (probe.substitutes(), probe.not_promised());
+    let (substitutes, not_promised) = (probe.substitutes(), probe.not_promised(policy.network.mode));
     let isolation = Isolation { tier, layers: first.layers.clone(), substitutes, not_promised };
     let pool = Pool::new(spawner, shape, size(&policy, places), first);
     pool.refill();
@@ -65,11 +68,21 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
         python: zygote.python.clone(),
         places,
         outputs,
+        egress,
         pool,
         running: TaskTracker::new(),
         stop: CancellationToken::new(),
     };
     Ok((shared, trial))
+}
+
+fn egress(policy: &Policy) -> Result<Option<Egress>, StartError> {
+    match policy.network.mode {
+        NetworkMode::None => Ok(None),
+        NetworkMode::Restricted | NetworkMode::All => {
+            Egress::system().map(Some).map_err(|error| StartError::Resolver(error.to_string()))
+        }
+    }
 }
 
 fn cores() -> u32 {

@@ -7,11 +7,14 @@ use std::{
 };
 
 use codemode_sandbox::{
-    apply::cell::{self, CellDescriptors, Filters},
-    plan::{Means, SandboxPlan},
+    apply::{
+        Filters,
+        cell::{self, CellDescriptors},
+    },
+    plan::{Means, SandboxPlan, network},
     sys::{self, Cloned},
 };
-use codemode_wire::zygote::Spawn;
+use codemode_wire::zygote::{Network, Spawn};
 use pyo3::{ffi, prelude::*};
 
 use crate::bridge::Bridge;
@@ -44,12 +47,16 @@ pub(crate) fn spawn(
     // SAFETY: the GIL is held; the matching call follows on every path below.
     unsafe { ffi::PyOS_BeforeFork() };
     // SAFETY: the zygote runs one thread, and the child forks once more through the C library before it runs Python.
-    let cloned = unsafe { sys::clone_process(cell::namespaces(plan)) };
+    let cloned = unsafe { sys::clone_process(cell::namespaces(plan, &spawn.network)) };
     match cloned {
         Ok(Cloned::Child) => {
             let unconfined = cell::enter(plan, spawn, filters, descriptors, provided.owners, provided.leash);
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
+            if let Err(error) = tell_of_network(py, &spawn.network) {
+                error.print(py);
+                sys::exit_now(1)
+            }
             // Copying pages that are about to be written takes longer than writing them: not while the code waits.
             if let Err(error) = runner.call_method0("touch") {
                 error.print(py);
@@ -68,6 +75,16 @@ pub(crate) fn spawn(
             Err(error)
         }
     }
+}
+
+/// Programs find their way out by variables.
+fn tell_of_network(py: Python<'_>, network: &Network) -> PyResult<()> {
+    let variables = network::environment(network);
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let environment = py.import("os")?.getattr("environ")?;
+    variables.iter().try_for_each(|(name, value)| environment.set_item(name, value))
 }
 
 /// Waits for the code and runs it; the exit code.

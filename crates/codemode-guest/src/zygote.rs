@@ -7,12 +7,7 @@ use std::{
 };
 
 use codemode_sandbox::{
-    apply::{
-        Step, StepError,
-        cell::{CellDescriptors, Filters},
-        owners::OwnerMaps,
-        removed, root,
-    },
+    apply::{Filters, Step, StepError, cell::CellDescriptors, owners::OwnerMaps, removed, root},
     container::{self, possession::Possession, warden},
     packet,
     plan::{Means, SandboxPlan},
@@ -168,7 +163,7 @@ impl Zygote<'_> {
 
     fn spawn(&mut self, spawn: &Spawn, descriptors: Vec<OwnedFd>) {
         let ticket = spawn.ticket;
-        let Some(descriptors) = CellDescriptors::from_packet(descriptors) else {
+        let Some(descriptors) = CellDescriptors::from_packet(descriptors, self.plan.means, spawn) else {
             return self.tell(&FromZygote::SpawnFailed { ticket, message: "descriptors are missing".into() }, &[]);
         };
         let owners = match self.owners.for_user(spawn.uid) {

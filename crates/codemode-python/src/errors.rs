@@ -25,6 +25,8 @@ fn class_of(error: &ClientError) -> &'static str {
         }
         ClientError::Timeout { .. } => "ExecutorTimeoutError",
         ClientError::Authentication { .. } => "AuthenticationError",
+        ClientError::Tls { problem, .. } if problem.is_refusal() => "AuthenticationError",
+        ClientError::Tls { .. } => "ExecutorConnectionError",
         ClientError::Config { .. } => "ConfigError",
         ClientError::Rejected { .. } => "ExecutionFailed",
         ClientError::Overloaded { .. } => "ExecutorOverloaded",

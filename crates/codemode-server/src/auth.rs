@@ -1,34 +1,77 @@
 //! Who may call: an API key on every path but health, or, without keys, only callers on this machine.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
 use codemode_types::{ErrorCode, Rejection};
+use http_body_util::BodyExt as _;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     audit::{Audit, Origin, Principal},
     callers::Caller,
     refusal,
+    seldom::{Seldom, and_untold},
 };
 
-/// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length.
+/// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length. All clones are
+/// one set, which changes for all of them when keys are rotated.
 #[derive(Clone, Default)]
-pub struct ApiKeys(Arc<[[u8; 32]]>);
+pub struct ApiKeys(Arc<RwLock<Vec<Key>>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    digest: [u8; 32],
+    bytes: usize,
+}
 
 impl ApiKeys {
     pub fn new<S: AsRef<str>>(keys: &[S]) -> Self {
-        Self(keys.iter().map(|key| Sha256::digest(key.as_ref()).into()).collect())
+        let key = |key: &S| Key { digest: Sha256::digest(key.as_ref()).into(), bytes: key.as_ref().len() };
+        Self(Arc::new(RwLock::new(keys.iter().map(key).collect())))
+    }
+
+    /// All keys of all sets, as a set of its own.
+    pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all: Vec<Key> = Vec::new();
+        for set in sets {
+            let more: Vec<_> = set.held().iter().filter(|key| !all.contains(key)).copied().collect();
+            all.extend(more);
+        }
+        Self(Arc::new(RwLock::new(all)))
+    }
+
+    /// From now on the keys of `other` hold, for every clone. Says whether that is a change.
+    pub(crate) fn replace(&self, other: &Self) -> bool {
+        let fresh = other.held().clone();
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *held != fresh;
+        *held = fresh;
+        changed
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held().is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.held().len()
+    }
+
+    /// Bytes of the shortest key; 0 without one.
+    pub fn shortest(&self) -> usize {
+        self.held().iter().map(|key| key.bytes).min().unwrap_or(0)
     }
 
     pub fn permit(&self, presented: &[u8]) -> bool {
@@ -38,15 +81,20 @@ impl ApiKeys {
     /// Compares against every key without stopping at a match.
     pub(crate) fn identify(&self, presented: &[u8]) -> Option<Principal> {
         let digest: [u8; 32] = Sha256::digest(presented).into();
-        let found: bool = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&digest)).into();
+        let compare = |found, key: &Key| found | key.digest.ct_eq(&digest);
+        let found: bool = self.held().iter().fold(Choice::from(0), compare).into();
         let [a, b, c, d, ..] = digest;
         found.then_some(Principal::Key([a, b, c, d]))
+    }
+
+    fn held(&self) -> RwLockReadGuard<'_, Vec<Key>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} API key(s)", self.0.len())
+        write!(formatter, "{} API key(s)", self.len())
     }
 }
 
@@ -57,13 +105,16 @@ pub(crate) struct Guard {
     /// Reachable by a browser on this machine, which will send any web page's requests to a loopback port.
     pub(crate) tcp: bool,
     pub(crate) audit: Audit,
+    pub(crate) refusals: Arc<Seldom>,
 }
 
 pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>();
     if open_to_all(request.uri().path()) {
-        caller.into_iter().for_each(Caller::spoke);
-        return next.run(request).await;
+        return match caller.map_or(Ok(None), Caller::ask) {
+            Ok(asking) => while_answered(next.run(request).await, asking),
+            Err(rejection) => refusal::respond(request.headers(), &rejection),
+        };
     }
     let principal = guard.principal(&request);
     let origin = Origin::of(&request, principal);
@@ -74,13 +125,27 @@ pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next
         }
         Some(Err(rejection)) => rejection,
         None => {
-            tracing::warn!(path = request.uri().path(), "refused: wrong or missing API key");
+            if let Some(untold) = guard.refusals.turn() {
+                let path = request.uri().path();
+                tracing::warn!(path, "refused: wrong or missing API key{}", and_untold(untold));
+            }
             // Says nothing of the executor, nor which of the two it was.
             Rejection::new(ErrorCode::Unauthenticated, "a valid API key is required")
         }
     };
     guard.audit.refused(&origin, None, rejection.code.as_str(), &rejection.message).await;
     refusal::respond(request.headers(), &rejection)
+}
+
+/// Holds what an answer takes until its last byte is handed over.
+fn while_answered(answer: Response, asking: Option<OwnedSemaphorePermit>) -> Response {
+    let Some(asking) = asking else { return answer };
+    answer.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &asking;
+            frame
+        }))
+    })
 }
 
 /// Probes carry no key. Whole paths only: a prefix could be extended into something else.

@@ -2,8 +2,9 @@
 //! strangers have few places of their own, so that they can never take those of callers who are known.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::pending,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 /// How callers are received.
 #[derive(Clone, Copy, Debug)]
 pub struct Reception {
-    /// How long a stranger may take until its first request that needs no key or has one.
+    /// How long a stranger may take until its first request that needs no key or has one, the TLS handshake included.
     pub patience: Duration,
-    /// Places of strangers. Where there is none, the one that came first has to go.
+    /// Places of strangers, and so also the most handshakes at once. Where there is none, one has to go: the first of
+    /// those from where most have come.
     pub strangers: usize,
     /// Places of callers who are known. Connections are cheap, but each takes a descriptor.
     pub known: usize,
@@ -49,9 +51,35 @@ struct Shared {
 
 #[derive(Debug)]
 struct Stranger {
+    from: Source,
     out: CancellationToken,
     /// It asked for something that needs no key, such as a probe that watches the executor's health.
     spoke: AtomicBool,
+    /// What it asks for at the same time.
+    asking: Arc<Semaphore>,
+}
+
+/// Requests without a key that one stranger may have open. Each holds its header fields, which add up.
+const ASKING: usize = 8;
+
+/// Whoever has one address of an IPv6 network of 64 bits has all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    ThisMachine,
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+impl Source {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
 }
 
 /// One connection's place. Requests on it carry a clone, so that the guard can say who it is.
@@ -72,19 +100,34 @@ impl Places {
         Self(Arc::new(Shared { reception, known, strangers: Mutex::default() }))
     }
 
-    pub(crate) fn receive(&self) -> Visit {
-        let stranger = Arc::new(Stranger { out: CancellationToken::new(), spoke: AtomicBool::new(false) });
+    pub(crate) fn receive(&self, from: Source) -> Visit {
+        let stranger = Arc::new(Stranger {
+            from,
+            out: CancellationToken::new(),
+            spoke: AtomicBool::new(false),
+            asking: Arc::new(Semaphore::new(ASKING)),
+        });
         let mut strangers = lock(&self.0.strangers);
         strangers.push_back(Arc::clone(&stranger));
         if strangers.len() > self.0.reception.strangers
-            && let Some(first) = strangers.pop_front()
+            && let Some(one) = most_crowded(&strangers).and_then(|index| strangers.remove(index))
         {
-            tracing::debug!("too many callers without a key; the first of them was cut");
-            first.out.cancel();
+            tracing::debug!("too many callers without a key; one of them was cut");
+            one.out.cancel();
         }
         drop(strangers);
         Visit(Caller { shared: Arc::clone(&self.0), stranger, place: Arc::default() })
     }
+}
+
+/// The first of those who come from where most do, so that one address cannot push out another's callers.
+fn most_crowded(strangers: &VecDeque<Arc<Stranger>>) -> Option<usize> {
+    let mut counts: HashMap<Source, usize> = HashMap::new();
+    for stranger in strangers {
+        *counts.entry(stranger.from).or_default() += 1;
+    }
+    let most = counts.values().max()?;
+    strangers.iter().position(|stranger| counts.get(&stranger.from) == Some(most))
 }
 
 impl Visit {
@@ -116,9 +159,18 @@ impl Drop for Visit {
 }
 
 impl Caller {
-    /// It asked for something that needs no key: it may stay, as long as there are places for strangers.
-    pub(crate) fn spoke(&self) {
+    /// It asks for something that needs no key: it may stay, as long as there are places for strangers. What is
+    /// returned is held until it has its answer.
+    pub(crate) fn ask(&self) -> Result<Option<OwnedSemaphorePermit>, Rejection> {
         self.stranger.spoke.store(true, Ordering::Relaxed);
+        if self.is_known() {
+            return Ok(None);
+        }
+        let asking = Arc::clone(&self.stranger.asking).try_acquire_owned();
+        asking.map(Some).map_err(|_| {
+            let message = format!("{ASKING} requests without an API key are open on this connection; end one of them");
+            Rejection::new(ErrorCode::Overloaded, message)
+        })
     }
 
     /// It is known from now on, or there is no place for it.

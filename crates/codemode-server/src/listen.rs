@@ -19,7 +19,7 @@ use rustix::{
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener, lookup_host};
 
-use crate::{auth::ApiKeys, config::ListenAddress};
+use crate::{auth::ApiKeys, config::ListenAddress, tls::Tls};
 
 const BACKLOG: i32 = 1024;
 
@@ -31,6 +31,10 @@ pub enum ListenError {
         "{address} can be reached from other machines and no API key is set: set CODEMODE_API_KEY (or api_key in the configuration file), or listen on 127.0.0.1 or on a Unix socket"
     )]
     KeyRequired { address: ListenAddress },
+    #[error(
+        "{address} can be reached from other machines and tls.required is true: set tls.cert_file and tls.key_file, or listen on 127.0.0.1 or on a Unix socket"
+    )]
+    TlsRequired { address: ListenAddress },
     #[error("cannot listen on {address}: {source}")]
     Bind { address: ListenAddress, source: io::Error },
     #[error("cannot listen on {address}: another process serves it")]
@@ -41,7 +45,7 @@ pub enum ListenError {
 
 #[derive(Debug)]
 pub enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<Tls>),
     Unix(UnixListener, SocketFile),
 }
 
@@ -56,29 +60,59 @@ impl Listener {
     /// As bound: the real port where 0 was asked for.
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string()),
+            Self::Tcp(listener, _) => listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string()),
             Self::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
 }
 
-/// Binds one address. Without a key only this machine may reach it.
+/// How a TCP port keeps what crosses it from others. A Unix socket needs nothing of it.
+#[derive(Clone, Debug, Default)]
+pub enum Encryption {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Not at all, and so only this machine may reach the port.
+    Required,
+    Tls(Tls),
+}
+
+/// Binds one address, without TLS. Without a key only this machine may reach it.
 pub async fn bind(address: &ListenAddress, keys: &ApiKeys) -> Result<Listener, ListenError> {
+    bind_with(address, keys, Encryption::Off).await
+}
+
+pub async fn bind_with(
+    address: &ListenAddress,
+    keys: &ApiKeys,
+    encryption: Encryption,
+) -> Result<Listener, ListenError> {
     match address {
-        ListenAddress::Tcp { host, port } => bind_tcp(address, host, *port, keys).await,
+        ListenAddress::Tcp { host, port } => bind_tcp(address, (host, *port), keys, encryption).await,
         ListenAddress::Unix(path) => bind_unix(address, path),
     }
 }
 
-async fn bind_tcp(address: &ListenAddress, host: &str, port: u16, keys: &ApiKeys) -> Result<Listener, ListenError> {
+async fn bind_tcp(
+    address: &ListenAddress,
+    place: (&str, u16),
+    keys: &ApiKeys,
+    encryption: Encryption,
+) -> Result<Listener, ListenError> {
     let resolve = |source| ListenError::Resolve { address: address.clone(), source };
-    let resolved: Vec<_> = lookup_host((host, port)).await.map_err(resolve)?.collect();
-    if keys.is_empty() && resolved.iter().any(|resolved| !resolved.ip().is_loopback()) {
+    let resolved: Vec<_> = lookup_host(place).await.map_err(resolve)?.collect();
+    let open = resolved.iter().any(|resolved| !resolved.ip().is_loopback());
+    if open && keys.is_empty() {
         return Err(ListenError::KeyRequired { address: address.clone() });
     }
+    let tls = match encryption {
+        Encryption::Tls(tls) => Some(tls),
+        Encryption::Required if open => return Err(ListenError::TlsRequired { address: address.clone() }),
+        Encryption::Off | Encryption::Required => None,
+    };
     // The addresses that were checked, not the name once more.
     match TcpListener::bind(&resolved[..]).await {
-        Ok(listener) => Ok(Listener::Tcp(listener)),
+        Ok(listener) => Ok(Listener::Tcp(listener, tls)),
         Err(source) => Err(ListenError::Bind { address: address.clone(), source }),
     }
 }

@@ -1,6 +1,6 @@
-//! Connections: HTTP/1.1 and HTTP/2 without TLS on one port, gRPC and HTTP on one router.
+//! Connections: HTTP/1.1 and HTTP/2 on one port, with TLS or without, gRPC and HTTP on one router.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware};
 use codemode_engine::Engine;
@@ -11,6 +11,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     task::JoinSet,
     time::timeout,
 };
@@ -21,10 +22,11 @@ use tower::ServiceExt as _;
 use crate::{
     audit::{Audit, Peer},
     auth::{self, ApiKeys, Guard},
-    callers::{Places, Reception, Visit},
+    callers::{Caller, Places, Reception, Source, Visit},
     executions::Executions,
     grpc, http,
     listen::{Listener, SocketFile},
+    tls::{Entered, Entrance},
 };
 
 /// A peer that is gone without a word is noticed, and its executions are killed, after both have passed.
@@ -33,6 +35,15 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause after `accept` failed, which mostly means that descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Of a request's head, and of what waits of its body.
+const MOST_HTTP1_BUFFER: usize = 64 << 10;
+/// As RFC 9113 counts them: names, values, and 32 for each.
+const MOST_HEADER_BYTES: u32 = 16 << 10;
+/// Clients of ours use one for everything; HTTP clients one for each execution, and wait where there are more.
+const MOST_STREAMS: u32 = 128;
+/// Streams that ended in a reset and are not yet forgotten: a client that makes more of them is sent away.
+const MOST_RESETS: usize = 32;
 
 /// A serving executor. Dropping it closes listeners and connections at once, which kills what runs.
 #[derive(Debug)]
@@ -76,9 +87,14 @@ pub async fn start_with(
         connections: TaskTracker::new(),
         acceptors: JoinSet::new(),
     };
-    let places = Places::new(reception);
+    let (places, refusals) = (Places::new(reception), Arc::default());
     for listener in listeners {
-        let guard = Guard { keys: keys.clone(), tcp: matches!(listener, Listener::Tcp(_)), audit: audit.clone() };
+        let guard = Guard {
+            keys: keys.clone(),
+            tcp: matches!(listener, Listener::Tcp(..)),
+            audit: audit.clone(),
+            refusals: Arc::clone(&refusals),
+        };
         let door = Door {
             // Outermost and on every path, the fallbacks included: what is not open is shut.
             router: router.clone().layer(middleware::from_fn_with_state(guard, auth::check)),
@@ -87,10 +103,10 @@ pub async fn start_with(
             connections: running.connections.clone(),
             places: places.clone(),
         };
-        let accepting = running.accepting.clone();
+        let (accepting, audit) = (running.accepting.clone(), audit.clone());
         running.acceptors.spawn(async move {
             tokio::select! {
-                () = accept(listener, door) => {}
+                () = accept(listener, door, audit) => {}
                 () = accepting.cancelled() => {}
             }
         });
@@ -140,25 +156,34 @@ struct Door {
     places: Places,
 }
 
-async fn accept(listener: Listener, door: Door) {
+async fn accept(listener: Listener, door: Door, audit: Audit) {
     match listener {
-        Listener::Tcp(listener) => loop {
-            match listener.accept().await {
-                // Small frames must not wait for the other side's acknowledgement.
-                Ok((stream, address)) => match stream.set_nodelay(true) {
-                    Ok(()) => door.admit(stream, Peer::tcp(address)),
-                    Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
-                },
-                Err(error) => pause(&error).await,
+        Listener::Tcp(listener, tls) => {
+            let entrance = Entrance::new(tls, audit);
+            loop {
+                match listener.accept().await {
+                    // Small frames must not wait for the other side's acknowledgement.
+                    Ok((stream, address)) => match stream.set_nodelay(true) {
+                        Ok(()) => {
+                            let visit = door.places.receive(Source::of(address.ip()));
+                            let (peer, caller) = (Peer::tcp(address), visit.caller().clone());
+                            door.admit(visit, enter(stream, peer, door.clone(), entrance.clone(), caller));
+                        }
+                        Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
+                    },
+                    Err(error) => pause(&error).await,
+                }
             }
-        },
+        }
         Listener::Unix(listener, file) => {
             let _file: SocketFile = file;
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        let peer = Peer::unix(stream.peer_cred().ok());
-                        door.admit(stream, peer);
+                        let (visit, peer) =
+                            (door.places.receive(Source::ThisMachine), Peer::unix(stream.peer_cred().ok()));
+                        let caller = visit.caller().clone();
+                        door.admit(visit, converse(stream, peer, door.clone(), caller));
                     }
                     Err(error) => pause(&error).await,
                 }
@@ -173,12 +198,12 @@ async fn pause(error: &io::Error) {
 }
 
 impl Door {
-    fn admit(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let visit = self.places.receive();
-        let (router, closing, cut) = (self.router.clone(), self.closing.clone(), self.cut.clone());
+    /// For as long as the visit lasts.
+    fn admit(&self, visit: Visit, conversation: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
         self.connections.spawn(async move {
             tokio::select! {
-                () = converse(stream, peer, router, closing, &visit) => {}
+                () = conversation => {}
                 () = visit.over() => tracing::debug!("a connection without a known caller was cut"),
                 () = cut.cancelled() => {}
             }
@@ -186,15 +211,27 @@ impl Door {
     }
 }
 
+/// What comes before HTTP on a TCP connection, then HTTP.
+async fn enter(stream: TcpStream, mut peer: Peer, door: Door, entrance: Entrance, caller: Caller) {
+    let entered = tokio::select! {
+        entered = entrance.enter(stream, &mut peer) => entered,
+        () = door.closing.cancelled() => None,
+    };
+    match entered {
+        Some(Entered::Plain(stream)) => converse(stream, peer, door, caller).await,
+        Some(Entered::Encrypted(stream)) => converse(stream, peer, door, caller).await,
+        None => {}
+    }
+}
+
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
-    router: Router,
-    closing: CancellationToken,
-    visit: &Visit,
+    door: Door,
+    caller: Caller,
 ) {
+    let Door { router, closing, .. } = door;
     let builder = protocol();
-    let caller = visit.caller().clone();
     let service = router.map_request(move |mut request: Request<_>| {
         request.extensions_mut().insert(caller.clone());
         request.extensions_mut().insert(peer.clone());
@@ -214,9 +251,10 @@ async fn converse(
     }
 }
 
+/// Every bound here is one on what a single connection can make the daemon hold, also before it has shown a key.
 fn protocol() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEEPALIVE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEEPALIVE).max_buf_size(MOST_HTTP1_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -225,6 +263,9 @@ fn protocol() -> Builder<TokioExecutor> {
         // Whole tool values fit; what a stream may buffer here is bounded by it.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
-        .max_concurrent_streams(1024);
+        .max_header_list_size(MOST_HEADER_BYTES)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_pending_accept_reset_streams(MOST_RESETS)
+        .max_local_error_reset_streams(MOST_RESETS);
     builder
 }

@@ -1,6 +1,9 @@
 //! The words of the domain, shared by every crate: plain data, no I/O.
 #![forbid(unsafe_code)]
 
+pub mod address;
+pub mod domain;
+
 mod error;
 mod id;
 mod isolation;

@@ -103,19 +103,19 @@ impl Limits {
 }
 
 /// Durations as seconds, whole or fractional.
-mod seconds {
+pub(crate) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         match value.subsec_nanos() {
             0 => serializer.serialize_u64(value.as_secs()),
             _ => serializer.serialize_f64(value.as_secs_f64()),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         match Duration::try_from_secs_f64(seconds) {
             Ok(duration) if !duration.is_zero() && seconds <= 31_536_000.0 => Ok(duration),

@@ -18,6 +18,8 @@ pub enum FromCell {
     Overfull { folder: String },
     /// Tier container: every process of the cell is gone and its folders are wiped, but for what is in /outputs.
     Quiet { cpu_micros: u64, peak_memory_bytes: u64 },
+    /// Comes with listening sockets of a restricted network, for the engine to serve. As often as it takes.
+    Network,
 }
 
 const MAX_LAYERS: u32 = 64;
@@ -47,6 +49,7 @@ impl FromCell {
                 writer = Writer::new(6);
                 writer.u64(*cpu_micros).u64(*peak_memory_bytes);
             }
+            Self::Network => writer = Writer::new(7),
         }
         writer.into_message()
     }
@@ -60,6 +63,7 @@ impl FromCell {
             4 => Self::Exited { status: reader.u32()?.cast_signed() },
             5 => Self::Overfull { folder: reader.text()? },
             6 => Self::Quiet { cpu_micros: reader.u64()?, peak_memory_bytes: reader.u64()? },
+            7 => Self::Network,
             value => return Err(DecodeError::Unknown { what: "message from a cell", value: value.into() }),
         };
         reader.end()?;
@@ -80,6 +84,7 @@ mod tests {
             FromCell::Exited { status: -1 },
             FromCell::Overfull { folder: "/sandbox".into() },
             FromCell::Quiet { cpu_micros: 1, peak_memory_bytes: 2 },
+            FromCell::Network,
         ] {
             assert_eq!(FromCell::decode(&message.encode()), Ok(message));
         }

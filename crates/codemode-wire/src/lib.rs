@@ -1,11 +1,12 @@
 //! Frames between the executor daemon, its zygotes and its sandboxes.
 //!
-//! Three channels, each an enum with typed ends: [`guest`] (daemon ↔ executed code's process, hostile, a stream of
-//! length-prefixed frames), [`cell`] (the sandbox's own init → daemon, one message per packet) and [`zygote`]
-//! (daemon ↔ zygote, one message per packet). Decoding never trusts a length, never panics and never allocates more
+//! Channels with typed ends: [`guest`] (daemon ↔ executed code's process, hostile, a stream of
+//! length-prefixed frames), [`cell`] (the sandbox's own init → daemon, one message per packet) [`zygote`]
+//! (daemon ↔ zygote, one message per packet) and [`broker`] (engine ↔ warden, about connections). Decoding never trusts a length, never panics and never allocates more
 //! than what has arrived.
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod cell;
 mod codec;
 mod frame;

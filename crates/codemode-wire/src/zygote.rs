@@ -9,7 +9,8 @@ pub const PACKET_BYTES: usize = 64 << 10;
 const MAX_ITEMS: u32 = 16_384;
 
 /// What differs from one sandbox to the next. Comes with descriptors, in this order: the guest's end of its channel,
-/// stdout, stderr, the cell channel, then one `cgroup.procs` per controller.
+/// stdout, stderr, the cell channel, in tier container with a restricted network the broker's channel, then one
+/// `cgroup.procs` per controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spawn {
     pub ticket: u64,
@@ -27,6 +28,48 @@ pub struct Spawn {
     pub allow_jit: bool,
     /// Commands of the plan that this sandbox may execute.
     pub commands: Vec<String>,
+    pub network: Network,
+}
+
+/// What a sandbox has of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    #[default]
+    None,
+    /// What the engine serves, on these ports besides those of its proxy and its resolver.
+    Restricted { ports: Vec<u16> },
+    /// The daemon's own.
+    All,
+}
+
+impl Network {
+    pub const fn is_restricted(&self) -> bool {
+        matches!(self, Self::Restricted { .. })
+    }
+
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            Self::None => writer.u8(0),
+            Self::All => writer.u8(1),
+            Self::Restricted { ports } => {
+                writer.u8(2).u32(ports.len() as u32);
+                ports.iter().fold(writer, |writer, port| writer.u32((*port).into()))
+            }
+        };
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let port = |reader: &mut Reader<'_>| {
+            let value = reader.u32()?;
+            u16::try_from(value).map_err(|_| DecodeError::Unknown { what: "port", value: value.into() })
+        };
+        match reader.u8()? {
+            0 => Ok(Self::None),
+            1 => Ok(Self::All),
+            2 => Ok(Self::Restricted { ports: reader.list(MAX_ITEMS, port)? }),
+            value => Err(DecodeError::Unknown { what: "network", value: value.into() }),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +129,7 @@ impl ToZygote {
             writer.u64(number);
         }
         writer.u8(spawn.allow_jit.into()).texts(&spawn.commands);
+        spawn.network.encode(&mut writer);
         writer.into_message()
     }
 
@@ -109,6 +153,7 @@ impl ToZygote {
             address_space: reader.u64()?,
             allow_jit: reader.flag("allow_jit")?,
             commands: reader.list(MAX_ITEMS, Reader::text)?,
+            network: Network::decode(&mut reader)?,
         };
         reader.end()?;
         Ok(Self::Spawn(Box::new(spawn)))

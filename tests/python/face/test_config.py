@@ -102,8 +102,22 @@ def test_every_wrong_key_is_named_at_once() -> None:
             {"executor_url": "unix:///x", "tls_enabled": True},
             "says no TLS but tls_enabled is True; leave tls_enabled out",
         ),
+        (
+            {"executor_url": "https://x", "tls_enabled": False},
+            "executor_url 'https://x' says TLS but tls_enabled is False; use http:// or leave tls_enabled out",
+        ),
+        (
+            {"executor_url": "grpcs://x", "tls": {"enabled": False}},
+            "says TLS but tls_enabled is False; use grpc:// or leave tls_enabled out",
+        ),
+        (
+            {"executor_url": "http://x", "tls": {"mode": "system"}},
+            "says no TLS but tls.mode is 'system'; use https:// or leave tls.mode out",
+        ),
         ({"timeout": 30, "executor_timeout": 31}, "executor_timeout: is 31, but timeout is 30"),
         ({"tls_enabled": True, "tls": {"enabled": False}}, "tls_enabled: is True, but tls.enabled is False"),
+        ({"tls_cert_path": "/a", "tls": {"ca_file": "/b"}}, "tls_cert_path: is '/a', but tls.ca_file is '/b'"),
+        ({"tls": {"mode": "system", "ca_file": "/ca"}}, "tls: mode is 'system' but ca_file is set; use mode 'custom'"),
         ({"tls": {"mode": "custom"}}, "tls: mode is 'custom' but ca_file is not set"),
         ({"tls": {"client_key_file": "/k"}}, "tls: client_cert_file and client_key_file need each other"),
         ({"retry": {"backoff_base_ms": 600, "backoff_max_ms": 500}}, "backoff_base_ms (600) is above"),

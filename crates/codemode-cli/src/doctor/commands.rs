@@ -11,6 +11,7 @@ use codemode_sandbox::{
     probe::Probe,
 };
 use codemode_server::config::{Arguments, ServerConfig, Sources};
+use codemode_types::NetworkMode;
 use serde_json::{Value, json};
 
 use crate::{exit::Failure, guest};
@@ -22,6 +23,7 @@ pub(super) struct Configured {
     pub(super) commands: Result<Vec<CommandPlan>, String>,
     /// Why the policy cannot be enforced here.
     pub(super) refused: Option<String>,
+    pub(super) network: NetworkMode,
 }
 
 impl Configured {
@@ -34,9 +36,11 @@ impl Configured {
         let sources = Sources { file: Some(file.to_owned()), environment, arguments: Arguments::default() };
         let policy = ServerConfig::load(&sources).map_err(Failure::configuration)?.policy;
         let interpreter = guest::interpreter(&policy, embedding).map_err(|error| error.to_string());
+        let network = policy.network.mode;
         let closure = |python: PathBuf| listed_commands(&policy, &python).map_err(|error| error.to_string());
         let commands = interpreter.and_then(closure);
-        Ok(Self { file: file.to_owned(), commands, refused: probe.check(&policy).err().map(|error| error.to_string()) })
+        let refused = probe.check(&policy).err().map(|error| error.to_string());
+        Ok(Self { file: file.to_owned(), commands, refused, network })
     }
 
     pub(super) fn holds(&self) -> bool {
@@ -62,6 +66,7 @@ impl Configured {
     pub(super) fn document(&self) -> Value {
         json!({
             "config": self.file,
+            "network": self.network,
             "commands": self.commands.as_ref().ok().map(|commands| commands.iter().map(member).collect::<Vec<_>>()),
             "problem": self.commands.as_ref().err().or(self.refused.as_ref()),
         })
@@ -125,7 +130,7 @@ mod tests {
     }
 
     fn configured(commands: Result<Vec<CommandPlan>, String>) -> Configured {
-        Configured { file: "codemode.yaml".into(), commands, refused: None }
+        Configured { file: "codemode.yaml".into(), commands, refused: None, network: NetworkMode::None }
     }
 
     #[test]

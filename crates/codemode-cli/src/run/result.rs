@@ -39,6 +39,7 @@ fn refusal(error: &ClientError) -> (Option<&'static str>, &'static str, String) 
         ClientError::Overloaded { .. } => "ExecutorOverloaded",
         ClientError::Timeout { .. } => "ExecutorTimeoutError",
         ClientError::Authentication { .. } => "AuthenticationError",
+        ClientError::Tls { problem, .. } if problem.is_refusal() => "AuthenticationError",
         ClientError::Config { .. } => "ConfigError",
         _ => "ExecutorConnectionError",
     };

@@ -11,7 +11,7 @@ use codemode_client::{Client, ClientError, ClientOptions, EmbeddedOptions};
 use codemode_server::config::{EmbeddedConfig, PolicySource};
 use serde_json::{Value, json};
 
-use crate::{args::RunArgs, environment, exit::Failure};
+use crate::{args::RunArgs, environment, exit::Failure, remote};
 
 #[derive(Debug)]
 pub(super) enum Target {
@@ -49,28 +49,23 @@ fn remote(args: &RunArgs, url: &str, variables: &BTreeMap<String, String>) -> Re
     }
     // A request to narrow; the executor refuses what it does not allow itself.
     let policy = (!args.allow.is_empty()).then(|| json!({"execution": {"allowed_commands": args.allow}}).to_string());
-    Ok(ClientOptions { api_key: api_key(variables)?, policy, client: client(), ..ClientOptions::new(url) })
+    Ok(ClientOptions {
+        api_key: remote::api_key(&args.remote, variables)?,
+        tls: remote::tls(url, &args.remote, variables)?,
+        policy,
+        client: client(),
+        ..ClientOptions::new(url)
+    })
 }
 
 fn client() -> String {
     concat!("codemode-cli/", env!("CARGO_PKG_VERSION")).into()
 }
 
-fn api_key(variables: &BTreeMap<String, String>) -> Result<Option<String>, Failure> {
-    const NAME: &str = "CODEMODE_EXECUTOR_API_KEY";
-    const FILE: &str = "CODEMODE_EXECUTOR_API_KEY_FILE";
-    match (variables.get(NAME), variables.get(FILE)) {
-        (Some(_), Some(_)) => Err(Failure::usage(format!("{NAME} and {FILE} are both set; keep one"))),
-        (Some(key), None) => Ok(Some(key.clone())),
-        (None, Some(path)) => match fs::read_to_string(path) {
-            Ok(key) => Ok(Some(key.trim().to_owned())),
-            Err(error) => Err(Failure::usage(format!("{FILE}: cannot read {path}: {error}"))),
-        },
-        (None, None) => Ok(None),
-    }
-}
-
 fn embedded(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<EmbeddedOptions, Failure> {
+    if let Some(option) = args.remote.given() {
+        return Err(Failure::usage(format!("{option} is for an executor of others: give its address with --url")));
+    }
     let executable = std::env::current_exe().map_err(Failure::unavailable)?;
     let policy = policy(args, variables)?;
     let interpreter = environment::embedding(variables);

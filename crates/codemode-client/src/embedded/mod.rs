@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     ClientError, DEFAULT_TIMEOUT,
     address::Address,
-    link::{Dial, bearer},
+    dial::{Dial, bearer},
     options::default_client_name,
     status::Peer,
 };
@@ -62,6 +62,7 @@ impl Location {
     pub(crate) fn dial(&self, timeout: Duration) -> Result<Dial, ClientError> {
         Ok(Dial {
             address: Address::Unix(self.socket.clone()),
+            tls: None,
             key: Some(bearer(&self.key)?),
             peer: Peer { url: format!("unix:{}", self.socket), timeout, key_given: true },
             // Its own policy is ours already.

@@ -49,6 +49,9 @@ impl Run {
             self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id });
         }
         self.await_gone(job).await;
+        if let Some(outlet) = self.outlet.take() {
+            outlet.close().for_each(|decision| self.network(decision));
+        }
         let end = self.last_word(end, job);
         self.remaining_output();
         let (evidence, peak_memory_bytes) = self.evidence();

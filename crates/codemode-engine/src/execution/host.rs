@@ -85,7 +85,7 @@ fn places(event: &ExecutionEvent) -> usize {
     let bytes = match event {
         ExecutionEvent::Output { data, .. } => data.len(),
         ExecutionEvent::ToolCall { arguments, .. } => arguments.len(),
-        ExecutionEvent::ToolCallAbandoned { .. } | ExecutionEvent::Finished(_) => 0,
+        ExecutionEvent::ToolCallAbandoned { .. } | ExecutionEvent::Network(_) | ExecutionEvent::Finished(_) => 0,
     };
     bytes.div_ceil(64 << 10).clamp(1, EVENTS)
 }

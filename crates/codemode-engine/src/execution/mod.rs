@@ -9,6 +9,7 @@ mod end;
 mod exec_watch;
 mod host;
 mod met;
+mod outlet;
 mod output;
 mod run;
 mod signal;
@@ -17,14 +18,16 @@ mod watch;
 
 use std::sync::Arc;
 
-use codemode_types::{CorrelationId, ExecutionId, Limits, Policy, ToolSpec};
+use codemode_types::{CorrelationId, ExecutionId, Limits, NetworkMode, Policy, ToolSpec};
 use codemode_wire::guest::Start;
 use tokio::time::Instant;
 
-use self::{conclude::Conclusion, end::End, host::Host, run::Run};
+pub use self::violations::NETWORK_VIOLATION;
+use self::{conclude::Conclusion, end::End, host::Host, outlet::Outlet, run::Run};
 pub(crate) use self::{
     exec_watch::Listener as ExecListener,
     host::{Controls, EVENTS, Wanted},
+    outlet::Inlets,
 };
 use crate::{
     admission::{Entry, Place},
@@ -63,11 +66,16 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
         got = obtain(&shared, &job, entry) => got,
     };
     let conclusion = match got {
-        Ok((place, stage, sandbox)) => {
+        Ok((place, stage, mut sandbox)) => {
             let start = start(&mut job);
-            let mut run = Run::new(sandbox, stage, &job, start, host, controls);
-            let end = run.until_end().await;
-            let conclusion = run.conclude(end, &job, &shared).await;
+            let conclusion = match outlet(&shared, &job, &mut sandbox).await {
+                Ok(outlet) => {
+                    let mut run = Run::new(sandbox, stage, outlet, &job, start, host, controls);
+                    let end = run.until_end().await;
+                    run.conclude(end, &job, &shared).await
+                }
+                Err(end) => Conclusion::without_sandbox(end, &job, host, &shared.isolation),
+            };
             drop(place);
             conclusion
         }
@@ -94,6 +102,16 @@ async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Opti
             Err(End::NotStarted(error.to_string()))
         }
     }
+}
+
+/// What the sandbox brought is served, or let go: then nobody listens.
+async fn outlet(shared: &Shared, job: &Job, sandbox: &mut Sandbox) -> Result<Option<Outlet>, End> {
+    let inlets = std::mem::take(&mut sandbox.inlets);
+    let Some(egress) = shared.egress.as_ref().filter(|_| job.policy.network.mode == NetworkMode::Restricted) else {
+        return Ok(None);
+    };
+    let opened = Outlet::open(egress, &job.policy.network, inlets).await;
+    opened.map(Some).map_err(|error| End::NotStarted(format!("no way out for its network: {error}")))
 }
 
 /// Takes what only the guest needs out of the job.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use codemode_egress::Decision as NetworkDecision;
 use codemode_types::{OutputStream, ToolFailure};
 use codemode_wire::{
     cell::FromCell,
@@ -18,6 +19,7 @@ use super::{
     end::End,
     exec_watch::ExecWatch,
     host::{Controls, Host},
+    outlet::Outlet,
     output::Output,
     violations::Violations,
     watch::{Alarm, Watch},
@@ -51,6 +53,7 @@ pub(super) struct Run {
     pub(super) clock: Clock,
     pub(super) watch: Watch,
     pub(super) execs: Option<ExecWatch>,
+    pub(super) outlet: Option<Outlet>,
     pub(super) host: Host,
     pub(super) controls: Controls,
     pub(super) outputs: Option<std::os::fd::OwnedFd>,
@@ -74,6 +77,7 @@ enum Happening {
     Output(OutputStream),
     GuestReadable,
     GuestWritable,
+    Network(NetworkDecision),
 }
 
 impl Run {
@@ -81,6 +85,7 @@ impl Run {
     pub(super) fn new(
         sandbox: Sandbox,
         stage: Option<Stage>,
+        outlet: Option<Outlet>,
         job: &Job,
         start: Start,
         host: Host,
@@ -100,6 +105,7 @@ impl Run {
             oom,
             cpu_before,
             uid: _,
+            inlets: _,
         } = sandbox;
         let (limits, folders) = (&job.limits, Arc::new(folders));
         let watch = match &cgroup {
@@ -123,6 +129,7 @@ impl Run {
             clock: Clock::start(limits),
             watch,
             execs: execs.map(ExecWatch::start),
+            outlet,
             host,
             controls,
             outputs,
@@ -157,7 +164,7 @@ impl Run {
             happening = hear(&self.cell), if self.cell_open => happening,
             gone = self.life.gone() => Happening::Gone(gone),
             Some((call_id, answer)) = self.controls.answers.recv() => Happening::Answer(call_id, answer),
-            happening = traffic(&mut self.host, &self.guest, &self.stdout, &self.stderr, pending) => happening,
+            happening = traffic(&mut self.host, &self.guest, &self.stdout, &self.stderr, &mut self.outlet, pending) => happening,
         }
     }
 
@@ -182,8 +189,14 @@ impl Run {
                 self.guest.read(&mut self.buffer);
             }
             Happening::GuestWritable => self.guest.write(),
+            Happening::Network(decision) => self.network(decision),
         }
         None
+    }
+
+    pub(super) fn network(&mut self, decision: NetworkDecision) {
+        self.violations.by_proxy(&decision);
+        self.host.tell(ExecutionEvent::Network(decision));
     }
 
     fn due(&mut self) -> Option<End> {
@@ -299,7 +312,14 @@ async fn hear(cell: &PacketSocket) -> Happening {
 }
 
 /// What the sandbox and the host move. Without an order: no stream starves another.
-async fn traffic(host: &mut Host, guest: &GuestChannel, stdout: &Output, stderr: &Output, pending: usize) -> Happening {
+async fn traffic(
+    host: &mut Host,
+    guest: &GuestChannel,
+    stdout: &Output,
+    stderr: &Output,
+    outlet: &mut Option<Outlet>,
+    pending: usize,
+) -> Happening {
     let room = host.has_room();
     tokio::select! {
         () = host.flush(), if !room => Happening::Flushed,
@@ -307,6 +327,14 @@ async fn traffic(host: &mut Host, guest: &GuestChannel, stdout: &Output, stderr:
         () = stderr.readable(room) => Happening::Output(OutputStream::Stderr),
         () = guest.readable(room && pending < MOST_PENDING) => Happening::GuestReadable,
         () = guest.writable() => Happening::GuestWritable,
+        decision = decision(outlet), if room => Happening::Network(decision),
+    }
+}
+
+async fn decision(outlet: &mut Option<Outlet>) -> NetworkDecision {
+    match outlet {
+        Some(outlet) => outlet.decision().await,
+        None => std::future::pending().await,
     }
 }
 

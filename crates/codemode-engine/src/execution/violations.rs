@@ -1,16 +1,24 @@
 //! What the code tried and may not, bounded: the code can try as often as it likes.
 
+use codemode_egress::Decision;
 use codemode_types::{Violation, ViolationSource};
 
 use super::exec_watch::Refused;
 use crate::escape::shortened;
 
+/// The kind of what the way out of a restricted network refused.
+pub const NETWORK_VIOLATION: &str = "unauthorized_network";
+
 const MOST: usize = 1000;
+
+/// Different refusals of the network that are kept; of further ones only the number.
+const MOST_OF_NETWORK: usize = 100;
 
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
     kept: Vec<Violation>,
     dropped: u64,
+    of_network: usize,
 }
 
 impl Violations {
@@ -30,6 +38,24 @@ impl Violations {
         self.kept.retain(|said| said.source == ViolationSource::Supervisor || !is_known(said));
         names.into_iter().for_each(|name| self.by_supervisor(KIND, name));
         self.dropped += unnamed;
+    }
+
+    /// Each once.
+    pub(crate) fn by_proxy(&mut self, decision: &Decision) {
+        if decision.verdict.is_ok() {
+            return;
+        }
+        let detail = decision.to_string();
+        if self.kept.iter().any(|said| said.kind == NETWORK_VIOLATION && said.detail == detail) {
+            return;
+        }
+        match self.of_network < MOST_OF_NETWORK {
+            true => {
+                self.of_network += 1;
+                self.by_supervisor(NETWORK_VIOLATION, detail);
+            }
+            false => self.dropped += 1,
+        }
     }
 
     pub(crate) fn push(&mut self, violation: Violation) {

@@ -212,8 +212,28 @@ def canaries(host):
 def socket_families(host):
     for family in (number for number in range(64) if number != 1):  # AF_UNIX
         for kind in (1, 2, 3, 5):
-            if _call("socket", family, kind, 0) >= 0:
-                return f"made a socket of family {family}"
+            if [family, kind] not in host["sockets"] and _call("socket", family, kind, 0) >= 0:
+                return f"made a socket of family {family}, type {kind}"
+    for kind, protocol in ((1, 262), (1, 132), (5, 132), (3, 1), (2, 136), (2, 1)):  # MPTCP, SCTP, ICMP, UDP-Lite
+        if _call("socket", 2, kind, protocol) >= 0:
+            return f"made a socket of type {kind} for protocol {protocol}"
+    return None
+
+
+def egress(host):
+    if not host["proxy"]:
+        return None
+    targets = [name for name, family, _ in host["canaries"] if family == 2] + ["codemode-self-test.invalid:443"]
+    for target in targets:
+        for request in (f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n", f"GET http://{target}/ HTTP/1.1\r\n\r\n"):
+            descriptor = _call("socket", 2, 1, 0)
+            if descriptor < 0 or _call("connect", descriptor, bytes.fromhex(host["proxy"]), 16) < 0:
+                raise OSError(ctypes.get_errno(), "the proxy inside the sandbox cannot be reached")
+            os.write(descriptor, request.encode())
+            answer = os.read(descriptor, 4096)
+            os.close(descriptor)
+            if answer.split(b" ", 2)[1:2] in ([], [b"200"]):
+                return f"the proxy answered {answer[:60]!r} for {target}"
     return None
 
 

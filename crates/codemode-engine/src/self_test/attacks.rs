@@ -68,8 +68,13 @@ pub(super) const FIRST: Attacks = Attacks {
         CANARIES,
         Attack {
             name: "socket_families",
-            wall: "there are no sockets but those of the own machine (seccomp)",
+            wall: "there are no sockets but those that the network's mode has (seccomp)",
             removable: &["seccomp"],
+        },
+        Attack {
+            name: "egress",
+            wall: "of a restricted network only the listed names are reached (egress proxy)",
+            removable: &["namespaces", "seccomp"],
         },
         Attack {
             name: "other_processes",

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use codemode_types::NetworkMode;
 use rustix::net::AddressFamily;
 
 const LOCAL: &str = "an abstract socket of the executor";
@@ -35,8 +36,10 @@ impl Canaries {
     }
 
     /// What each is called, its address family, and its address as the kernel reads it.
-    pub(super) fn addresses(&self) -> Vec<(String, u16, Vec<u8>)> {
-        let tcp = self.tcp.as_ref().map(|(_, address)| (address.to_string(), family(*address), internet(*address)));
+    pub(super) fn addresses(&self, network: NetworkMode) -> Vec<(String, u16, Vec<u8>)> {
+        // With the daemon's own network, what listens there is meant to be reached.
+        let tcp = self.tcp.as_ref().filter(|_| network != NetworkMode::All);
+        let tcp = tcp.map(|(_, address)| (address.to_string(), family(*address), internet(*address)));
         let unix = AddressFamily::UNIX.as_raw();
         let local = [unix.to_ne_bytes().as_slice(), &[0], &self.local.1].concat();
         tcp.into_iter().chain([(LOCAL.to_owned(), unix, local)]).collect()
@@ -85,7 +88,7 @@ const fn family(address: SocketAddr) -> u16 {
 }
 
 /// `struct sockaddr_in`, `struct sockaddr_in6`.
-fn internet(address: SocketAddr) -> Vec<u8> {
+pub(super) fn internet(address: SocketAddr) -> Vec<u8> {
     let (family, port) = (family(address).to_ne_bytes(), address.port().to_be_bytes());
     match address {
         SocketAddr::V4(address) => [&family[..], &port, &address.ip().octets(), &[0; 8]].concat(),

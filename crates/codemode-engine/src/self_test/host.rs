@@ -2,15 +2,18 @@
 
 use std::{
     fs, io,
+    net::{Ipv4Addr, SocketAddr},
     os::unix::{fs::MetadataExt, process::parent_id},
     path::{Path, PathBuf},
 };
 
+use codemode_egress::PROXY_PORT;
 use codemode_sandbox::plan::SandboxPlan;
+use codemode_types::NetworkMode;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::json;
 
-use super::canaries::Canaries;
+use super::canaries::{Canaries, internet};
 
 /// Everybody may read them, and no sandbox shows them.
 const FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
@@ -36,20 +39,39 @@ impl Marks {
 }
 
 /// The attacks' `host`, as JSON.
-pub(super) fn description(marks: &Marks, programs: &[PathBuf], canaries: &Canaries) -> Vec<u8> {
+pub(super) fn description(marks: &Marks, programs: &[PathBuf], canaries: &Canaries, network: NetworkMode) -> Vec<u8> {
     let files: Vec<_> = FILES
         .iter()
         .filter_map(|path| fs::metadata(path).ok().map(|found| json!([path, found.dev(), found.ino()])))
         .collect();
     let programs: Vec<_> = programs.iter().map(|path| path.to_string_lossy()).collect();
-    let canaries: Vec<_> =
-        canaries.addresses().into_iter().map(|(name, family, address)| json!([name, family, hex(&address)])).collect();
+    let canaries: Vec<_> = canaries
+        .addresses(network)
+        .into_iter()
+        .map(|(name, family, address)| json!([name, family, hex(&address)]))
+        .collect();
     let pids: Vec<_> = [std::process::id(), parent_id()].into_iter().filter(|pid| *pid > 0).collect();
     let host = json!({
         "mark": marks.mark, "token": marks.token, "files": files, "programs": programs, "pids": pids,
-        "canaries": canaries,
+        "canaries": canaries, "sockets": sockets(network), "proxy": proxy(network),
     });
     host.to_string().into_bytes()
+}
+
+/// Families and types that there are.
+fn sockets(network: NetworkMode) -> &'static [[i32; 2]] {
+    const TCP: [i32; 2] = [2, 1];
+    match network {
+        NetworkMode::None => &[],
+        NetworkMode::Restricted => &[TCP],
+        NetworkMode::All => &[TCP, [2, 2], [10, 1], [10, 2]],
+    }
+}
+
+/// Where the way out is, as the kernel reads it.
+fn proxy(network: NetworkMode) -> Option<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PROXY_PORT));
+    (network == NetworkMode::Restricted).then(|| hex(&internet(address)))
 }
 
 /// Real files of programs that are there and that this plan lets nobody start.

@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn every_attack_of_the_table_is_written() {
         let program = Program::first(&[]);
-        assert_eq!(program.attacks.len(), 12);
+        assert_eq!(program.attacks.len(), 13);
         for attack in program.attacks.iter().chain(&Program::second().attacks) {
             assert!(program.code.contains(&format!("\ndef {}(host):\n", attack.name)), "{}", attack.name);
         }

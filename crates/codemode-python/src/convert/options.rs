@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use codemode_client::{ClientOptions, EmbeddedOptions};
+use codemode_client::{ClientOptions, EmbeddedOptions, TlsMode, TlsOptions};
 use pyo3::{prelude::*, types::PyMapping};
 
 use crate::errors::config;
@@ -15,13 +15,20 @@ pub(crate) fn client_options(url: String, options: &Bound<'_, PyMapping>) -> PyR
             "timeout" => parsed.timeout = seconds(&key, &value)?,
             "policy" => parsed.policy = Some(value.extract()?),
             "tls_enabled" if !value.is_truthy()? => {}
-            "tls_enabled" | "tls_cert_path" | "tls_client_cert_path" | "tls_client_key_path" => {
-                return Err(config(format!("{key}: TLS is not available yet; use http:// on a network you trust")));
+            "tls_enabled" => {
+                tls(&mut parsed);
             }
+            "tls_cert_path" => tls(&mut parsed).mode = TlsMode::Custom(value.extract()?),
+            "tls_client_cert_path" => tls(&mut parsed).client_cert_file = Some(value.extract()?),
+            "tls_client_key_path" => tls(&mut parsed).client_key_file = Some(value.extract()?),
             _ => return Err(config(format!("unknown option `{key}`"))),
         }
     }
     Ok(parsed)
+}
+
+fn tls(options: &mut ClientOptions) -> &mut TlsOptions {
+    options.tls.get_or_insert_default()
 }
 
 pub(crate) fn embedded_options(options: &Bound<'_, PyMapping>) -> PyResult<EmbeddedOptions> {

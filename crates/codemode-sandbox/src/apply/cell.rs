@@ -9,30 +9,33 @@ use std::{
     path::Path,
 };
 
-use codemode_wire::{cell::FromCell, zygote::Spawn};
+use codemode_wire::{
+    cell::FromCell,
+    zygote::{Network, Spawn},
+};
 use rustix::{
     fs::{self, CWD, Mode, OFlags},
     io as fd_io,
     pipe::{PipeFlags, pipe_with},
-    process::{Signal, chdir, set_parent_process_death_signal, setsid},
+    process::{DumpableBehavior, Signal, chdir, set_parent_process_death_signal, setsid},
     system::sethostname,
 };
 
 use super::{
     Step, StepError,
     error::AtStep,
+    filters::Filters,
     folders, identity, landlock, limits,
     limits::ResourceLimits,
+    network,
     removed::{Wall, is_removed},
-    root, seccomp,
-    seccomp::Sockets,
-    verify,
+    root, verify,
 };
 use crate::{
     container::warden,
     packet,
     plan::{Means, SandboxPlan},
-    sys::{self, BpfInstruction, CloneFlags},
+    sys::{self, CloneFlags},
 };
 
 /// Where the code's process has its channel to the daemon: the one descriptor beyond stdio.
@@ -46,57 +49,25 @@ pub struct CellDescriptors {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
     pub cell: OwnedFd,
+    /// Between the engine and the warden.
+    pub broker: Option<OwnedFd>,
     pub cgroups: Vec<OwnedFd>,
 }
 
 impl CellDescriptors {
     /// In the order in which `Spawn` carries them.
-    pub fn from_packet(descriptors: Vec<OwnedFd>) -> Option<Self> {
+    pub fn from_packet(descriptors: Vec<OwnedFd>, means: Means, spawn: &Spawn) -> Option<Self> {
         let mut descriptors = descriptors.into_iter();
         let mut next = || descriptors.next();
         let (guest, stdout, stderr, cell) = (next()?, next()?, next()?, next()?);
-        Some(Self { guest, stdout, stderr, cell, cgroups: descriptors.collect() })
+        let broker = if is_brokered(means, &spawn.network) { Some(next()?) } else { None };
+        Some(Self { guest, stdout, stderr, cell, broker, cgroups: descriptors.collect() })
     }
 }
 
-/// The filters of this zygote, compiled once.
-#[derive(Debug)]
-pub struct Filters {
-    with_exec: Vec<BpfInstruction>,
-    /// The same, with every start of a program seen by the daemon first.
-    observed: Option<Vec<BpfInstruction>>,
-    without_exec: Vec<BpfInstruction>,
-}
-
-impl Filters {
-    pub fn compile(plan: &SandboxPlan) -> Self {
-        let sockets = match plan.means {
-            // The container's own sockets can be seen.
-            Means::Container => Sockets::Pairs,
-            _ if plan.allow_connect => Sockets::All,
-            _ => Sockets::Unconnected,
-        };
-        let allow_inotify = plan.means == Means::Root;
-        let program = |allow_exec, observe_exec| {
-            seccomp::program(seccomp::FilterOptions { allow_exec, observe_exec, sockets, allow_inotify })
-        };
-        let observed = plan.observe_exec.then(|| program(true, true));
-        Self { with_exec: program(true, false), observed, without_exec: program(false, false) }
-    }
-
-    /// Installs the one for code that may start programs, or the one for code that may not. The listener is the
-    /// daemon's; this process must not keep it.
-    fn install(&self, allow_exec: bool) -> Result<Option<OwnedFd>, StepError> {
-        let observed = self.observed.as_ref().filter(|_| allow_exec);
-        let listener = observed.map(|filter| seccomp::install_observed(filter)).transpose();
-        match listener.at(Step::Seccomp, "install, with a listener")?.flatten() {
-            Some(listener) => Ok(Some(listener)),
-            None => {
-                let filter = if allow_exec { &self.with_exec } else { &self.without_exec };
-                seccomp::install(filter).at(Step::Seccomp, "install").map(|()| None)
-            }
-        }
-    }
+/// Whether connections of such a sandbox are made for it, by the engine: it has no network namespace to be served in.
+pub fn is_brokered(means: Means, network: &Network) -> bool {
+    means == Means::Container && network.is_restricted()
 }
 
 /// The code's process before its walls stand.
@@ -111,8 +82,12 @@ pub struct Runner<'a> {
 }
 
 /// The namespaces that the clone for [`enter`] needs.
-pub fn namespaces(plan: &SandboxPlan) -> CloneFlags {
-    let own = if is_removed(Wall::Namespaces) { CloneFlags::MOUNT } else { CloneFlags::CELL };
+pub fn namespaces(plan: &SandboxPlan, network: &Network) -> CloneFlags {
+    let own = match network {
+        _ if is_removed(Wall::Namespaces) => CloneFlags::MOUNT,
+        Network::None | Network::Restricted { .. } => CloneFlags::CELL,
+        Network::All => CloneFlags::CELL.without(CloneFlags::NETWORK),
+    };
     match plan.means {
         Means::Root => own,
         Means::UserNamespace => own.and(CloneFlags::USER),
@@ -171,8 +146,9 @@ fn enter_container<'a>(
     match built {
         Ok((_, None, init_confined, _)) => Runner { plan, spawn, filters, descriptors, init_confined },
         Ok((ground, Some(runner), _, when_confined)) => {
-            let CellDescriptors { cell, .. } = descriptors;
-            warden::guard(spawn, filters, ground, (cell, when_confined, leash), runner)
+            let CellDescriptors { cell, broker, .. } = descriptors;
+            let channels = warden::Channels { cell, when_confined, leash, broker };
+            warden::guard(spawn, filters, ground, channels, runner)
         }
         Err(error) => {
             report(descriptors.cell.as_fd(), &failed(&error));
@@ -197,6 +173,7 @@ fn build(
         fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "cgroup.procs")?;
     }
     sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
+    network::open(&spawn.network, &descriptors.cell)?;
     folders::mount_proc(plan)?;
     if let Some(owners) = owners {
         folders::mount_workspace(owners)?;
@@ -256,13 +233,9 @@ fn confine_init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<
     // Twice: from the first moment on, and again after the identity, whose change clears it. Our parent, the zygote,
     // runs one thread.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
-    identity::drop_privileges(spawn.uid, plan.means)?;
+    identity::drop_privileges(spawn.uid, plan.means, DumpableBehavior::NotDumpable)?;
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
-    install_init_filter(filters)
-}
-
-pub(crate) fn install_init_filter(filters: &Filters) -> Result<(), StepError> {
-    seccomp::install(&filters.without_exec).at(Step::Seccomp, "init")
+    filters.install_for_init()
 }
 
 fn wait_for(runner: i32) -> Result<i32, StepError> {
@@ -337,13 +310,13 @@ fn raise_walls(
         cpu_seconds: spawn.cpu_seconds,
         address_space: spawn.address_space,
     })?;
-    identity::drop_privileges(spawn.uid, plan.means)?;
+    identity::drop_privileges(spawn.uid, plan.means, memory(plan, spawn))?;
     if plan.means == Means::Container {
         // The kernel's word that nothing of this outlives its warden, until there is somebody the warden can kill.
         set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
     }
-    let abi = landlock::restrict(plan, &spawn.commands)?;
-    let mut layers = layers(plan, abi);
+    let abi = landlock::restrict(plan, &spawn.commands, &spawn.network)?;
+    let mut layers = layers(plan, &spawn.network, abi);
     if !spawn.allow_jit {
         match sys::refuse_executable_memory() {
             Ok(()) => layers.push("no new executable memory".into()),
@@ -353,23 +326,33 @@ fn raise_walls(
         }
     }
     // Last: none of the calls above would pass it.
-    let listener = filters.install(!spawn.commands.is_empty())?;
-    if listener.is_some() {
-        layers.push("starts of programs observed".into());
-    }
-    verify::walls_stand(plan.means, spawn.allow_jit)?;
+    let (listener, hears) = filters.install(plan, spawn)?;
+    layers.extend(hears.map(str::to_owned));
+    verify::walls_stand(plan.means, spawn, memory(plan, spawn))?;
     Ok((layers, listener))
 }
 
-fn layers(plan: &SandboxPlan, abi: i32) -> Vec<String> {
+/// A broker reads the addresses in it, and is of another real user.
+fn memory(plan: &SandboxPlan, spawn: &Spawn) -> DumpableBehavior {
+    match is_brokered(plan.means, &spawn.network) {
+        true => DumpableBehavior::Dumpable,
+        false => DumpableBehavior::NotDumpable,
+    }
+}
+
+fn layers(plan: &SandboxPlan, network: &Network, abi: i32) -> Vec<String> {
     let own: &[&str] = match plan.means {
-        Means::Container => &["user id of its own", "warden", "no sockets but pairs"],
+        Means::Container => &["user id of its own", "warden", sockets(network)],
         means => &[
             if means == Means::Root { "user id of its own" } else { "user namespace" },
             "mount namespace, minimal root",
             if Path::new("/proc/self").exists() { "a /proc of its own" } else { "no /proc" },
             "pid namespace",
-            "network namespace, empty",
+            match network {
+                Network::None => "network namespace, empty",
+                Network::Restricted { .. } => "network namespace, only the egress proxy",
+                Network::All => "no network namespace: network.mode is all",
+            },
             "ipc namespace",
             "uts namespace",
         ],
@@ -379,10 +362,18 @@ fn layers(plan: &SandboxPlan, abi: i32) -> Vec<String> {
     own.iter().copied().chain(every).map(str::to_owned).collect()
 }
 
+const fn sockets(network: &Network) -> &'static str {
+    match network {
+        Network::None => "no sockets but pairs",
+        Network::Restricted { .. } => "no connections but the egress proxy's",
+        Network::All => "no sockets but TCP and UDP",
+    }
+}
+
 /// Puts stdio, the guest channel and, until the walls stand, the cell channel in their places and closes all else.
 fn arrange(descriptors: CellDescriptors) -> Result<(OwnedFd, OwnedFd), (OwnedFd, StepError)> {
-    let CellDescriptors { guest, stdout, stderr, cell, cgroups } = descriptors;
-    drop(cgroups);
+    let CellDescriptors { guest, stdout, stderr, cell, broker, cgroups } = descriptors;
+    drop((broker, cgroups));
     let arranged = (|| -> Result<(OwnedFd, OwnedFd), StepError> {
         let null = fs::openat(CWD, "/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .at(Step::Descriptors, "/dev/null")?;

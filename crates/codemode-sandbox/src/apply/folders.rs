@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use codemode_types::NetworkMode;
 use codemode_wire::zygote::Spawn;
 use rustix::{
     fs::{self, CWD, Mode, OFlags},
@@ -13,7 +14,7 @@ use rustix::{
 };
 
 use super::{Step, StepError, error::AtStep, mounts, root};
-use crate::plan::{Bind, SandboxPlan};
+use crate::plan::{Bind, SandboxPlan, network};
 
 /// The workspace once more, its owner's files now the code's own to read.
 pub(super) fn mount_workspace(owners: BorrowedFd<'_>) -> Result<(), StepError> {
@@ -31,12 +32,14 @@ pub(super) fn mount_workspace(owners: BorrowedFd<'_>) -> Result<(), StepError> {
 /// Inodes of a writable folder: enough for real work, too few to fill the kernel with.
 const INODES: u64 = 16_384;
 
+const PAGE: usize = 4 << 10;
+
 const SHARED_MEMORY_BYTES: u64 = 64 << 20;
 
 /// The writable folders, in the order in which `FromCell::Folders` carries them: the daemon reads /outputs once every
 /// process of the cell is dead, and watches how full the others are.
 pub(super) fn mount_all(plan: &SandboxPlan, spawn: &Spawn, owner: u32) -> Result<[OwnedFd; 4], StepError> {
-    mount_identity(owner)?;
+    mount_identity(plan, spawn, owner)?;
     let covered = covered_parts(plan)?;
     let folders = [
         mount_scratch("/outputs", spawn.outputs_bytes, owner)?,
@@ -131,17 +134,20 @@ fn uncover(plan: &SandboxPlan, covered: Vec<(&Bind, OwnedFd)>) -> Result<(), Ste
     Ok(())
 }
 
-/// Names for the user that the code runs as, which differs from cell to cell.
-fn mount_identity(owner: u32) -> Result<(), StepError> {
-    let mount = mounts::new_tmpfs(16 << 10, 8, "755", owner).at(Step::WritableMounts, "/run")?;
+/// What differs from cell to cell of the files below /etc: names for the user that the code runs as, and where a plan
+/// has one, its network.
+fn mount_identity(plan: &SandboxPlan, spawn: &Spawn, owner: u32) -> Result<(), StepError> {
+    let passwd =
+        format!("sandbox:x:{owner}:{owner}:sandbox:/sandbox:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
+    let group = format!("sandbox:x:{owner}:\nnogroup:x:65534:\n");
+    let mut files = vec![("passwd", passwd.as_str()), ("group", group.as_str())];
+    if plan.network.mode != NetworkMode::None {
+        files.extend(network::FILES.into_iter().zip(plan.network.texts(&spawn.network)));
+    }
+    let bytes: usize = files.iter().map(|(_, text)| (text.len() + PAGE).next_multiple_of(PAGE)).sum();
+    let mount = mounts::new_tmpfs(bytes as u64, 8, "755", owner).at(Step::WritableMounts, "/run")?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    for (name, text) in [
-        (
-            "passwd",
-            format!("sandbox:x:{owner}:{owner}:sandbox:/sandbox:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
-        ),
-        ("group", format!("sandbox:x:{owner}:\nnogroup:x:65534:\n")),
-    ] {
+    for (name, text) in files {
         let file = fs::openat(&mount, name, flags, Mode::from_raw_mode(0o644)).at(Step::WritableMounts, name)?;
         std::fs::File::from(file).write_all(text.as_bytes()).at(Step::WritableMounts, name)?;
     }

@@ -15,8 +15,8 @@ use crate::plan::Means;
 const CAPABILITIES: u32 = 64;
 
 /// Drops everything, in the only order that works: the bounding set while there is still the right to change it, then
-/// the identity, then what the identity change left.
-pub(super) fn drop_privileges(uid: u32, means: Means) -> Result<(), StepError> {
+/// the identity, then what the identity change left. `memory`: whether others of that user may look into it.
+pub(super) fn drop_privileges(uid: u32, means: Means, memory: DumpableBehavior) -> Result<(), StepError> {
     if means != Means::Container {
         // There it holds three rights, changing it needs a fourth, and no_new_privs shuts the only way back.
         empty_bounding_set()?;
@@ -33,7 +33,7 @@ pub(super) fn drop_privileges(uid: u32, means: Means) -> Result<(), StepError> {
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
         .at(Step::Capabilities, "capset")?;
     set_no_new_privs(true).at(Step::NoNewPrivileges, "prctl")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Step::Identity, "dumpable")
+    set_dumpable_behavior(memory).at(Step::Identity, "dumpable")
 }
 
 fn empty_bounding_set() -> Result<(), StepError> {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use codemode_wire::zygote::Network;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, PathFdError, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, PathFdError,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use super::{
@@ -12,7 +13,10 @@ use super::{
     removed::{Wall, is_removed},
 };
 use crate::{
-    plan::{Means, SandboxPlan},
+    plan::{
+        Means, SandboxPlan,
+        network::{self, PROXY_PORT, RESOLVER_PORT},
+    },
     sys,
 };
 
@@ -21,6 +25,9 @@ pub const FLOOR: i32 = 3;
 
 /// From this ABI on (Linux 7.1) Landlock says which Unix sockets may be connected to by path.
 pub const JUDGES_SOCKETS: i32 = 9;
+
+/// From this ABI on (Linux 6.12) no abstract Unix socket of outside can be connected to.
+pub(crate) const SCOPES: i32 = 6;
 
 /// Folders that the code owns.
 const WRITABLE: [&str; 4] = ["/sandbox", "/outputs", "/tmp", "/dev/shm"];
@@ -49,14 +56,14 @@ const READABLE_IN_CONTAINER: [&str; 10] = [
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Confines this process for good. `commands`: names of the plan's commands that it may execute.
-pub(super) fn restrict(plan: &SandboxPlan, commands: &[String]) -> Result<i32, StepError> {
+pub(super) fn restrict(plan: &SandboxPlan, commands: &[String], network: &Network) -> Result<i32, StepError> {
     let abi = sys::landlock_abi();
     if is_removed(Wall::Landlock) {
         return Ok(0);
     }
     let known =
         known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
-    let ruleset = build(plan, commands, known).map_err(|error| StepError::new(Step::Landlock, error))?;
+    let ruleset = build(plan, commands, network, known).map_err(|error| StepError::new(Step::Landlock, error))?;
     let status = ruleset.restrict_self().map_err(|error| StepError::new(Step::Landlock, error))?;
     match status.ruleset {
         RulesetStatus::FullyEnforced if status.no_new_privs => Ok(abi),
@@ -85,17 +92,29 @@ enum RuleError {
     Path(#[from] PathFdError),
 }
 
-fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCreated, RuleError> {
+fn build(plan: &SandboxPlan, commands: &[String], network: &Network, abi: ABI) -> Result<RulesetCreated, RuleError> {
     let mut ruleset =
         Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
     if abi >= ABI::V4 {
-        // No rule allows a port: TCP is gone also where a network namespace would have it.
-        ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
+        // Nobody listens, also where the network is the daemon's: its port would be the next one's to take.
+        ruleset = ruleset.handle_access(match network {
+            Network::None | Network::Restricted { .. } => AccessNet::from_all(abi),
+            Network::All => AccessNet::BindTcp.into(),
+        })?;
     }
     if abi >= ABI::V6 {
         ruleset = ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal)?;
     }
     let mut rules = Rules { ruleset: ruleset.create()?, abi };
+    // In tier container nothing connects by itself: sockets come connected.
+    if let Network::Restricted { ports } = network
+        && abi >= ABI::V4
+        && plan.means != Means::Container
+    {
+        for port in [PROXY_PORT, RESOLVER_PORT].iter().chain(ports) {
+            rules.ruleset = rules.ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+        }
+    }
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let own = AccessFs::from_all(abi) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock);
     let (writable, readable): (&[&str], &[&str]) = match plan.means {
@@ -107,6 +126,11 @@ fn build(plan: &SandboxPlan, commands: &[String], abi: ABI) -> Result<RulesetCre
     }
     for path in readable {
         rules = rules.allow(Path::new(path), read)?;
+    }
+    if (plan.means, network) == (Means::Container, &Network::All) {
+        for path in network::READABLE_IN_CONTAINER {
+            rules = rules.allow(Path::new(path), AccessFs::ReadFile.into())?;
+        }
     }
     rules = rules.allow_all(&plan.listable, AccessFs::ReadDir.into())?;
     for path in DEVICES {

@@ -2,11 +2,13 @@
 
 pub mod cell;
 mod error;
+mod filters;
 mod folders;
 mod identity;
 mod landlock;
 mod limits;
 mod mounts;
+mod network;
 pub mod owners;
 pub mod removed;
 pub mod root;
@@ -14,5 +16,7 @@ pub mod seccomp;
 mod verify;
 
 pub use error::{Step, StepError};
+pub use filters::Filters;
 pub use landlock::{FLOOR as LANDLOCK_FLOOR, JUDGES_SOCKETS as LANDLOCK_JUDGES_SOCKETS};
+pub(crate) use landlock::SCOPES as LANDLOCK_SCOPES;
 pub use mounts::can_mount_proc;

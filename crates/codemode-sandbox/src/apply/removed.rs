@@ -11,6 +11,8 @@ pub enum Wall {
     Seccomp,
     /// Of pid, network, ipc and host name. The mount namespace stays: the root is built in it.
     Namespaces,
+    /// What the executor gives up itself, all of it. Landlock and seccomp left out are left out of it as well.
+    Daemon,
 }
 
 #[cfg(not(feature = "removable-walls"))]
@@ -25,11 +27,11 @@ pub const fn announcement() -> Vec<String> {
 }
 
 #[cfg(feature = "removable-walls")]
-pub use chosen::{announcement, choose, is_removed};
+pub use chosen::{announcement, choose, choose_by, is_removed};
 
 #[cfg(feature = "removable-walls")]
 mod chosen {
-    use std::{fs, hint::black_box, sync::OnceLock};
+    use std::{fs, hint::black_box, path::Path, sync::OnceLock};
 
     use super::Wall;
 
@@ -44,12 +46,19 @@ mod chosen {
         CHOSEN.get_or_init(|| maps.lines().find_map(named));
     }
 
+    /// The same in a daemon, from the library that it is about to start zygotes with.
+    pub fn choose_by(library: &Path) {
+        let real = library.canonicalize();
+        CHOSEN.get_or_init(|| real.ok().and_then(|path| named(path.to_str()?)));
+    }
+
     fn named(mapping: &str) -> Option<Wall> {
         let (_, behind) = mapping.split_once(black_box(FOLDER))?;
         match behind.split('/').next()? {
             "landlock" => Some(Wall::Landlock),
             "seccomp" => Some(Wall::Seccomp),
             "namespaces" => Some(Wall::Namespaces),
+            "daemon" => Some(Wall::Daemon),
             _ => None,
         }
     }
@@ -59,6 +68,7 @@ mod chosen {
             Wall::Landlock => "landlock",
             Wall::Seccomp => "seccomp",
             Wall::Namespaces => "namespaces",
+            Wall::Daemon => "daemon",
         };
         CHOSEN.get().copied().flatten().map(|wall| format!("removed: {}", name(wall))).into_iter().collect()
     }

@@ -1,7 +1,12 @@
 //! The last step before the code: ask the kernel whether each wall stands, and try a few things that must fail.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    path::Path,
+};
 
+use codemode_wire::zygote::{Network, Spawn};
 use rustix::{
     process::{DumpableBehavior, Resource, dumpable_behavior, getegid, geteuid, getgid, getpid, getrlimit, getuid},
     thread::{CapabilitySet, SecureComputingMode, capabilities, no_new_privs, secure_computing_mode},
@@ -18,7 +23,7 @@ use crate::{
 };
 
 /// Fails unless everything holds.
-pub(super) fn walls_stand(means: Means, jit_allowed: bool) -> Result<(), StepError> {
+pub(super) fn walls_stand(means: Means, spawn: &Spawn, memory: DumpableBehavior) -> Result<(), StepError> {
     let broken = |what: &str| Err(StepError::new(Step::Verify, what));
     let (uid, gid) = (getuid(), getgid());
     if uid.is_root() || gid.is_root() || geteuid() != uid || getegid() != gid {
@@ -37,18 +42,37 @@ pub(super) fn walls_stand(means: Means, jit_allowed: bool) -> Result<(), StepErr
     if secure_computing_mode() != Ok(SecureComputingMode::Filter) && !is_removed(Wall::Seccomp) {
         return broken("no seccomp filter is in force");
     }
-    if dumpable_behavior() != Ok(DumpableBehavior::NotDumpable) {
-        return broken("the process is dumpable");
+    if dumpable_behavior() != Ok(memory) {
+        return broken("whether the process is dumpable is not as it should be");
     }
     if getrlimit(Resource::Core).maximum != Some(1) || getrlimit(Resource::Nofile).maximum.is_none() {
         return broken("resource limits are not in force");
     }
-    if !jit_allowed && sys::executable_memory_refused() == Some(false) {
+    if !spawn.allow_jit && sys::executable_memory_refused() == Some(false) {
         return broken("memory may become executable");
     }
     match means {
-        Means::Container => container_attempts(),
-        Means::Root | Means::UserNamespace => attempts(),
+        Means::Container => container_attempts()?,
+        Means::Root | Means::UserNamespace => attempts()?,
+    }
+    network_attempts(&spawn.network)
+}
+
+/// A datagram to nobody would be the way out that no proxy sees.
+fn network_attempts(network: &Network) -> Result<(), StepError> {
+    if is_removed(Wall::Seccomp) || *network == Network::All {
+        return Ok(());
+    }
+    refused("a UDP socket", UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err(), libc::EPERM)?;
+    let unconnected = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).err();
+    match network {
+        Network::None => refused("a TCP socket", unconnected, libc::EPERM),
+        // Landlock or the filter refuses it; before Landlock's fourth version the namespace alone bounds who comes.
+        _ if sys::landlock_abi() < 4 || is_removed(Wall::Landlock) => Ok(()),
+        _ => match unconnected.and_then(|error| error.raw_os_error()) {
+            Some(libc::EACCES | libc::EPERM) => Ok(()),
+            other => Err(StepError::new(Step::Verify, format_args!("listening for connections: {other:?}"))),
+        },
     }
 }
 

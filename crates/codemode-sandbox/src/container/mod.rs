@@ -8,6 +8,7 @@ use rustix::process::{getpid, set_child_subreaper};
 
 use crate::apply::{Step, StepError};
 
+mod broker;
 mod files;
 pub mod possession;
 pub mod stage;

@@ -23,11 +23,11 @@ use rustix::{
     },
 };
 
-use super::{OUTPUTS, SANDBOX, SHARED_MEMORY, TEMPORARY, files, stage, usage, warden_of};
+use super::{OUTPUTS, SANDBOX, SHARED_MEMORY, TEMPORARY, broker::Broker, files, stage, usage, warden_of};
 use crate::{
     apply::{
-        Step, StepError,
-        cell::{self, CellDescriptors, Filters},
+        Filters, Step, StepError,
+        cell::{self, CellDescriptors},
     },
     packet,
     sys::{self, CloneFlags, Cloned},
@@ -47,12 +47,23 @@ struct Warden {
     user: u32,
     cell: OwnedFd,
     leash: OwnedFd,
+    /// With a restricted network.
+    broker: Option<Broker>,
     outputs: OwnedFd,
     bounded: Vec<usage::Bounded>,
     cpu_micros: u64,
     peak_memory_bytes: u64,
     runner: i32,
     quiet: bool,
+}
+
+/// What it speaks to others by.
+pub(crate) struct Channels {
+    pub(crate) cell: OwnedFd,
+    /// Told once it has given up its rights.
+    pub(crate) when_confined: OwnedFd,
+    pub(crate) leash: OwnedFd,
+    pub(crate) broker: Option<OwnedFd>,
 }
 
 /// A cell's /outputs, its tmpfs folders for the daemon to watch, and what the warden watches itself.
@@ -83,18 +94,14 @@ pub(crate) fn build(spawn: &Spawn, descriptors: &CellDescriptors) -> Result<Grou
     Ok(Ground { outputs, bounded })
 }
 
-/// The rest of the fork's life. `when_confined`: told once it has given up its rights.
-pub(crate) fn guard(
-    spawn: &Spawn,
-    filters: &Filters,
-    ground: Ground,
-    (cell, when_confined, leash): (OwnedFd, OwnedFd, OwnedFd),
-    runner: i32,
-) -> ! {
+/// The rest of the fork's life.
+pub(crate) fn guard(spawn: &Spawn, filters: &Filters, ground: Ground, channels: Channels, runner: i32) -> ! {
     let Ground { outputs, bounded } = ground;
-    let (cpu_micros, peak_memory_bytes) = (0, 0);
+    let Channels { cell, when_confined, leash, broker } = channels;
+    let (cpu_micros, peak_memory_bytes, quiet) = (0, 0, false);
+    let broker = broker.map(Broker::new);
     let mut warden =
-        Warden { user: spawn.uid, cell, leash, outputs, bounded, cpu_micros, peak_memory_bytes, runner, quiet: false };
+        Warden { user: spawn.uid, cell, leash, broker, outputs, bounded, cpu_micros, peak_memory_bytes, runner, quiet };
     let ready = keep_only(&warden, &when_confined).and_then(|()| confine(spawn.uid, filters)).and_then(|ends| {
         fd_io::write(&when_confined, b"1").map_err(|error| StepError::new(Step::Report, error)).map(|_| ends)
     });
@@ -120,6 +127,7 @@ fn keep_only(warden: &Warden, when_confined: &OwnedFd) -> Result<(), StepError> 
     drop(null);
     let mut kept = vec![warden.cell.as_fd(), warden.leash.as_fd(), warden.outputs.as_fd(), when_confined.as_fd()];
     kept.extend(warden.bounded.iter().filter_map(usage::Bounded::descriptor));
+    kept.extend(warden.broker.as_ref().map(Broker::channel));
     sys::close_all_but(&kept).map_err(failed)
 }
 
@@ -127,7 +135,7 @@ fn confine(user: u32, filters: &Filters) -> Result<OwnedFd, StepError> {
     become_warden(user)?;
     // Before the filter, which knows no such descriptors.
     let ends = sys::child_ends().map_err(|error| StepError::new(Step::Fork, error))?;
-    cell::install_init_filter(filters)?;
+    filters.install_for_init()?;
     Ok(ends)
 }
 
@@ -172,6 +180,7 @@ impl Warden {
             if ordered {
                 self.obey();
             }
+            self.serve_connections();
             if !self.quiet
                 && self.has_the_folders()
                 && let Some(name) =
@@ -188,9 +197,18 @@ impl Warden {
         descriptors_fs::stat(SANDBOX).is_ok_and(|status| status.st_uid == self.user)
     }
 
+    /// Without a broker every connect fails.
+    fn serve_connections(&mut self) {
+        let served = self.broker.as_mut().map_or(Ok(()), Broker::serve);
+        if self.quiet || served.is_err() {
+            self.broker = None;
+        }
+    }
+
     /// (a child ended, an order came)
     fn wait(&self, ends: BorrowedFd<'_>) -> (bool, bool) {
-        let mut watched = [PollFd::from_borrowed_fd(ends, PollFlags::IN), PollFd::new(&self.leash, PollFlags::IN)];
+        let mut watched = vec![PollFd::from_borrowed_fd(ends, PollFlags::IN), PollFd::new(&self.leash, PollFlags::IN)];
+        watched.extend(self.broker.iter().flat_map(Broker::watched));
         let period = Timespec { tv_sec: 0, tv_nsec: i64::from(PERIOD.subsec_nanos()) };
         let _ = poll(&mut watched, if self.quiet { None } else { Some(&period) });
         (!watched[0].revents().is_empty(), !watched[1].revents().is_empty())

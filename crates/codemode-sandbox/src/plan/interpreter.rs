@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{elf, tree::Tree};
+use crate::harden::loader::is_stripped;
 
 /// What an interpreter says of itself when asked in isolated mode.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,8 +37,8 @@ pub enum InterpreterError {
     Unsupported { path: PathBuf, found: String },
 }
 
-/// Isolated mode: neither the caller's Python variables nor its working folder change the answer. PATH stays, which
-/// version managers' wrapper scripts need.
+/// Isolated mode: neither the caller's Python variables nor its working folder change the answer. PATH and the like stay,
+/// which version managers' wrapper scripts need.
 const QUESTION: &str = "
 import json, os, sys
 print(json.dumps({
@@ -60,7 +61,11 @@ impl Interpreter {
 
     /// One that a listed command may run with.
     pub(super) fn ask_any(path: &Path) -> Result<Self, InterpreterError> {
-        let output = Command::new(path)
+        let mut command = Command::new(path);
+        for name in std::env::vars_os().map(|(name, _)| name).filter(|name| is_stripped(name)) {
+            command.env_remove(name);
+        }
+        let output = command
             .args(["-I", "-c", QUESTION])
             .stdin(Stdio::null())
             .output()

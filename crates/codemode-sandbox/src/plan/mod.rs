@@ -5,12 +5,13 @@ mod commands;
 mod container;
 mod elf;
 mod interpreter;
+pub mod network;
 mod refused;
 mod tree;
 
 use std::path::{Path, PathBuf};
 
-use codemode_types::{NetworkMode, Policy};
+use codemode_types::Policy;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,6 +19,7 @@ use crate::{apply, execs, sys};
 
 pub use commands::{CommandPlan, Companion};
 pub use interpreter::Interpreter;
+pub use network::NetworkPlan;
 use tree::{Parts, Tree};
 
 /// What the walls are built with.
@@ -60,6 +62,7 @@ pub struct SandboxPlan {
     pub allow_connect: bool,
     /// Whether the daemon sees every start of a program, see [`crate::execs`].
     pub observe_exec: bool,
+    pub network: NetworkPlan,
     pub environment: Vec<(String, String)>,
     pub preload: Vec<String>,
 }
@@ -86,8 +89,8 @@ pub enum PlanError {
     Workspace { path: PathBuf, source: std::io::Error },
     #[error("filesystem.workspace.mount: {0} is not a folder")]
     WorkspaceNotAFolder(PathBuf),
-    #[error("network.mode: {0} is not available yet; only none is")]
-    Network(NetworkMode),
+    #[error("network.ca_file: {path}: {source}")]
+    CaFile { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Container(#[from] container::ContainerError),
 }
@@ -100,9 +103,6 @@ impl SandboxPlan {
 
     /// `interpreter`: the CPython that will run the code, asked for its own folders.
     pub fn build(policy: &Policy, interpreter: &Path, means: Means) -> Result<Self, PlanError> {
-        if policy.network.mode != NetworkMode::None {
-            return Err(PlanError::Network(policy.network.mode));
-        }
         if means == Means::Container {
             container::check(policy)?;
         }
@@ -111,11 +111,17 @@ impl SandboxPlan {
         tree.host_layout();
         let mut readable = interpreter.add_to(&mut tree);
         let mut commands = commands_of(policy, &interpreter, &mut tree)?;
-        let environment = environment(policy, own_folder(&interpreter, &commands));
+        let network = NetworkPlan::of(&policy.network);
+        let trust = network::trust(&policy.network, means)?;
+        let mut environment = environment(policy, own_folder(&interpreter, &commands));
+        environment.extend(trust.variables);
+        readable.extend(trust.readable);
         readable.extend(tree.libraries());
         readable.extend(tree.shared_data());
         let placeholders = refused::placeholders(&tree);
-        let Parts { binds, links, masks, loaders } = tree.into_parts();
+        let Parts { binds, mut links, masks, loaders } = tree.into_parts();
+        let (etc_links, etc_files) = network::etc(&network);
+        links.extend(etc_links);
         let listable = match means {
             // Nothing can be covered there, so what is to be covered is not allowed in the first place.
             Means::Container => {
@@ -134,7 +140,8 @@ impl SandboxPlan {
             placeholders,
             masks,
             loaders,
-            files: stub_files(),
+            files: stub_files().into_iter().chain(etc_files).chain(trust.file).collect(),
+            network,
             observe_exec: execs::can_observe(means),
             allow_connect: policy.isolation.allow_unix_sockets || !sees_host_sockets(policy),
             workspace: workspace(policy)?,
@@ -183,15 +190,9 @@ fn workspace(policy: &Policy) -> Result<Option<PathBuf>, PlanError> {
     }
 }
 
-/// A stub /etc: what libraries need to know that there is no network. Who the user is, each cell says for itself.
+/// A stub /etc. Who the user is, each cell says for itself; what there is of a network, see [`network`].
 fn stub_files() -> Vec<(PathBuf, String)> {
-    [
-        ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-        ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
-        ("/etc/hostname", "sandbox\n"),
-    ]
-    .map(|(path, text)| (path.into(), text.to_owned()))
-    .to_vec()
+    vec![("/etc/hostname".into(), "sandbox\n".into())]
 }
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";

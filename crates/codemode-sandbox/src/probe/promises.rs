@@ -1,6 +1,6 @@
 //! What a tier cannot promise, in the words that `doctor`, each result and SECURITY.md use.
 
-use codemode_types::Tier;
+use codemode_types::{NetworkMode, Tier};
 
 use super::Probe;
 
@@ -14,12 +14,18 @@ const CONTAINER: &[&str] = &[
     "That every refused program is listed: one that is refused below a shell is no violation entry.",
 ];
 
+/// Whatever the tier.
+const ALL: &str =
+    "A bound on the network: with network.mode all, services on the executor's loopback and metadata addresses are reached.";
+
 impl Probe {
-    /// What the tier found here cannot promise and tier full can, a sentence each.
-    pub fn not_promised(&self) -> Vec<String> {
-        match self.tier {
-            Some(Tier::Container) => CONTAINER.iter().copied().map(str::to_owned).collect(),
-            Some(Tier::Full) | None => Vec::new(),
-        }
+    /// What the tier found here cannot promise and tier full can, and what this network leaves open, a sentence each.
+    pub fn not_promised(&self, network: NetworkMode) -> Vec<String> {
+        let tier = match self.tier {
+            Some(Tier::Container) => CONTAINER,
+            Some(Tier::Full) | None => &[],
+        };
+        let network = (network == NetworkMode::All).then_some(ALL);
+        tier.iter().copied().chain(network).map(str::to_owned).collect()
     }
 }

@@ -1,12 +1,15 @@
 //! The system calls that no safe wrapper covers. The only unsafe code of this crate.
 
 mod mount;
+mod network;
 mod notify;
 mod process;
 mod seccomp;
+mod trial;
 
 pub use mount::{AttributeChange, MountAttributes, set_mount_attributes};
-pub use notify::{Notification, let_continue, receive_notification, still_waits};
+pub use network::raise_interface;
+pub use notify::{Notification, answer, let_continue, receive_notification, replace_descriptor, still_waits};
 pub use process::{
     CloneFlags, Cloned, Reaped, child_ends, clone_process, close_all_but, close_from, default_signals,
     executable_memory_refused, exit_now, fork_process, has_children, heed_children, kill_everyone, landlock_abi,
@@ -14,3 +17,4 @@ pub use process::{
     unshare_namespaces, wait_for_any, wait_for_pid,
 };
 pub use seccomp::{BpfInstruction, install_filter, install_filter_with_listener};
+pub use trial::{ask_child, threads};

@@ -15,8 +15,14 @@ impl CloneFlags {
     pub const CELL: Self =
         Self(libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS);
 
+    pub const NETWORK: Self = Self(libc::CLONE_NEWNET);
+
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

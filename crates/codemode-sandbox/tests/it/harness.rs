@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    net::TcpListener,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -54,6 +55,8 @@ pub(crate) struct Cell {
     /// Who hears of starts of programs.
     pub(crate) listener: Option<OwnedFd>,
     granted: Option<Granted>,
+    /// Of a restricted network: what the engine would serve.
+    pub(crate) listeners: Vec<TcpListener>,
 }
 
 pub(crate) struct Ended {
@@ -110,9 +113,12 @@ impl Zygote {
         .unwrap();
         drop((guest_end, stdout_end, stderr_end, channel_end));
         assert!(matches!(self.hear(), (FromZygote::Spawned { .. }, descriptors) if descriptors.len() == 1));
-        let mut outputs = None;
+        let (mut outputs, mut listeners) = (None, Vec::new());
         loop {
             match hear_cell(&channel) {
+                Some((FromCell::Network, descriptors)) => {
+                    listeners.extend(descriptors.into_iter().map(TcpListener::from))
+                }
                 Some((FromCell::Folders, descriptors)) => outputs = descriptors.into_iter().next(),
                 Some((FromCell::Confined { layers }, descriptors)) => {
                     return Ok(Cell {
@@ -124,6 +130,7 @@ impl Zygote {
                         outputs: outputs.unwrap(),
                         listener: descriptors.into_iter().next(),
                         granted,
+                        listeners,
                     });
                 }
                 Some((message, _)) => return Err(message),

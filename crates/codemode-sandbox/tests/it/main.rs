@@ -7,4 +7,5 @@ mod execs;
 mod fuzzed;
 mod harness;
 mod missing;
+mod network;
 mod ordinary;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use codemode_engine::Decision as NetworkDecision;
 use codemode_types::{ExecutionReport, ToolCallRecord, ToolCallStatus, Violation};
 use serde_json::{Map, Value, json};
 
@@ -79,6 +80,21 @@ impl Subject {
     pub(super) fn violation(&self, violation: &Violation) -> Line {
         let more = json!({"detail": capped(&violation.detail, MOST_DETAIL), "source": violation.source.as_str()});
         self.line("violation", Some((Verdict::Deny, &violation.kind)), more)
+    }
+
+    pub(super) fn network(&self, decision: &NetworkDecision) -> Line {
+        let (verdict, reason) = match &decision.verdict {
+            Ok(()) => (Verdict::Allow, "allowed"),
+            Err(refusal) => (Verdict::Deny, refusal.word()),
+        };
+        let more = json!({
+            "host": capped(&decision.host, MOST_NAME),
+            "port": decision.port,
+            "via": decision.via.as_str(),
+            "address": decision.address.map(|address| address.to_string()),
+            "detail": capped(&decision.to_string(), MOST_DETAIL),
+        });
+        self.line("network", Some((verdict, reason)), more)
     }
 
     pub(super) fn end(&self, report: &ExecutionReport) -> Line {

@@ -190,6 +190,6 @@ pub(crate) fn unavailable() -> Rejection {
     Rejection::new(ErrorCode::Internal, message)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

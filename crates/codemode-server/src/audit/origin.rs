@@ -25,20 +25,35 @@ impl fmt::Display for Principal {
 
 /// The other end of a connection: `127.0.0.1:40312`, `unix:uid=1000,pid=77`.
 #[derive(Clone, Debug)]
-pub(crate) struct Peer(Arc<str>);
+pub(crate) struct Peer {
+    address: Arc<str>,
+    /// The SHA-256 digest of the certificate that it showed, once that was verified.
+    certificate: Option<Arc<str>>,
+}
 
 impl Peer {
     pub(crate) fn tcp(address: std::net::SocketAddr) -> Self {
-        Self(address.to_string().into())
+        Self { address: address.to_string().into(), certificate: None }
+    }
+
+    pub(crate) fn identify(&mut self, certificate: &str) {
+        self.certificate = Some(certificate.into());
     }
 
     /// As the kernel says.
     pub(crate) fn unix(credentials: Option<UCred>) -> Self {
-        Self(match credentials.map(|it| (it.uid(), it.pid())) {
+        let address = match credentials.map(|it| (it.uid(), it.pid())) {
             Some((uid, Some(pid))) => format!("unix:uid={uid},pid={pid}").into(),
             Some((uid, None)) => format!("unix:uid={uid}").into(),
             None => "unix".into(),
-        })
+        };
+        Self { address, certificate: None }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.address)
     }
 }
 
@@ -51,7 +66,7 @@ struct Known {
     principal: Option<Principal>,
     peer: Option<Peer>,
     trace_id: Option<String>,
-    path: String,
+    path: Option<String>,
 }
 
 impl Origin {
@@ -60,16 +75,27 @@ impl Origin {
             principal,
             peer: request.extensions().get::<Peer>().cloned(),
             trace_id: trace_id(request.headers()),
-            path: request.uri().path().to_owned(),
+            path: Some(request.uri().path().to_owned()),
         })))
     }
 
+    /// Of a connection that came to no request.
+    pub(crate) fn of_connection(peer: &Peer) -> Self {
+        Self(Some(Arc::new(Known { principal: None, peer: Some(peer.clone()), trace_id: None, path: None })))
+    }
+
+    /// The key, the certificate, or both, in one text.
     pub(super) fn principal(&self) -> Option<String> {
-        self.0.as_ref()?.principal.map(|principal| principal.to_string())
+        let known = self.0.as_ref()?;
+        let principal = known.principal.map(|principal| principal.to_string());
+        let certificate = known.peer.as_ref().and_then(|peer| peer.certificate.as_ref());
+        let certificate = certificate.map(|digest| format!("cert:{digest}"));
+        let parts: Vec<_> = principal.into_iter().chain(certificate).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
     }
 
     pub(super) fn peer(&self) -> Option<&str> {
-        Some(&self.0.as_ref()?.peer.as_ref()?.0)
+        Some(&self.0.as_ref()?.peer.as_ref()?.address)
     }
 
     pub(super) fn trace_id(&self) -> Option<&str> {
@@ -77,7 +103,7 @@ impl Origin {
     }
 
     pub(super) fn path(&self) -> Option<&str> {
-        Some(&self.0.as_ref()?.path)
+        self.0.as_ref()?.path.as_deref()
     }
 }
 

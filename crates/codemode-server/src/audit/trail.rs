@@ -3,8 +3,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use codemode_engine::ExecutionEvent;
-use codemode_types::ExecutionReport;
+use codemode_engine::{ExecutionEvent, NETWORK_VIOLATION};
+use codemode_types::{ExecutionReport, Violation, ViolationSource};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -85,6 +85,7 @@ impl Open {
                 self.served.push_back(*call_id);
                 self.put(self.subject.tool_called(*call_id, name));
             }
+            ExecutionEvent::Network(decision) => self.put(self.subject.network(decision)),
             ExecutionEvent::Finished(report) => self.end(report),
         }
     }
@@ -97,7 +98,9 @@ impl Open {
             };
             self.put(line);
         }
-        for violation in &report.violations {
+        // What the proxy refused has its own lines.
+        let is_told = |it: &Violation| it.kind == NETWORK_VIOLATION && it.source == ViolationSource::Supervisor;
+        for violation in report.violations.iter().filter(|it| !is_told(it)) {
             self.put(self.subject.violation(violation));
         }
         self.put(self.subject.end(report));

@@ -1,6 +1,6 @@
 //! The daemon's environment variables, each with the spelling of the published package.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use codemode_types::Problem;
 
@@ -10,6 +10,26 @@ use super::problem;
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) value: String,
+}
+
+/// A secret, or the path of the file that holds it.
+pub(super) enum Secret {
+    Text(Found),
+    File(Found),
+}
+
+impl Secret {
+    pub(super) fn found(&self) -> &Found {
+        match self {
+            Self::Text(found) | Self::File(found) => found,
+        }
+    }
+
+    /// `None` where the variable is set but empty.
+    pub(super) fn filled(self) -> Option<Self> {
+        let empty = self.found().value.is_empty();
+        (!empty).then_some(self)
+    }
 }
 
 pub(super) struct Environment<'a> {
@@ -41,30 +61,15 @@ impl Environment<'_> {
         found
     }
 
-    /// `NAME`, or the text of the file that `NAME_FILE` names. Here, empty is an error: a key that was meant and is
-    /// missing must not turn into no key.
-    pub(super) fn secret(&self, name: &str, problems: &mut Vec<Problem>) -> Option<Found> {
+    /// `NAME`, or the file that `NAME_FILE` names; both are an error.
+    pub(super) fn secret(&self, name: &str) -> Option<Result<Secret, Problem>> {
         let file = format!("{name}_FILE");
         let (direct, path) = (self.variables.get(name), self.variables.get(&file));
-        let found = match (direct, path) {
-            (None, None) => return None,
-            (Some(_), Some(_)) => {
-                problems.push(problem(&file, format!("{name} is set as well; keep one")));
-                return None;
-            }
-            (Some(value), None) => Found { name: name.to_owned(), value: value.clone() },
-            (None, Some(path)) => match fs::read_to_string(path) {
-                Ok(value) => Found { name: file, value: value.trim_end_matches(['\r', '\n']).to_owned() },
-                Err(error) => {
-                    problems.push(problem(&file, format!("cannot read {path}: {error}")));
-                    return None;
-                }
-            },
-        };
-        if found.value.is_empty() {
-            problems.push(problem(found.name, "is empty; set a key or remove it"));
-            return None;
+        match (direct, path) {
+            (None, None) => None,
+            (Some(_), Some(_)) => Some(Err(problem(&file, format!("{name} is set as well; keep one")))),
+            (Some(value), None) => Some(Ok(Secret::Text(Found { name: name.to_owned(), value: value.clone() }))),
+            (None, Some(path)) => Some(Ok(Secret::File(Found { name: file, value: path.clone() }))),
         }
-        Some(found)
     }
 }

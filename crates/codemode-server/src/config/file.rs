@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use codemode_types::{Policy, Problem, nearest};
 use serde_json::{Map, Value};
 
-use super::{ConfigError, audit, expand::expand, problem};
+use super::{ConfigError, audit, expand::expand, problem, tls};
 
 /// A file's settings: the policy in the shape `Policy::from_value` reads, and the server's own keys.
 #[derive(Debug, Default)]
@@ -30,7 +30,6 @@ const NOT_A_POLICY_CLIENT: &str = "is a setting of the client, in ClientConfig o
 /// Keys that only describe, and so take effect nowhere.
 const DESCRIPTIVE_KEYS: [&str; 2] = ["project", "framework"];
 
-const NO_TLS: &str = "TLS is not available yet: leave it out, and keep the executor on loopback, a Unix socket or behind a proxy that ends TLS";
 const NO_DIAL_BACK: &str = "the dial-back adapter is not available yet: tool calls ride the client's own connection";
 
 /// Reads a whole configuration.
@@ -65,7 +64,8 @@ pub(super) fn only_embedded(value: Value, problems: &mut Vec<Problem>) -> Tree {
 }
 
 fn drop_foreign(value: &mut Value) {
-    const ALSO: [&str; 6] = ["executor_api_key", "tls", "tls_enabled", "url", "main_app_grpc_target", "callback_tls"];
+    const ALSO: [&str; 6] =
+        ["executor_api_key", tls::KEY, "tls_enabled", "url", "main_app_grpc_target", "callback_tls"];
     if let Value::Object(members) = value {
         members.retain(|key, _| ![&SERVER_KEYS[..], &CLIENT_KEYS, &ALSO].concat().contains(&key.as_str()));
     }
@@ -114,10 +114,9 @@ impl Sorter<'_> {
             "executor" => self.executor(value),
             "security" => self.security(value),
             "executor_api_key" => self.put_server("api_key", key, value),
-            "tls" => self.tls(value),
+            tls::KEY => self.put_server(key, key, value),
+            "tls_enabled" => self.tls_enabled(key, value),
             audit::KEY => self.audit(key, value),
-            "tls_enabled" if value != Value::Bool(false) => self.say(key, NO_TLS),
-            "tls_enabled" => {}
             "main_app_grpc_target" | "callback_tls" => self.say(key, NO_DIAL_BACK),
             _ if SERVER_KEYS.contains(&key) => self.put_server(key, key, value),
             _ if CLIENT_KEYS.contains(&key) => self.client_key(key),
@@ -136,7 +135,7 @@ impl Sorter<'_> {
             let path = format!("executor.{name}");
             match name.as_str() {
                 "api_key" => self.put_server("api_key", &path, value),
-                "tls" => self.tls(value),
+                tls::KEY => self.put_server(tls::KEY, &path, value),
                 audit::KEY => self.audit(&path, value),
                 name if EXECUTOR_CLIENT_KEYS.contains(&name) => self.client_key(&path),
                 name => self.policy(name, &path, value),
@@ -161,11 +160,19 @@ impl Sorter<'_> {
         }
     }
 
-    fn tls(&mut self, value: Value) {
-        let off =
-            value.get("enabled") == Some(&Value::Bool(false)) && value.get("required") != Some(&Value::Bool(true));
-        if !off && !value.is_null() {
-            self.say("tls", NO_TLS);
+    /// The flat spelling of `tls.enabled`.
+    fn tls_enabled(&mut self, path: &str, value: Value) {
+        if self.scope == Scope::PolicyOnly {
+            return self.say(path, NOT_A_POLICY_SERVER);
+        }
+        let block = self.tree.server.entry(tls::KEY).or_insert(Value::Null);
+        if block.is_null() {
+            *block = Value::Object(Map::new());
+        }
+        // Anything but a mapping is a problem that is reported where the block is read.
+        if let Value::Object(block) = block {
+            let mut merger = Merger { origins: &mut self.origins, problems: self.problems };
+            merger.merge(block, "enabled", value, Place { full: "tls.enabled", path });
         }
     }
 
@@ -173,7 +180,7 @@ impl Sorter<'_> {
         let known = Policy::default().to_value();
         if known.get(key).is_none() {
             let names = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-            let near = nearest(key, names.chain(SERVER_KEYS).chain(["executor", "tls", audit::KEY]));
+            let near = nearest(key, names.chain(SERVER_KEYS).chain(["executor", tls::KEY, audit::KEY]));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return self.say(path, &format!("unknown key{hint}"));
         }

@@ -1,6 +1,11 @@
 //! Argument > environment > YAML > default, setting by setting.
 
-use std::{fmt, path::Path, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use codemode_types::{ByteSize, Policy, Problem};
 use serde_json::{Map, Value, json};
@@ -9,7 +14,8 @@ use super::{
     ListenAddress, ServerConfig, Sources, audit,
     environment::{Environment, Found},
     file::Tree,
-    key, problem,
+    key::{KeySource, Part},
+    problem, tls,
 };
 use crate::{audit::AuditTarget, auth::ApiKeys};
 
@@ -24,6 +30,9 @@ pub struct Arguments {
     pub port: Option<u16>,
     pub listen: Option<ListenAddress>,
     pub log_level: Option<LogLevel>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,16 +82,21 @@ impl FromStr for LogLevel {
 pub(super) fn resolve(tree: Tree, base: &Path, sources: &Sources, problems: &mut Vec<Problem>) -> Option<ServerConfig> {
     let mut resolver =
         Resolver { server: tree.server, environment: Environment { variables: &sources.environment }, problems };
-    resolver.refuse_tls();
     let listen = resolver.listen(&sources.arguments);
-    let api_keys = resolver.api_keys();
+    let tls = resolver.tls(&sources.arguments, base, &listen);
+    let key_source = resolver.key_source();
+    let api_keys = key_source.keys().unwrap_or_else(|problem| {
+        resolver.problems.push(problem);
+        ApiKeys::default()
+    });
     let log_level = resolver.log_level(&sources.arguments);
     let drain_timeout = resolver.drain_timeout();
     let audit = resolver.audit(base);
     let policy = resolver.policy(tree.policy, base)?;
     let (key, audit) = audit.unzip();
     audit::check(key.unwrap_or(audit::KEY), audit.as_ref(), &policy, resolver.problems);
-    Some(ServerConfig { policy, listen, api_keys, audit, log_level, drain_timeout })
+    let (tls, tls_required) = (tls.tls, tls.required);
+    Some(ServerConfig { policy, listen, tls, tls_required, api_keys, key_source, audit, log_level, drain_timeout })
 }
 
 struct Resolver<'a> {
@@ -100,15 +114,9 @@ struct Place {
 }
 
 impl Resolver<'_> {
-    /// A daemon that was told to use TLS must not serve without it.
-    fn refuse_tls(&mut self) {
-        let off = ["", "0", "false", "no", "off"];
-        for name in ["CODEMODE_TLS_ENABLED", "CODEMODE_TLS_CERT_FILE", "CODEMODE_TLS_KEY_FILE"] {
-            let value = self.environment.variables.get(name).map_or("", String::as_str);
-            if !off.contains(&value.to_ascii_lowercase().as_str()) {
-                self.problems.push(problem(name, "TLS is not available yet: remove it"));
-            }
-        }
+    fn tls(&mut self, arguments: &Arguments, base: &Path, listen: &ListenAddress) -> tls::Resolved {
+        let (environment, block) = (&self.environment, self.server.get(tls::KEY));
+        tls::resolve(&tls::Layers { arguments, environment, block, base }, listen, self.problems)
     }
 
     fn listen(&mut self, arguments: &Arguments) -> ListenAddress {
@@ -146,20 +154,24 @@ impl Resolver<'_> {
         Place { host, port, listen: None }
     }
 
-    fn api_keys(&mut self) -> ApiKeys {
-        let mut keys = Vec::new();
-        if let Some(found) = self.environment.secret("CODEMODE_API_KEY", self.problems) {
-            match key::from_text(&found.value) {
-                Ok(texts) => keys = texts,
-                Err(message) => self.problems.push(problem(found.name, message)),
+    fn key_source(&mut self) -> KeySource {
+        const CURRENT: &str = "CODEMODE_API_KEY";
+        const PREVIOUS: &str = "CODEMODE_API_KEY_PREVIOUS";
+        let current = match self.environment.secret(CURRENT) {
+            Some(secret) => Some(secret.and_then(|secret| Part::of_secret(&secret, false))),
+            None => self.server.get("api_key").map(|value| Part::of_value("api_key", value)),
+        };
+        // Compose files write variables that the user left out as empty ones, and an old key may go.
+        let previous = self.environment.secret(PREVIOUS).map(|secret| secret.map(|it| it.filled())).transpose();
+        let previous = previous.map(Option::flatten).transpose().map(|secret| match (secret?, &current) {
+            (secret, Some(_)) => Part::of_secret(&secret, true),
+            (secret, None) => {
+                let message = format!("there is no key that came after it: set {CURRENT} as well");
+                Err(problem(&secret.found().name, message))
             }
-        } else if let Some(value) = self.server.get("api_key") {
-            match key::from_value(value) {
-                Ok(texts) => keys = texts,
-                Err(message) => self.problems.push(problem("api_key", message)),
-            }
-        }
-        ApiKeys::new(&keys)
+        });
+        let parts = [current, previous].into_iter().flatten();
+        KeySource::new(parts.filter_map(|part| part.map_err(|problem| self.problems.push(problem)).ok()).collect())
     }
 
     /// And the name of the setting that says so.

@@ -7,6 +7,7 @@ mod expand;
 mod file;
 mod key;
 mod layers;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +20,10 @@ use codemode_types::{Policy, Problem};
 use thiserror::Error;
 
 pub use address::ListenAddress;
+pub use key::KeySource;
 pub use layers::{Arguments, LogLevel};
 
-use crate::{audit::AuditTarget, auth::ApiKeys};
+use crate::{audit::AuditTarget, auth::ApiKeys, tls::TlsSettings};
 
 /// Where a setting may come from. The environment is an argument, so that nothing else reads it.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +37,11 @@ pub struct Sources {
 pub struct ServerConfig {
     pub policy: Policy,
     pub listen: ListenAddress,
+    pub tls: Option<TlsSettings>,
+    /// Whether a port that other machines reach must have it.
+    pub tls_required: bool,
     pub api_keys: ApiKeys,
+    pub key_source: KeySource,
     pub audit: Option<AuditTarget>,
     pub log_level: LogLevel,
     pub drain_timeout: Duration,
@@ -52,6 +58,13 @@ pub enum ConfigError {
 }
 
 impl ServerConfig {
+    /// Files that are opened again while the daemon serves. Others replace them, so it is their folders that must stay
+    /// readable.
+    pub fn reloaded_files(&self) -> Vec<PathBuf> {
+        let tls = self.tls.iter().flat_map(TlsSettings::files).map(|file| file.path.clone());
+        tls.chain(self.key_source.files()).collect()
+    }
+
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let tree = match &sources.file {

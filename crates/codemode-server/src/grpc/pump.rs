@@ -49,10 +49,10 @@ pub(super) async fn pump(
                 Some(Command::Credit(bytes)) => credit = credit.saturating_add(bytes),
                 None => return,
             },
-            event = execution.events.recv(), if waiting.is_none() => match event {
+            event = execution.events.recv(), if waiting.is_none() && recorded => match event {
                 Some(event) => {
                     trail.hear(&event);
-                    waiting = Some(waiting_for(event));
+                    waiting = waiting_for(event);
                 }
                 // The engine promises a last event; without one the client must not wait for ever.
                 None => return refuse(&id, &outgoing).await,
@@ -80,18 +80,21 @@ pub(super) async fn pump(
     }
 }
 
-fn waiting_for(event: ExecutionEvent) -> Waiting {
-    match event {
+/// `None`: nothing that the client hears of.
+fn waiting_for(event: ExecutionEvent) -> Option<Waiting> {
+    Some(match event {
         ExecutionEvent::Output { stream, data } => Waiting::Output(stream, data),
         ExecutionEvent::ToolCall { call_id, name, arguments, timeout } => {
             Waiting::Message(v1::ToolCall::of(call_id, name, arguments, timeout).into())
         }
         ExecutionEvent::ToolCallAbandoned { call_id } => Waiting::Message(v1::ToolCallAbandoned { call_id }.into()),
+        // The log's; of those refused the report lists the violations.
+        ExecutionEvent::Network(_) => return None,
         ExecutionEvent::Finished(report) => {
             log_end(&report);
             Waiting::Last(v1::Finished::from(*report).into())
         }
-    }
+    })
 }
 
 /// As much as the credit covers, and the rest.

@@ -1,11 +1,13 @@
 //! The policy: the seeds' YAML blocks as data. See `parse` for how text becomes one and `narrow` for requests.
 
 mod narrow;
+mod network;
 mod parse;
 mod words;
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
+pub use network::{NetworkMode, NetworkPolicy};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -85,41 +87,6 @@ pub struct OutputsPolicy {
 #[serde(default)]
 pub struct TmpPolicy {
     pub max_size: ByteSize,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkMode {
-    #[default]
-    None,
-    Restricted,
-    All,
-}
-
-impl NetworkMode {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Restricted => "restricted",
-            Self::All => "all",
-        }
-    }
-}
-
-impl fmt::Display for NetworkMode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// Domains and ports take effect in mode `restricted`; with mode `none` they are refused, as nothing is reachable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NetworkPolicy {
-    pub mode: NetworkMode,
-    pub allowed_domains: Vec<String>,
-    pub blocked_domains: Vec<String>,
-    pub ports: Vec<u16>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -239,12 +206,6 @@ impl Default for OutputsPolicy {
 impl Default for TmpPolicy {
     fn default() -> Self {
         Self { max_size: ByteSize::mib(100) }
-    }
-}
-
-impl Default for NetworkPolicy {
-    fn default() -> Self {
-        Self { mode: NetworkMode::None, allowed_domains: Vec::new(), blocked_domains: Vec::new(), ports: vec![80, 443] }
     }
 }
 

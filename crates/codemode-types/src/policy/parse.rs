@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{NetworkMode, NetworkPolicy, Policy, PolicyError, Problem, words};
+use super::{Policy, PolicyError, Problem, words};
 use crate::suggest::nearest;
 
 /// Problems told one by one. A client's request may hold millions of wrong keys, each with a sentence of its own.
@@ -14,13 +14,18 @@ const MAX_PROBLEMS: usize = 100;
 impl Policy {
     /// Reads a policy in the shape of the seeds' YAML. Relative mounts are resolved against `base`.
     pub fn from_value(value: &Value, base: &Path) -> Result<Self, PolicyError> {
+        Self::from_value_over(&Self::default(), value, base)
+    }
+
+    /// As `from_value`, with `defaults` for the keys that are absent.
+    pub(super) fn from_value_over(defaults: &Self, value: &Value, base: &Path) -> Result<Self, PolicyError> {
         let mut problems = Vec::new();
-        let policy = read(value, &mut problems);
+        let policy = read(value, &defaults.to_value(), &mut problems);
         let Some(mut policy) = policy.filter(|_| problems.is_empty()) else { return Err(PolicyError { problems }) };
         policy.validate(&mut problems);
         match problems.is_empty() {
             true => {
-                policy.resolve_mounts(base);
+                policy.resolve_paths(base);
                 Ok(policy)
             }
             false => Err(PolicyError { problems }),
@@ -57,25 +62,8 @@ impl Policy {
                 );
             }
         }
-        self.validate_network(&mut say);
+        self.network.validate(&mut say);
         self.validate_limits(&mut say);
-    }
-
-    /// What is written out but equal to the default cannot be told from what is left out, and misleads nobody.
-    fn validate_network(&self, say: &mut impl FnMut(&str, &str)) {
-        let (held, default) = (&self.network, NetworkPolicy::default());
-        if held.mode != NetworkMode::None {
-            return;
-        }
-        for (key, given) in [
-            ("network.allowed_domains", held.allowed_domains != default.allowed_domains),
-            ("network.blocked_domains", held.blocked_domains != default.blocked_domains),
-            ("network.ports", held.ports != default.ports),
-        ] {
-            if given {
-                say(key, "has no effect while network.mode is none; set the mode to restricted, or leave this out");
-            }
-        }
     }
 
     fn validate_limits(&self, say: &mut impl FnMut(&str, &str)) {
@@ -119,11 +107,12 @@ impl Policy {
         }
     }
 
-    fn resolve_mounts(&mut self, base: &Path) {
+    fn resolve_paths(&mut self, base: &Path) {
         let files = &mut self.filesystem;
         for mount in [&mut files.workspace.mount, &mut files.outputs.mount].into_iter().flatten() {
             *mount = base.join(&*mount);
         }
+        self.network.resolve(base);
         if let Some(interpreter) = &mut self.guest.interpreter
             && interpreter.components().count() > 1
         {
@@ -132,15 +121,14 @@ impl Policy {
     }
 }
 
-/// The keys that exist are exactly those of the default policy written out.
-fn read(value: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
-    let known = Policy::default().to_value();
+/// The keys that exist are exactly those of a policy written out, here the one with the defaults.
+fn read(value: &Value, defaults: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
     let before = problems.len();
-    unknown_keys(value, &known, "", problems);
+    unknown_keys(value, defaults, "", problems);
     if problems.len() > before {
         return None;
     }
-    sectionwise(value, &known, problems)
+    sectionwise(value, defaults, problems)
 }
 
 fn unknown_keys(value: &Value, known: &Value, path: &str, problems: &mut Vec<Problem>) {

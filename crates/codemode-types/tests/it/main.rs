@@ -5,6 +5,8 @@
 #[allow(dead_code)] // of which each target uses what it needs
 #[path = "../../../../fuzz/src/choices.rs"]
 mod choices;
+#[path = "../../../../fuzz/src/domains.rs"]
+mod domains;
 #[path = "../../../../fuzz/src/policy.rs"]
 mod policy;
 #[path = "../../../../fuzz/src/replay.rs"]
@@ -20,6 +22,11 @@ fn policies() {
 #[test]
 fn narrowing() {
     replay::all("narrowing", policy::narrowing);
+}
+
+#[test]
+fn names_and_patterns() {
+    replay::all("domains", domains::domains);
 }
 
 #[test]

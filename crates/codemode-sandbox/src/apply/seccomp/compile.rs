@@ -1,12 +1,13 @@
 //! Rules to BPF. Arguments are compared by their low 32 bits, which is what the kernel's handlers of these calls read.
 
-use super::lists::{Rule, Verdict, When};
+use super::lists::{Condition, Rule, Verdict, When};
 use crate::sys::BpfInstruction;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const ALWAYS: u16 = (libc::BPF_JMP | libc::BPF_JA | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// Offsets in `struct seccomp_data`.
@@ -55,19 +56,14 @@ fn body(rule: &Rule) -> Vec<BpfInstruction> {
     match &rule.when {
         When::Always => vec![ret(verdict(rule.verdict))],
         When::All(conditions) => {
-            let mut code = Vec::new();
-            for condition in conditions {
-                code.push(load(ARGUMENTS + 8 * condition.argument));
-                if condition.mask != u32::MAX {
-                    code.push(BpfInstruction { code: AND, if_true: 0, if_false: 0, operand: condition.mask });
-                }
-                // One return per accepted value would need long jumps: accepted values skip the refusal behind them.
-                let count = condition.values.len();
-                for (index, value) in condition.values.iter().enumerate() {
-                    code.push(jump(EQUAL, *value, (count - index) as u8, 0));
-                }
-                code.push(ret(refuse(libc::EPERM)));
-            }
+            let mut code: Vec<_> =
+                conditions.iter().flat_map(|condition| test(condition, &[ret(refuse(libc::EPERM))])).collect();
+            code.push(ret(verdict(rule.verdict)));
+            code
+        }
+        When::First(alternatives) => {
+            let mut code: Vec<_> =
+                alternatives.iter().flat_map(|(conditions, own)| alternative(conditions, *own)).collect();
             code.push(ret(verdict(rule.verdict)));
             code
         }
@@ -83,12 +79,40 @@ fn body(rule: &Rule) -> Vec<BpfInstruction> {
     }
 }
 
+/// Goes on behind `otherwise`, which leads away from here, if the condition holds.
+fn test(condition: &Condition, otherwise: &[BpfInstruction]) -> Vec<BpfInstruction> {
+    let mut code = vec![load(ARGUMENTS + 8 * condition.argument)];
+    if condition.mask != u32::MAX {
+        code.push(BpfInstruction { code: AND, if_true: 0, if_false: 0, operand: condition.mask });
+    }
+    // One return per accepted value would need long jumps: accepted values skip what is behind them.
+    let count = condition.values.len();
+    for (index, value) in condition.values.iter().enumerate() {
+        code.push(jump(EQUAL, *value, (count - index - 1 + otherwise.len()) as u8, 0));
+    }
+    code.extend_from_slice(otherwise);
+    code
+}
+
+/// Ends in the verdict if all conditions hold, else goes on behind it.
+fn alternative(conditions: &[Condition], own: Verdict) -> Vec<BpfInstruction> {
+    let mut code = vec![ret(verdict(own))];
+    for condition in conditions.iter().rev() {
+        let away = jump(ALWAYS, code.len() as u32, 0, 0);
+        code.splice(0..0, test(condition, &[away]));
+    }
+    code
+}
+
 const fn verdict(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => ALLOW,
         Verdict::Observe => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Missing => refuse(libc::ENOSYS),
         Verdict::Unsupported => refuse(libc::EOPNOTSUPP),
+        Verdict::NoFamily => refuse(libc::EAFNOSUPPORT),
+        Verdict::NoOption => refuse(libc::ENOPROTOOPT),
+        Verdict::Refuse => refuse(libc::EPERM),
     }
 }
 
@@ -107,10 +131,11 @@ const fn ret(value: u32) -> BpfInstruction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::seccomp::{FilterOptions, Sockets, lists};
+    use crate::apply::seccomp::{FilterOptions, Internet, Local, Sockets, lists};
 
     const OPTIONS: FilterOptions =
-        FilterOptions { allow_exec: true, observe_exec: false, sockets: Sockets::All, allow_inotify: true };
+        FilterOptions { allow_exec: true, observe_exec: false, sockets: UNIX, allow_inotify: true };
+    const UNIX: Sockets = Sockets { local: Local::All, internet: Internet::None };
 
     /// Runs a filter as the kernel would.
     fn run(program: &[BpfInstruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -132,6 +157,7 @@ mod tests {
                 EQUAL => at += jump(accumulator == instruction.operand),
                 GREATER => at += jump(accumulator > instruction.operand),
                 AND => accumulator &= instruction.operand,
+                ALWAYS => at += instruction.operand as usize,
                 RETURN => return instruction.operand,
                 code => panic!("unexpected code {code:#x}"),
             }
@@ -178,7 +204,8 @@ mod tests {
 
     #[test]
     fn sockets_of_the_host_cannot_be_reached() {
-        let program = super::super::program(FilterOptions { sockets: Sockets::Unconnected, ..OPTIONS });
+        let program =
+            super::super::program(FilterOptions { sockets: Sockets { local: Local::Unconnected, ..UNIX }, ..OPTIONS });
         let ask = |number: libc::c_long, arguments| run(&program, NATIVE, number as u32, arguments);
         let unix = libc::AF_UNIX as u64;
         let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
@@ -193,9 +220,84 @@ mod tests {
         assert_eq!(native(libc::SYS_connect, [0; 6]), ALLOW);
     }
 
+    fn with_internet(internet: Internet) -> impl Fn(libc::c_long, [i32; 3]) -> u32 {
+        let program = super::super::program(FilterOptions { sockets: Sockets { internet, ..UNIX }, ..OPTIONS });
+        move |number, [a, b, c]| run(&program, NATIVE, number as u32, [a as u64, b as u64, c as u64, 0, 0, 0])
+    }
+
+    #[test]
+    fn restricted_means_tcp_over_ipv4_and_nothing_else() {
+        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        for internet in [Internet::Proxied, Internet::Brokered] {
+            let ask = with_internet(internet);
+            for protocol in [0, libc::IPPROTO_TCP] {
+                assert_eq!(ask(libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM | flags, protocol]), ALLOW);
+            }
+            for (kind, protocol) in [
+                (libc::SOCK_DGRAM, 0),
+                (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+                (libc::SOCK_RAW, libc::IPPROTO_ICMP),
+                (libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
+                (libc::SOCK_STREAM, libc::IPPROTO_SCTP),
+                (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP),
+            ] {
+                assert_eq!(ask(libc::SYS_socket, [libc::AF_INET, kind, protocol]), refuse(libc::EPERM));
+            }
+            let missing = ask(libc::SYS_socket, [libc::AF_INET6, libc::SOCK_STREAM, 0]);
+            assert_eq!(missing, refuse(libc::EAFNOSUPPORT));
+            for family in [libc::AF_NETLINK, libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG] {
+                assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_RAW, 0]), refuse(libc::EPERM));
+            }
+        }
+    }
+
+    #[test]
+    fn a_broker_hears_of_every_connect_and_nobody_listens() {
+        let ask = with_internet(Internet::Brokered);
+        assert_eq!(ask(libc::SYS_connect, [3, 0, 16]), libc::SECCOMP_RET_USER_NOTIF);
+        for call in [libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4] {
+            assert_eq!(ask(call, [3, 0, 0]), refuse(libc::EPERM));
+        }
+        assert_eq!(with_internet(Internet::Proxied)(libc::SYS_connect, [3, 0, 16]), ALLOW);
+    }
+
+    #[test]
+    fn options_that_reach_into_the_kernel_are_not_there() {
+        for internet in [Internet::Proxied, Internet::Brokered, Internet::Whole] {
+            let ask = with_internet(internet);
+            for (level, option) in [
+                (libc::IPPROTO_TCP, libc::TCP_ULP),
+                (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
+                (libc::IPPROTO_TCP, libc::TCP_REPAIR),
+                (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+                (libc::SOL_SOCKET, libc::SO_BINDTODEVICE),
+                (libc::IPPROTO_IP, 64), // IPT_SO_SET_REPLACE
+                (libc::SOL_UDP, libc::UDP_SEGMENT),
+            ] {
+                assert_eq!(ask(libc::SYS_setsockopt, [3, level, option]), refuse(libc::ENOPROTOOPT));
+            }
+            assert_eq!(ask(libc::SYS_setsockopt, [3, libc::IPPROTO_TCP, libc::TCP_NODELAY]), ALLOW);
+            assert_eq!(ask(libc::SYS_setsockopt, [3, libc::SOL_SOCKET, libc::SO_REUSEADDR]), ALLOW);
+        }
+    }
+
+    #[test]
+    fn the_whole_network_is_tcp_and_udp() {
+        let ask = with_internet(Internet::Whole);
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_STREAM, libc::IPPROTO_TCP]), ALLOW);
+            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_DGRAM, libc::IPPROTO_UDP]), ALLOW);
+            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_RAW, 1]), refuse(libc::EPERM));
+            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_DGRAM, libc::IPPROTO_ICMP]), refuse(libc::EPERM));
+        }
+        assert_eq!(ask(libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, 0]), refuse(libc::EPERM));
+        assert_eq!(ask(libc::SYS_socket, [libc::AF_VSOCK, libc::SOCK_STREAM, 0]), refuse(libc::EPERM));
+    }
+
     #[test]
     fn pairs_may_be_all_there_is() {
-        let program = super::super::program(FilterOptions { sockets: Sockets::Pairs, ..OPTIONS });
+        let program =
+            super::super::program(FilterOptions { sockets: Sockets { local: Local::Pairs, ..UNIX }, ..OPTIONS });
         let unix = [libc::AF_UNIX as u64, libc::SOCK_STREAM as u64, 0, 0, 0, 0];
         assert_eq!(run(&program, NATIVE, libc::SYS_socketpair as u32, unix), ALLOW);
         assert_eq!(run(&program, NATIVE, libc::SYS_socket as u32, unix), refuse(libc::EPERM));

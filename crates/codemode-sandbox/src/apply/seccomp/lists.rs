@@ -1,6 +1,6 @@
 //! The calls that executed code may make, in small named lists with a reason each. Everything else is refused.
 
-use super::{FilterOptions, Sockets};
+use super::{FilterOptions, sockets};
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -18,6 +18,12 @@ pub(super) enum Verdict {
     Missing,
     /// EOPNOTSUPP: programs take it for a file system without the feature.
     Unsupported,
+    /// EAFNOSUPPORT: programs take it for a machine without that protocol and use another.
+    NoFamily,
+    /// ENOPROTOOPT: programs take it for a kernel without the option.
+    NoOption,
+    /// EPERM, as for everything that is not listed.
+    Refuse,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub(super) enum When {
     All(Vec<Condition>),
     /// The argument is none of these.
     None(u32, Vec<u32>),
+    /// The first whose conditions all hold, and its own verdict; if none, the rule's.
+    First(Vec<(Vec<Condition>, Verdict)>),
 }
 
 /// `argument & mask` is one of `values`.
@@ -289,17 +297,12 @@ const IDENTITY: &[libc::c_long] = &[
     libc::SYS_setgroups,
 ];
 
-/// What is done with a socket once it exists; which exist is decided below.
+/// What is done with a socket once it exists; which exist is decided in `sockets`.
 const SOCKETS: &[libc::c_long] = &[
-    libc::SYS_bind,
-    libc::SYS_listen,
-    libc::SYS_accept,
-    libc::SYS_accept4,
     libc::SYS_shutdown,
     libc::SYS_getsockname,
     libc::SYS_getpeername,
     libc::SYS_getsockopt,
-    libc::SYS_setsockopt,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
@@ -358,14 +361,7 @@ pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
     let inotify = if options.allow_inotify { Verdict::Allow } else { Verdict::Missing };
     rules.extend(INOTIFY.iter().map(|number| rule(*number, When::Always, inotify)));
     rules.extend(conditional());
-    let connected = options.sockets == Sockets::All;
-    rules.push(unix_socket(libc::SYS_socketpair, connected));
-    if options.sockets != Sockets::Pairs {
-        rules.push(unix_socket(libc::SYS_socket, connected));
-    }
-    if connected {
-        rules.push(rule(libc::SYS_connect, When::Always, Verdict::Allow));
-    }
+    rules.extend(sockets::rules(options.sockets));
     if options.allow_exec {
         // Which file: Landlock's business. execveat stays out: it runs descriptors that no path names.
         let verdict = if options.observe_exec { Verdict::Observe } else { Verdict::Allow };
@@ -420,27 +416,15 @@ const PRCTL: &[u32] = &[
     0x5356_4d41, // PR_SET_VMA: the allocator names its mappings
 ];
 
-/// Network mode none: only AF_UNIX, which reaches no further than the mounts. Without connect no datagrams either, whose
-/// target is named in memory that no filter reads, also on a socket that has a peer already.
-fn unix_socket(number: libc::c_long, allow_connect: bool) -> Rule {
-    let mut conditions = vec![is(0, &[libc::AF_UNIX as u32])];
-    if !allow_connect {
-        const TYPE_MASK: u32 = 0xf;
-        let values = vec![libc::SOCK_STREAM as u32, libc::SOCK_SEQPACKET as u32];
-        conditions.push(Condition { argument: 1, mask: TYPE_MASK, values });
-    }
-    allow_if(number, conditions)
-}
-
-fn rule(number: libc::c_long, when: When, verdict: Verdict) -> Rule {
+pub(super) fn rule(number: libc::c_long, when: When, verdict: Verdict) -> Rule {
     Rule { number: number as u32, when, verdict }
 }
 
-fn allow_if(number: libc::c_long, conditions: Vec<Condition>) -> Rule {
+pub(super) fn allow_if(number: libc::c_long, conditions: Vec<Condition>) -> Rule {
     rule(number, When::All(conditions), Verdict::Allow)
 }
 
-fn is(argument: u32, values: &[u32]) -> Condition {
+pub(super) fn is(argument: u32, values: &[u32]) -> Condition {
     Condition { argument, mask: u32::MAX, values: values.to_vec() }
 }
 

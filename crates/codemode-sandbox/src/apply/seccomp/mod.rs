@@ -5,6 +5,7 @@
 
 mod compile;
 mod lists;
+mod sockets;
 
 use std::{io, os::fd::OwnedFd};
 
@@ -23,14 +24,34 @@ pub struct FilterOptions {
     pub allow_inotify: bool,
 }
 
-/// Which Unix sockets there are. No other family ever is.
+/// Which sockets there are. No other family ever is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sockets {
+pub struct Sockets {
+    pub local: Local,
+    pub internet: Internet,
+}
+
+/// Unix sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Local {
     All,
-    /// None that connects to a path, where the host's sockets can be seen and Landlock does not judge them.
+    /// None that connects to a path, where the host's sockets can be seen and Landlock does not judge them. Without an
+    /// internet only: a filter cannot tell whose socket connects.
     Unconnected,
-    /// Connected pairs only, where the network namespace is not the sandbox's own either.
+    /// Connected pairs only.
     Pairs,
+}
+
+/// Internet sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Internet {
+    None,
+    /// TCP over IPv4, in a network namespace where nothing but the engine listens.
+    Proxied,
+    /// TCP over IPv4, and every connect waits for the broker.
+    Brokered,
+    /// TCP and UDP.
+    Whole,
 }
 
 /// The filter as a BPF program. Compile it once, install it often.
@@ -41,6 +62,11 @@ pub fn program(options: FilterOptions) -> Vec<BpfInstruction> {
 /// Installs the filter on this process. no_new_privs must be set.
 pub fn install(program: &[BpfInstruction]) -> io::Result<()> {
     if is_removed(Wall::Seccomp) { Ok(()) } else { sys::install_filter(program) }
+}
+
+/// Whether filters are a wall that a test has taken away.
+pub(super) fn is_off() -> bool {
+    is_removed(Wall::Seccomp)
 }
 
 /// The same for a filter with observed calls, with the end that hears of them. `None`: something outside the sandbox

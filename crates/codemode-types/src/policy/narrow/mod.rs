@@ -1,21 +1,25 @@
 //! A client's policy is a request to narrow the executor's, never to widen it.
 
+mod network;
+
 use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::{NetworkMode, NetworkPolicy, Policy, PolicyError, Problem};
+use super::{NetworkMode, Policy, PolicyError, Problem};
 use crate::ByteSize;
 
 impl Policy {
     /// This policy narrowed by `request`, which has the shape of the YAML file. Only keys that are present count.
-    /// Host folders, interpreter and pool are the executor's own business: naming them neither widens nor narrows.
+    /// Host paths, interpreter and pool are the executor's own business: naming them neither widens nor narrows. Network
+    /// keys without a mode are about the executor's mode.
     pub fn narrowed(&self, request: &Value) -> Result<Self, PolicyError> {
-        let asked = Self::from_value(request, Path::new("/"))?;
+        let unasked = Self { network: self.network.unasked(request), ..Self::default() };
+        let asked = Self::from_value_over(&unasked, request, Path::new("/"))?;
         let mut narrowing = Narrowing { request, problems: Vec::new() };
         let mut policy = self.clone();
         narrowing.execution(&mut policy, &asked);
-        narrowing.network(&mut policy, &asked);
+        narrowing.network(&mut policy.network, &asked.network);
         narrowing.filesystem(&mut policy, &asked);
         narrowing.limits(&mut policy, &asked);
         narrowing.isolation(&mut policy, &asked);
@@ -47,7 +51,7 @@ macro_rules! shown_as_displayed {
     };
 }
 
-shown_as_displayed!(ByteSize, NetworkMode, u64, f64);
+shown_as_displayed!(ByteSize, NetworkMode, u32, u64, f64);
 
 struct Narrowing<'a> {
     request: &'a Value,
@@ -98,14 +102,6 @@ impl Narrowing<'_> {
             }
             Some(direct) => policy.execution.allow_direct_execution = Some(direct),
             None => {}
-        }
-    }
-
-    fn network(&mut self, policy: &mut Policy, asked: &Policy) {
-        self.lower("network.mode", &mut policy.network.mode, &asked.network.mode);
-        // Where nothing is reachable, the executor's own domains mean nothing any more.
-        if policy.network.mode == NetworkMode::None {
-            policy.network = NetworkPolicy::default();
         }
     }
 

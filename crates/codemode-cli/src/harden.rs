@@ -1,0 +1,115 @@
+//! What this executor gives up before it serves, from its configuration; see `codemode_sandbox::harden`.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use codemode_engine::StartError;
+use codemode_sandbox::{
+    harden::{self, Files, Needs, Reach},
+    plan::{Means, SandboxPlan},
+    probe::{LayerReport, LayerStatus, Probe, probe},
+};
+use codemode_server::{
+    AuditTarget,
+    config::{ListenAddress, ServerConfig},
+};
+use codemode_types::{NetworkMode, Policy};
+
+use crate::{exit::Failure, guest};
+
+/// Through which callers come in and lines go out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Doors<'a> {
+    pub(crate) listen: Option<&'a ListenAddress>,
+    pub(crate) audit: Option<&'a AuditTarget>,
+}
+
+impl<'a> Doors<'a> {
+    pub(crate) fn of(config: &'a ServerConfig) -> Self {
+        Self { listen: Some(&config.listen), audit: config.audit.as_ref() }
+    }
+}
+
+/// Hardens this process, which runs one thread still; the interpreter to serve with.
+pub(crate) fn executor(policy: &Policy, embedding: Option<&Path>, doors: Doors<'_>) -> Result<PathBuf, Failure> {
+    let interpreter = guest::interpreter(policy, embedding).map_err(Failure::unavailable)?;
+    #[cfg(feature = "removable-walls")]
+    codemode_sandbox::apply::removed::choose_by(&guest::library().map_err(Failure::unavailable)?);
+    let probe = probe();
+    if probe.tier.is_none() {
+        // Nothing will be served: the engine says why.
+        return Ok(interpreter);
+    }
+    let (needs, interpreter) = needs(&probe, policy, interpreter, doors)?;
+    let layers = harden::executor(&needs).map_err(Failure::unavailable)?;
+    tracing::info!(gave_up = summary(&layers), "executor hardened");
+    Ok(interpreter)
+}
+
+/// The same for `doctor`, which ends soon after.
+pub(crate) fn trial(
+    probe: &Probe,
+    policy: &Policy,
+    embedding: Option<&Path>,
+    doors: Doors<'_>,
+) -> Result<Vec<LayerReport>, String> {
+    if probe.tier.is_none() {
+        return Ok(Vec::new());
+    }
+    let interpreter = guest::interpreter(policy, embedding).map_err(|error| error.to_string())?;
+    let (needs, _) = needs(probe, policy, interpreter, doors).map_err(|failure| failure.message)?;
+    harden::executor(&needs).map_err(|error| error.to_string())
+}
+
+/// Names what decided which code this process runs besides its own.
+pub(crate) fn warn_of_preloads(variables: &BTreeMap<String, String>) {
+    let names = harden::loader::preloads(variables.keys());
+    if !names.is_empty() {
+        tracing::warn!(
+            variables = names.join(", "),
+            "the environment chose libraries of this executor; what it starts gets none of them"
+        );
+    }
+}
+
+fn needs(probe: &Probe, policy: &Policy, interpreter: PathBuf, doors: Doors<'_>) -> Result<(Needs, PathBuf), Failure> {
+    let means = probe.means();
+    let reach = match (policy.network.mode, doors.listen) {
+        (NetworkMode::None, Some(ListenAddress::Tcp { port, .. })) => Reach::Inward { port: Some(*port) },
+        (NetworkMode::None, _) => Reach::Inward { port: None },
+        (NetworkMode::Restricted | NetworkMode::All, _) => Reach::Outward,
+    };
+    if means != Means::Container {
+        return Ok((Needs { means, reach, files: None }, interpreter));
+    }
+    let plan =
+        SandboxPlan::build(policy, &interpreter, means).map_err(|error| Failure::start(StartError::Plan(error)))?;
+    let files = Files {
+        outputs: policy.filesystem.outputs.mount.clone(),
+        audit_log: doors.audit.and_then(|target| match target {
+            AuditTarget::File(path) => Some(path.clone()),
+            AuditTarget::Stdout => None,
+        }),
+        socket: doors.listen.and_then(|address| match address {
+            ListenAddress::Unix(path) => Some(path.clone()),
+            ListenAddress::Tcp { .. } => None,
+        }),
+        programs: Files::programs_of(&plan),
+    };
+    // A wrapper that found it starts programs of its own, and is not needed any more.
+    Ok((Needs { means, reach, files: Some(files) }, plan.interpreter))
+}
+
+/// `memory: not dumpable, core limit 1; …`
+fn summary(layers: &[LayerReport]) -> String {
+    let said = |layer: &LayerReport| {
+        let (LayerStatus::Found(text)
+        | LayerStatus::Substituted(text)
+        | LayerStatus::Missing(text)
+        | LayerStatus::Optional(text)) = &layer.status;
+        format!("{}: {text}", layer.name)
+    };
+    layers.iter().map(said).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,12 @@
+//! The fuzz targets of this crate, on their seeds and on every input that was ever found.
+#![allow(clippy::expect_used, unreachable_pub)] // as the fuzzer's own crate has them
+
+#[path = "../../../../fuzz/src/dns.rs"]
+mod dns;
+#[path = "../../../../fuzz/src/replay.rs"]
+mod replay;
+
+#[test]
+fn questions_to_the_stub() {
+    replay::all("dns_stub", dns::stub);
+}

@@ -1,0 +1,72 @@
+"""What of TLS is settled before anything is dialled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_native import NativeClient
+
+from codemode import Codemode, ConfigError
+from codemode.config import ClientConfig
+
+
+def test_the_environment_names_every_setting(native: type[NativeClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "CODEMODE_EXECUTOR_URL": "https://executor",
+        "CODEMODE_TLS_ENABLED": "1",
+        "CODEMODE_TLS_MODE": "custom",
+        "CODEMODE_TLS_CA_FILE": "/ca.pem",
+        "CODEMODE_TLS_CERT_PATH": "/ca.pem",
+        "CODEMODE_TLS_CLIENT_CERT_FILE": "/client.pem",
+        "CODEMODE_TLS_CLIENT_KEY_FILE": "/client.key",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    Codemode.from_env()
+    (client,) = native.created
+    options = {name: value for name, value in client.options.items() if name.startswith("tls_")}
+    assert (client.url, options) == (
+        "https://executor",
+        {
+            "tls_enabled": True,
+            "tls_cert_path": "/ca.pem",
+            "tls_client_cert_path": "/client.pem",
+            "tls_client_key_path": "/client.key",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"CODEMODE_TLS_CA_FILE": "/a", "CODEMODE_TLS_CERT_PATH": "/b"},
+            "CODEMODE_TLS_CERT_PATH and CODEMODE_TLS_CA_FILE name the same setting but differ; set one of them",
+        ),
+        (
+            {"CODEMODE_EXECUTOR_URL": "http://x", "CODEMODE_TLS_ENABLED": "true"},
+            "executor_url 'http://x' says no TLS but tls_enabled is True",
+        ),
+        ({"CODEMODE_TLS_ENABLED": "perhaps"}, "tls_enabled: expected bool, got str 'perhaps'"),
+        ({"CODEMODE_TLS_MODE": "none"}, "tls.mode: expected 'system' or 'custom' or None, got str 'none'"),
+    ],
+)
+def test_what_the_environment_may_not_say(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ClientConfig.from_env(environ)
+    assert message in str(caught.value)
+
+
+def test_tls_is_for_an_executor_somewhere_else(native: type[NativeClient]) -> None:
+    with pytest.raises(ConfigError, match="tls_cert_path cannot take effect without executor_url"):
+        Codemode(ClientConfig(tls_cert_path="/ca.pem"))
+    with pytest.raises(ConfigError, match="tls.mode cannot take effect without executor_url"):
+        Codemode({"tls": {"mode": "system"}})
+    assert not native.created
+
+
+def test_a_key_file_that_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(" \n")
+    with pytest.raises(ConfigError, match="CODEMODE_EXECUTOR_API_KEY_FILE names '.*key', which is empty"):
+        ClientConfig.from_env({"CODEMODE_EXECUTOR_API_KEY_FILE": str(tmp_path / "key")})
