@@ -53,6 +53,7 @@ pub fn narrowing(input: &[u8]) {
     match held.narrowed(&asked) {
         Ok(narrowed) => {
             assert_not_wider(&held, &narrowed);
+            assert_blocked(&asked, &narrowed.network);
             assert_eq!(Policy::from_value(&narrowed.to_value(), Path::new("/")).as_ref(), Ok(&narrowed));
             assert_eq!(narrowed.narrowed(&asked).as_ref(), Ok(&narrowed), "asking twice is asking once");
         }
@@ -131,6 +132,9 @@ fn assert_not_wider(held: &Policy, narrowed: &Policy) {
     if narrowed.network.mode == NetworkMode::Restricted && held.network.mode == NetworkMode::Restricted {
         assert_network_not_wider(&held.network, &narrowed.network);
     }
+    // What is asked of the isolation can only grow.
+    assert!(narrowed.isolation.minimum >= held.isolation.minimum);
+    assert!(held.isolation.require.iter().all(|layer| narrowed.isolation.require.contains(layer)));
     compare("", &held.to_value(), &narrowed.to_value());
 }
 
@@ -155,6 +159,16 @@ fn assert_network_not_wider(held: &NetworkPolicy, narrowed: &NetworkPolicy) {
     assert_eq!(narrowed.ca_file, held.ca_file);
 }
 
+/// What a request blocks is blocked.
+fn assert_blocked(asked: &Value, narrowed: &NetworkPolicy) {
+    let texts = asked.pointer("/network/blocked_domains").and_then(Value::as_array);
+    let rules = DomainRules::new(narrowed).expect("patterns that were read");
+    for text in texts.into_iter().flatten().filter_map(Value::as_str) {
+        let host = Host::parse(&text.replacen("*.", "x.", 1));
+        assert!(host.is_ok_and(|host| rules.judge(&host) == Permission::Blocked), "{text} is not blocked");
+    }
+}
+
 /// Leaf by leaf: a key that narrowing changes has to be known here, with its direction.
 fn compare(key: &str, held: &Value, narrowed: &Value) {
     if let (Value::Object(held), Value::Object(narrowed)) = (held, narrowed) {
@@ -169,6 +183,7 @@ fn compare(key: &str, held: &Value, narrowed: &Value) {
         _ if held == narrowed => true,
         // Judged in `assert_not_wider`.
         "execution.allow_direct_execution" | "filesystem.sandbox.max_size" => true,
+        "isolation.minimum" | "isolation.require" => true,
         key if key.starts_with("network.") => true,
         "isolation.allow_jit" => *held == json!(true),
         "execution.allowed_commands" => {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use codemode_wire::{
     DecodeError, FrameDecoder, FrameTooLong, HEADER_BYTES,
+    broker::{Answer, Ask},
     cell::FromCell,
     guest::{FromGuest, ToGuest},
     zygote::{FromZygote, ToZygote},
@@ -78,6 +79,8 @@ pub fn messages(body: &[u8]) {
     check(body, FromCell::decode, FromCell::encode);
     check(body, ToZygote::decode, ToZygote::encode);
     check(body, FromZygote::decode, FromZygote::encode);
+    check(body, Ask::decode, Ask::encode);
+    check(body, Answer::decode, Answer::encode);
 }
 
 fn check<M: Debug>(body: &[u8], decode: fn(&[u8]) -> Result<M, DecodeError>, encode: impl Fn(&M) -> Vec<u8>) {

@@ -16,6 +16,7 @@ from network.authority import Authority
 from network.nameserver import Nameserver, Question
 from network.peers import Peers, trespasses
 from network.places import DATAGRAM_PORTS, NAMESERVER, PORTS, is_allowed
+from network.zone import ALIASED
 from security.namespaces import CLONE_NEWNET, call, only_loopback
 
 T = TypeVar("T")
@@ -58,7 +59,8 @@ class Ground:
 
 
 def _may_be_asked(question: Question) -> bool:
-    return is_allowed(question.name) and question.kind in _KINDS
+    """What an allowed name is an alias of is its owner's choice."""
+    return (is_allowed(question.name) or question.name in ALIASED) and question.kind in _KINDS
 
 
 def _go_to(near: int) -> None:

@@ -22,7 +22,7 @@ from network.ground import Ground
 from network.package_index import package_index
 from network.places import ALLOWED, BLOCKED, HOSTS, LISTED_PORTS, ON_LO, RESOLV_CONF
 from network.repository import repository
-from security.arena import fill_workspace
+from security.arena import OUTPUTS_LIMIT, fill_workspace
 from security.cage import SYSTEM_PYTHON
 from security.caged import ORDINARY, Guest, caged, caged_home
 from security.executor import Executor
@@ -55,9 +55,13 @@ class House:
         key = SecretStr(self.executor.key)
         return Codemode.from_client_config(Narrowing(executor_url=self.executor.url, executor_api_key=key))
 
+    @property
+    def audit(self) -> Path:
+        return self.home / "share/audit.jsonl"
+
     def audited(self, execution_id: str) -> list[dict[str, Any]]:
         """The network lines of one execution."""
-        lines = map(json.loads, (self.home / "share/audit.jsonl").read_text().splitlines())
+        lines = map(json.loads, self.audit.read_text().splitlines())
         return [line for line in lines if line["event"] == "network" and line["execution_id"] == execution_id]
 
 
@@ -83,7 +87,10 @@ def house(
         wanted: dict[str, Any] = {
             "execution": {"allowed_commands": commands},
             "network": network | ({} if network["mode"] == "none" else {"ca_file": str(trusted)}),
-            "filesystem": {"workspace": {"mount": folders[0]}, "outputs": {"mount": folders[1]}},
+            "filesystem": {
+                "workspace": {"mount": folders[0]},
+                "outputs": {"mount": folders[1], "max_size": OUTPUTS_LIMIT},
+            },
             "guest": {"interpreter": str(interpreter)},
             "limits": {"code_timeout": 60},
             "pool": {"min": 1, "max": 1},

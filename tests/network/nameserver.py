@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 import threading
@@ -13,7 +14,11 @@ from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
 from network.zone import FAILURE, NO_SUCH_NAME, SILENCE, Answer, answers
 
-_RECORD = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
+
+def _record(kind: str, value: str) -> A | AAAA | CNAME:
+    if kind == "CNAME":
+        return CNAME(value)
+    return {"A": A, "AAAA": AAAA}[kind](tuple(ipaddress.ip_address(value).packed))
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,16 @@ class Nameserver:
     """Over one UDP socket and one TCP listener, both made by the caller, in whatever namespace; closed with it."""
 
     def __init__(self, udp: socket.socket, tcp: socket.socket) -> None:
-        self._udp, self._tcp = udp, tcp
+        self._udp, self._listeners = udp, [tcp]
         self._lock = threading.Lock()
         self._asked: list[Question] = []
         self._turns: Counter[tuple[str, str]] = Counter()
-        for serve in (self._serve_datagrams, self._serve_streams):
-            threading.Thread(target=serve, daemon=True).start()
+        threading.Thread(target=self._serve_datagrams, daemon=True).start()
+        threading.Thread(target=self._serve_streams, args=(tcp,), daemon=True).start()
+
+    def also_over(self, tcp: socket.socket) -> None:
+        self._listeners.append(tcp)
+        threading.Thread(target=self._serve_streams, args=(tcp,), daemon=True).start()
 
     @property
     def asked(self) -> list[Question]:
@@ -60,11 +69,13 @@ class Nameserver:
         owner = name
         for record, value in answer.records:
             if record in (kind, "CNAME"):
-                reply.add_answer(RR(owner, getattr(QTYPE, record), ttl=answer.ttl, rdata=_RECORD[record](value)))
+                reply.add_answer(RR(owner, getattr(QTYPE, record), ttl=answer.ttl, rdata=_record(record, value)))
             owner = value if record == "CNAME" else owner
         packed: bytes = reply.pack()
         if transport == "udp" and len(packed) > 1232:
-            packed = reply.truncate().pack()
+            reply.rr.clear()
+            reply.header.tc = 1
+            packed = reply.pack()
         return packed
 
     def _next(self, name: str, kind: str, transport: str) -> Answer:
@@ -84,10 +95,10 @@ class Nameserver:
                 if reply := self.answer(message, "udp"):
                     self._udp.sendto(reply, sender)
 
-    def _serve_streams(self) -> None:
+    def _serve_streams(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                connection, _ = self._tcp.accept()
+                connection, _ = listener.accept()
                 threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
@@ -98,7 +109,7 @@ class Nameserver:
                     connection.sendall(struct.pack(">H", len(reply)) + reply)
 
     def close(self) -> None:
-        for each in (self._udp, self._tcp):
+        for each in (self._udp, *self._listeners):
             # Wakes the thread that waits in it.
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

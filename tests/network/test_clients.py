@@ -49,7 +49,8 @@ def test_the_environment_says_how(inside: Inside) -> None:
     assert (environment["NODE_USE_ENV_PROXY"], environment["RES_OPTIONS"]) == ("1", "use-vc")
     bundles = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
     assert len({environment[name] for name in (*bundles, "NODE_EXTRA_CA_CERTS")}) == 1
-    assert "BEGIN CERTIFICATE" in inside.value(f"open({environment['SSL_CERT_FILE']!r}).read()")
+    count = "import ssl\nlen(ssl.create_default_context(cafile={!r}).get_ca_certs())"
+    assert inside.value(count.format(environment["SSL_CERT_FILE"])) == 1
 
 
 @ROADS

@@ -85,6 +85,8 @@ ZONE: dict[str, tuple[Answer, ...]] = {
     "hosts-file.allowed.test": (a(GOOD),),
 }
 
+ALIASED = {value for script in ZONE.values() for one in script for kind, value in one.records if kind == "CNAME"}
+
 
 def answers(name: str) -> tuple[Answer, ...]:
     """Whoever is allowed lives at GOOD, and everybody else where nobody may arrive."""

@@ -67,6 +67,9 @@ class Refused:
 
 
 class Arena:
+    # What a bystander runs first.
+    beside = "open('/sandbox/cm_other', 'w').write('OTHER-SECRET')\nopen('/tmp/cm_other', 'w').write('OTHER-SECRET')\n"
+
     def __init__(self, executor: Executor, canaries: Canaries, workspace: Path) -> None:
         self.executor, self.canaries, self.workspace = executor, canaries, workspace
         self.outputs = executor.outputs
@@ -127,10 +130,7 @@ class Arena:
         """
         self.toolbox.called.clear()
         self.toolbox.ended.clear()
-        code = (
-            "open('/sandbox/cm_other', 'w').write('OTHER-SECRET')\nopen('/tmp/cm_other', 'w').write('OTHER-SECRET')\n"
-            "kept = tools['sleep'].run(seconds=30, tag='mine')\nkept, open('/sandbox/cm_other').read()"
-        )
+        code = f"{self.beside}kept = tools['sleep'].run(seconds=30, tag='mine')\nkept, open('/sandbox/cm_other').read()"
         results: list[Any] = []
         thread = threading.Thread(target=lambda: results.append(self.execute(code, 30)))
         thread.start()

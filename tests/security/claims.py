@@ -107,6 +107,18 @@ def in_no_output(*words: str) -> Callable[[Trial], bool]:
     return lambda trial: not any(word in trial.result.stdout + str(trial.result.error) for word in words)
 
 
+def no_connection_left(trial: Trial) -> bool:
+    """Every server of the arena saw the end of each."""
+    peers = trial.arena.ground.peers
+    return bool(peers.wait(lambda visits: all(visit.ended.is_set() for visit in visits)))
+
+
+def audit_is_whole(trial: Trial) -> bool:
+    """Each line is the executor's, whatever names it tells of."""
+    lines = trial.arena.audit.read_bytes().decode().split("\n")
+    return lines.pop() == "" and all("event" in json.loads(line) and line.isprintable() for line in lines)
+
+
 def listens(name: str) -> Callable[[Trial], bool]:
     """In the network namespace of the executor."""
     return lambda trial: name in Path(f"/proc/{trial.arena.pid}/net/unix").read_text()
@@ -151,4 +163,7 @@ CLAIMS: dict[str, Callable[[Trial], bool]] = {
     "the error is the code's own": lambda trial: trial.result.outcome == "error",
     "no path of the client's machine is told": in_no_output("toolbox.py", str(Path(__file__).parent)),
     "the host's name is not told": in_no_output(platform.node()),
+    "no connection is left": no_connection_left,
+    "a server saw them": lambda trial: bool(trial.arena.ground.peers.visits),
+    "the audit log is whole": audit_is_whole,
 }

@@ -34,12 +34,18 @@ def caged_arena(kind: str, mode: str, guest: Guest = ORDINARY) -> Iterator[Arena
 @contextmanager
 def arena_near(executor: Executor, name: str, workspace: Path) -> Iterator[Arena]:
     """With canaries of that name, in the network and the root that the executor has."""
-    canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{name}", workspace, near=executor.pid)
-    try:
+    with canaries_near(executor, name, workspace) as canaries:
         arena = Arena(executor, canaries, workspace)
         try:
             yield arena
         finally:
             arena.close()
+
+
+@contextmanager
+def canaries_near(executor: Executor, name: str, workspace: Path) -> Iterator[Canaries]:
+    canaries = Canaries(Path("/var/tmp") / f"codemode-canary-{name}", workspace, near=executor.pid)
+    try:
+        yield canaries
     finally:
         canaries.close()

@@ -74,4 +74,6 @@ def load(name: str) -> list[Program]:
 
 
 PROGRAMS = [program for name in FILES for program in load(name)]
+# With network mode `restricted`; they need the servers of tests/network around them.
+NETWORK_PROGRAMS = load("corpus-network.jsonl")
 SELF_JUDGING = [program for program in PROGRAMS if program.judges_itself]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 
 from security.arena import Arena
-from security.programs import PROGRAMS, SELF_JUDGING, Program
+from security.programs import PROGRAMS, Program
 from security.verdicts import judge
 
 # A run that is green because programs were missing proves nothing.
@@ -24,9 +25,15 @@ del _gc, _table
 
 
 class Suite:
-    """Counts what ran."""
+    """Counts what ran. `within`: what the names of the tests say before the program's, `full-` or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program] = PROGRAMS,
+        expected: tuple[int, int] = (EXPECTED, EXPECTED_SELF_JUDGING),
+        within: str = "",
+    ) -> None:
+        self.programs, self.expected, self.within = programs, expected, within
         self.ran: list[str] = []
 
     def holds(self, program: Program, arena: Arena) -> None:
@@ -50,11 +57,12 @@ class Suite:
 
     def check_that_all_ran(self, request: pytest.FixtureRequest) -> None:
         """Of the module that asks. Where only some were selected, there is nothing to count."""
-        assert len(PROGRAMS) == len({program.id for program in PROGRAMS}) == EXPECTED
-        assert len(SELF_JUDGING) == EXPECTED_SELF_JUDGING
+        ids = sorted(program.id for program in self.programs)
+        assert (len(ids), sum(program.judges_itself for program in self.programs)) == self.expected
+        assert len(set(ids)) == len(ids)
         selected = {item.name for item in request.session.items if item.path == request.path}
-        if all(f"test_holds[{program.id}]" in selected for program in PROGRAMS):
-            assert sorted(self.ran) == sorted(program.id for program in PROGRAMS)
+        if all(f"test_holds[{self.within}{id}]" in selected for id in ids):
+            assert sorted(self.ran) == ids
 
 
 def beside(program: Program, arena: Arena) -> AbstractContextManager[list[Any]]:

@@ -35,9 +35,19 @@ pub(crate) enum Command {
     Health(HealthArgs),
     /// Print the version
     Version,
+    /// Certificates for TLS
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TlsCommand {
+    /// Make certificates to develop with: an authority, the executor's, and clients' ones
+    #[command(after_help = GENERATE_CERTS_EXAMPLES)]
+    GenerateCerts(GenerateCertsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +64,15 @@ pub(crate) struct ServeArgs {
     /// Where to listen, in one word: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<ListenAddress>,
+    /// The executor's certificate, in PEM: TLS is on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Authorities of the clients' certificates, in PEM: each client must show one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
     /// error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
@@ -138,6 +157,26 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct GenerateCertsArgs {
+    /// Folder for the files; created if missing
+    #[arg(long, short, alias = "output", value_name = "DIR", default_value = "certs")]
+    pub(crate) out: PathBuf,
+    /// Name or address by which clients reach the executor, besides this machine's own; repeat it, or separate with
+    /// commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) host: Vec<String>,
+    /// Make a certificate for a client too, in NAME.pem; repeat it, or separate with commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = crate::tls::client_name)]
+    pub(crate) client: Vec<String>,
+    /// Days that the certificates are valid; the authority stays for ten years
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: u32,
+    /// Replace certificates that are there already; the authority stays
+    #[arg(long, short)]
+    pub(crate) force: bool,
+}
+
 /// The command, or how to exit after help or an error was printed.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
     Cli::try_parse().map(|cli| cli.command).map_err(|error| {
@@ -169,10 +208,18 @@ Ctrl-C or SIGTERM stops taking work and gives what runs 30 seconds; a second one
 Examples:
   codemode serve                             this machine only, on 127.0.0.1:8001
   codemode serve --config codemode.yaml --listen unix:/run/codemode.sock
-  CODEMODE_API_KEY_FILE=/run/secrets/key codemode serve --host 0.0.0.0
+  CODEMODE_API_KEY_FILE=/run/secrets/key codemode serve --host 0.0.0.0 \
+    --tls-cert server.pem --tls-key server-key.pem
+
+Certificates and keys in files are read again when they change, and at once on SIGHUP.
 
 Environment:
   CODEMODE_API_KEY, CODEMODE_API_KEY_FILE    the key that callers must send, or a file with it
+  CODEMODE_API_KEY_PREVIOUS, ..._FILE        the key from before, as long as it shall hold
+  CODEMODE_TLS_CERT_FILE, _KEY_FILE          as --tls-cert and --tls-key
+  CODEMODE_TLS_CA_FILE                       as --tls-client-ca
+  CODEMODE_TLS_REQUIRE_CLIENT_AUTH           false: a client may come without a certificate
+  CODEMODE_TLS_REQUIRED                      true: no port for other machines without TLS
   CODEMODE_HOST, CODEMODE_PORT               where to listen
   CODEMODE_MAX_EXEC_TIME                     code_timeout in seconds: default and ceiling
   CODEMODE_MEMORY_LIMIT                      memory of one execution, such as 512m
@@ -196,8 +243,9 @@ Examples:
   codemode run job.py --url https://executor.example --api-key-file key --tls-ca ca.pem
 
 Environment, with --url:
-  CODEMODE_EXECUTOR_API_KEY                  the key; CODEMODE_EXECUTOR_API_KEY_FILE as --api-key-file
-  CODEMODE_TLS_CA_FILE                       as --tls-ca; CODEMODE_TLS_CERT_PATH is another name for it
+  CODEMODE_EXECUTOR_API_KEY                  the key
+  CODEMODE_EXECUTOR_API_KEY_FILE             as --api-key-file
+  CODEMODE_TLS_CA_FILE                       as --tls-ca; also named CODEMODE_TLS_CERT_PATH
   CODEMODE_TLS_CLIENT_CERT_FILE              as --tls-cert
   CODEMODE_TLS_CLIENT_KEY_FILE               as --tls-key
 
@@ -226,6 +274,19 @@ Environment: CODEMODE_TLS_CLIENT_CERT_FILE and CODEMODE_TLS_CLIENT_KEY_FILE as -
 --tls-key; with --url also CODEMODE_TLS_CA_FILE as --tls-ca.
 
 Exit codes: 0 where it serves, 1 where it does not, 64 for bad usage or configuration.";
+
+const GENERATE_CERTS_EXAMPLES: &str = "\
+For development and tests: whoever can read ca-key.pem can pass for the executor and for every
+client. In production take certificates from your own authority.
+
+What is there already is kept, so that one authority can make certificates again and again. With
+--force, certificates are made anew.
+
+Examples:
+  codemode tls generate-certs                in ./certs, for localhost, 127.0.0.1 and ::1
+  codemode tls generate-certs --host executor,executor.internal
+  codemode tls generate-certs --client alice --client bob
+  codemode tls generate-certs --force --days 7";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Example:

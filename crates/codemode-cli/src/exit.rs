@@ -45,7 +45,8 @@ impl Failure {
             | StartError::Probe(
                 ProbeError::BelowMinimum { .. }
                 | ProbeError::Required { .. }
-                | ProbeError::UnknownLayer(..),
+                | ProbeError::UnknownLayer(..)
+                | ProbeError::NoBroker,
             ) => Self::configuration(error),
             _ => Self::unavailable(error),
         }

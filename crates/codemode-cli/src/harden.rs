@@ -42,6 +42,10 @@ pub(crate) fn executor(policy: &Policy, embedding: Option<&Path>, doors: Doors<'
         // Nothing will be served: the engine says why.
         return Ok(interpreter);
     }
+    if let Some(folder) = policy.filesystem.outputs.mount.as_deref().filter(|_| probe.means() == Means::Container) {
+        // Where it is missing it is made, and afterwards could not be. The first execution with a file says if it fails.
+        let _ = std::fs::create_dir_all(folder);
+    }
     let (needs, interpreter) = needs(&probe, policy, interpreter, doors)?;
     let layers = harden::executor(&needs).map_err(Failure::unavailable)?;
     tracing::info!(gave_up = summary(&layers), "executor hardened");

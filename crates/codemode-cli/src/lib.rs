@@ -14,10 +14,11 @@ mod log;
 mod remote;
 mod run;
 mod serve;
+mod tls;
 
 use std::process::ExitCode;
 
-use args::{Command, ServeArgs};
+use args::{Command, ServeArgs, TlsCommand};
 
 /// All of it, from the arguments to the exit code.
 pub fn main() -> ExitCode {
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Health(args) => health::health(args),
         Command::Version => exit::print(&format!("codemode {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Tls(TlsCommand::GenerateCerts(args)) => tls::generate_certs(&args),
         Command::Completions(args) => completions::print(args.shell),
     };
     ended.unwrap_or_else(|failure| failure.report())

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
-    Audit, Ending, Signals,
+    ApiKeys, Audit, Encryption, Ending, Reloader, Signals, Tls,
     config::{Arguments, ServerConfig, Sources},
 };
 
@@ -17,8 +17,19 @@ use crate::{
     log,
 };
 
+/// Sixteen random bytes cannot be guessed; a shorter text surely holds fewer.
+const LEAST_KEY_BYTES: usize = 16;
+
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let arguments = Arguments { host: args.host, port: args.port, listen: args.listen, log_level: args.log_level };
+    let arguments = Arguments {
+        host: args.host,
+        port: args.port,
+        listen: args.listen,
+        log_level: args.log_level,
+        tls_cert: args.tls_cert,
+        tls_key: args.tls_key,
+        tls_client_ca: args.tls_client_ca,
+    };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
@@ -31,8 +42,17 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 
 async fn until_stopped(config: ServerConfig, interpreter: PathBuf) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
+    let tls = config.tls.map(Tls::load).transpose().map_err(Failure::configuration)?;
+    let reloader = Reloader::new(&config.api_keys, config.key_source, tls.as_ref()).map_err(Failure::unavailable)?;
+    let encryption = match tls {
+        Some(tls) => Encryption::Tls(tls),
+        None if config.tls_required => Encryption::Required,
+        None => Encryption::Off,
+    };
+    let encrypted = matches!(encryption, Encryption::Tls(_));
     // First, so that a port in use is known before sandboxes are made.
-    let listener = codemode_server::bind(&config.listen, &config.api_keys).await.map_err(Failure::unavailable)?;
+    let listener = codemode_server::bind_with(&config.listen, &config.api_keys, encryption).await;
+    let listener = listener.map_err(Failure::unavailable)?;
     let audit = Audit::open(config.audit.as_ref()).map_err(Failure::configuration)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
@@ -43,12 +63,16 @@ async fn until_stopped(config: ServerConfig, interpreter: PathBuf) -> Result<Exi
     announce(&engine);
     let running = codemode_server::start(engine, &config.api_keys, vec![listener], audit).await;
     for address in running.addresses() {
-        tracing::info!(%address, api_key = !config.api_keys.is_empty(), "serving");
+        tracing::info!(%address, api_key = !config.api_keys.is_empty(), tls = encrypted, "serving");
     }
-    if !config.api_keys.is_empty() && !running.addresses().iter().all(|address| private(address)) {
-        tracing::warn!("keys and code cross the network unencrypted: there is no TLS yet");
+    if !running.addresses().iter().all(|address| private(address)) {
+        warn_of(encrypted, &config.api_keys);
     }
-    match codemode_server::run(running, signals, config.drain_timeout).await {
+    let ending = tokio::select! {
+        ending = codemode_server::run(running, signals, config.drain_timeout) => ending,
+        never = reloader.run() => match never {},
+    };
+    match ending {
         Ending::Drained => tracing::info!("stopped"),
         Ending::Cut => tracing::warn!("stopped at once; what ran was killed"),
     }
@@ -66,6 +90,20 @@ fn announce(engine: &Engine) {
         max_concurrent_executions = info.max_concurrent_executions,
         "engine ready"
     );
+}
+
+/// Of what is weaker than a port for other machines should be.
+fn warn_of(encrypted: bool, keys: &ApiKeys) {
+    if !encrypted {
+        tracing::warn!(
+            "keys, code and results cross the network unencrypted: set tls.cert_file and tls.key_file, or let a proxy in front end TLS"
+        );
+    }
+    if keys.shortest() < LEAST_KEY_BYTES {
+        tracing::warn!(
+            "an API key has fewer than {LEAST_KEY_BYTES} bytes and can be guessed: openssl rand -hex 32 makes one"
+        );
+    }
 }
 
 fn private(address: &str) -> bool {

@@ -27,6 +27,7 @@ mod dial;
 mod embedded;
 mod error;
 mod execution;
+mod greeting;
 mod link;
 mod options;
 mod output;

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{TlsProblem, tls::Tls};
+use crate::{TlsProblem, greeting::Greeting, tls::Tls};
 
 /// How much of what is still unread is looked at once the connection is lost.
 const LAST_READS: usize = 8;
@@ -52,7 +52,7 @@ impl Pulse {
 pub(crate) enum Speech {
     /// HTTP/2 to this machine only.
     Local,
-    /// HTTP/2. An answer in TLS means that the port wants TLS.
+    /// HTTP/2, to a port that may want TLS.
     Clear,
     /// TLS; its handshake is done, but for what the executor says about the client's certificate.
     Tls(Arc<Tls>),
@@ -62,8 +62,7 @@ pub(crate) enum Speech {
 pub(crate) struct Watched<S> {
     socket: S,
     speech: Speech,
-    /// Whether anything was read.
-    heard: bool,
+    greeting: Greeting,
     /// Why nothing can be written any more, while what is left is read.
     failed: Option<io::Error>,
     pulse: Pulse,
@@ -71,20 +70,18 @@ pub(crate) struct Watched<S> {
 
 impl<S> Watched<S> {
     pub(crate) fn new(socket: S, speech: Speech, pulse: Pulse) -> Self {
-        Self { socket, speech, heard: false, failed: None, pulse }
+        Self { socket, speech, greeting: Greeting::default(), failed: None, pulse }
     }
 
     fn hear(&mut self, data: &[u8]) {
-        // No HTTP/2 frame that a server may begin with is long enough to begin with the byte of a TLS alert.
-        if !self.heard && data.first() == Some(&TLS_ALERT) && matches!(self.speech, Speech::Clear) {
+        if matches!(self.speech, Speech::Clear) && self.greeting.hear(data) {
             self.pulse.note_problem(TlsProblem::Required);
         }
-        self.heard |= !data.is_empty();
     }
 
     fn end(&self) {
         self.pulse.0.ended.store(true, Ordering::Relaxed);
-        let mute = !self.heard && matches!(self.speech, Speech::Clear);
+        let mute = !self.greeting.heard() && matches!(self.speech, Speech::Clear);
         self.pulse.0.mute.store(mute, Ordering::Relaxed);
     }
 
@@ -97,9 +94,6 @@ impl<S> Watched<S> {
         }
     }
 }
-
-/// The type of the record that says why the other end will not go on.
-const TLS_ALERT: u8 = 0x15;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     /// Writes, unless writing has failed before. A connection that takes no more may still hold the reason: that is read

@@ -83,12 +83,17 @@ pub enum Refusal {
     Blocked,
     Port(u16),
     AddressLiteral,
-    SpecialAddress { address: IpAddr, class: &'static str },
+    SpecialAddress {
+        address: IpAddr,
+        class: &'static str,
+    },
     NoSuchName,
     /// The resolver failed, which says nothing about the name.
     NoAnswer,
     SniMissing,
-    SniMismatch { sni: String },
+    SniMismatch {
+        sni: String,
+    },
     NotTls(&'static str),
     NotHttp(&'static str),
     AmbiguousFraming(&'static str),
@@ -110,6 +115,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it says something of the world, and not of what the program may.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::NoSuchName | Self::NoAnswer | Self::BadAnswer(_) | Self::Unreachable(_) | Self::Idle(_))
+    }
+
     /// A word that stays.
     pub fn word(&self) -> &'static str {
         match self {

@@ -138,6 +138,18 @@ async fn an_allowed_network_lets_its_addresses_through_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_metadata_service_inside_an_allowed_network_is_refused() {
+    for (network, bad) in [
+        ("100.64.0.0/10", "100.100.100.200"),
+        ("192.0.0.0/24", "192.0.0.192"),
+        ("fd00::/8", "fd00:ec2::254"),
+        ("fd20::/16", "fd20:ce::254"),
+    ] {
+        assert_eq!(refused(&[bad], &[network]).await, ip(bad));
+    }
+}
+
+#[tokio::test]
 async fn a_literal_is_checked_without_being_resolved() {
     let answers = Answers::each(&[&[PUBLIC]]);
     let dialer = dialer(&answers, &Arc::default());

@@ -4,6 +4,7 @@
 //! could be read in two ways is refused here.
 
 use codemode_types::domain::Host;
+use hyper::Uri;
 
 use crate::decision::Refusal;
 
@@ -26,7 +27,9 @@ pub enum Framing {
 ///
 /// A bare line feed ends a line here, because it does for some. `check` refuses it then.
 pub fn end(bytes: &[u8], seen: usize) -> Option<usize> {
-    (seen..bytes.len()).find(|at| bytes[*at] == b'\n' && matches!(&bytes[..*at], [] | [.., b'\n'] | [b'\r'] | [.., b'\n', b'\r'])).map(|at| at + 1)
+    (seen..bytes.len())
+        .find(|at| bytes[*at] == b'\n' && matches!(&bytes[..*at], [] | [.., b'\n'] | [b'\r'] | [.., b'\n', b'\r']))
+        .map(|at| at + 1)
 }
 
 /// Reads one head, blank line included.
@@ -52,17 +55,23 @@ fn request_line(line: &[u8]) -> Result<(bool, bool), Refusal> {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(Refusal::NotHttp("the first line is no HTTP/1.1 request line"));
+        return Err(NO_REQUEST_LINE);
     };
-    if method.is_empty() || !method.iter().all(u8::is_ascii_graphic) || target.is_empty() {
-        return Err(Refusal::NotHttp("the first line is no HTTP/1.1 request line"));
+    let is_1_0 = match version {
+        b"HTTP/1.1" => false,
+        b"HTTP/1.0" => true,
+        _ => return Err(NO_REQUEST_LINE),
+    };
+    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+        return Err(NO_REQUEST_LINE);
     }
-    match version {
-        b"HTTP/1.1" => Ok((method == b"CONNECT", false)),
-        b"HTTP/1.0" => Ok((method == b"CONNECT", true)),
-        _ => Err(Refusal::NotHttp("the first line is no HTTP/1.1 request line")),
+    match Uri::try_from(target) {
+        Ok(_) => Ok((method == b"CONNECT", is_1_0)),
+        Err(_) => Err(Refusal::BadRequest("the URL is none, or longer than 64 KiB")),
     }
 }
+
+const NO_REQUEST_LINE: Refusal = Refusal::NotHttp("the first line is no HTTP/1.1 request line");
 
 fn headers(lines: &[&[u8]], is_connect: bool, is_1_0: bool) -> Result<Framing, Refusal> {
     let (mut length, mut is_chunked, mut has_host) = (None, false, false);

@@ -7,7 +7,7 @@
 
 mod server_name;
 
-use std::io::Read;
+use std::{fmt, io::Read};
 
 use bytes::BytesMut;
 use codemode_types::domain::{DomainName, Host};
@@ -22,15 +22,13 @@ pub(crate) const HANDSHAKE: u8 = 0x16;
 pub const HELLO_BYTES: usize = 32 << 10;
 
 /// Reads a ClientHello from bytes as they come.
+#[derive(Default)]
 pub struct HelloReader {
     acceptor: Acceptor,
     bytes: BytesMut,
 }
 
 impl HelloReader {
-    pub fn new() -> Self {
-        Self { acceptor: Acceptor::default(), bytes: BytesMut::new() }
-    }
 
     /// Whether the message is whole, and then the server name it has, as it is written there.
     pub fn feed(&mut self, mut more: &[u8]) -> Result<Option<Option<String>>, Refusal> {
@@ -63,6 +61,12 @@ impl HelloReader {
     }
 }
 
+impl fmt::Debug for HelloReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HelloReader({} bytes)", self.bytes.len())
+    }
+}
+
 /// Reads until the ClientHello is whole. The bytes, which the server gets later, and the server name. Nothing if the peer
 /// went away.
 pub(crate) async fn read(
@@ -70,7 +74,7 @@ pub(crate) async fn read(
     held: BytesMut,
 ) -> Result<Option<(BytesMut, Option<String>)>, Refusal> {
     let reading = async {
-        let mut reader = HelloReader::new();
+        let mut reader = HelloReader::default();
         let mut name = reader.feed(&held)?;
         let mut bytes = vec![0; 4 << 10];
         while name.is_none() {

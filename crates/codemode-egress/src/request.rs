@@ -75,7 +75,9 @@ fn target(request: &Parts, bound: Option<&Target>) -> Result<Target, (About, Ref
                 _ => Ok(target),
             }
         }
-        (Some("https"), Some(_), _) => bad("https:// URLs need CONNECT; set HTTPS_PROXY to this proxy's http:// address"),
+        (Some("https"), Some(_), _) => {
+            bad("https:// URLs need CONNECT; set HTTPS_PROXY to this proxy's http:// address")
+        }
         (None, None, Some(bound)) if request.headers.contains_key(HOST) => {
             same_host(request, bound)?;
             Ok(bound.clone())

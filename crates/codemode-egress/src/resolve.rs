@@ -1,8 +1,7 @@
 //! Names to addresses: the daemon's own resolver. What it answers is not trusted before `dial` has checked it.
 
 use std::{
-    fmt,
-    fs,
+    fmt, fs,
     future::Future,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -187,7 +186,12 @@ impl Loaded {
     fn in_hosts_file(&self, name: &Name) -> Vec<IpAddr> {
         let lookups = [RecordType::AAAA, RecordType::A]
             .map(|family| self.hosts.lookup_static_host(&Query::query(name.clone(), family)));
-        lookups.iter().flatten().flat_map(|lookup| lookup.answers()).filter_map(|record| record.data.ip_addr()).collect()
+        lookups
+            .iter()
+            .flatten()
+            .flat_map(|lookup| lookup.answers())
+            .filter_map(|record| record.data.ip_addr())
+            .collect()
     }
 }
 
@@ -229,7 +233,6 @@ fn build(servers: Vec<NameServerConfig>, options: ResolverOpts) -> Result<TokioR
     ours.cache_size = CACHED_RESPONSES;
     ours.positive_max_ttl = Some(LONGEST_TTL);
     ours.negative_max_ttl = Some(LONGEST_NEGATIVE_TTL);
-    ours.preserve_intermediates = false;
     ours.try_tcp_on_error = true;
     builder.build().map_err(|error| ResolveError::Failed(format!("cannot set up the resolver: {error}")))
 }

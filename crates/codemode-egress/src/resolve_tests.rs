@@ -1,11 +1,15 @@
 #[path = "resolve_tests/server.rs"]
 mod server;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use codemode_types::domain::Host;
 use hickory_proto::op::ResponseCode;
 use server::{Answer, Server, record};
+use tokio::time::Instant;
 
 use super::*;
 use crate::dial::{DialError, Dialer, SystemConnect};
@@ -135,11 +139,42 @@ async fn an_answer_that_turns_private_is_refused_when_it_has() {
 #[tokio::test]
 async fn a_long_answer_comes_over_tcp() {
     let server = Server::start(|name, family| match family {
-        RecordType::A => Answer::Truncated((1..=200).map(|host| record(name, 60, &format!("93.184.215.{host}"))).collect()),
+        RecordType::A => {
+            Answer::Truncated((1..=200).map(|host| record(name, 60, &format!("93.184.215.{host}"))).collect())
+        }
         _ => none(),
     })
     .await;
     assert_eq!(resolve(&server, "many.example").await.unwrap().len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_only_reached_over_tcp_is_reached() {
+    let server = Server::start(|name, family| match family {
+        RecordType::A => Answer::TcpOnly(vec![record(name, 60, PUBLIC)]),
+        _ => none(),
+    })
+    .await;
+    assert_eq!(resolve(&server, "tcp.example").await, Ok(ips(&[PUBLIC])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_of_slow_aliases_costs_a_bounded_time() {
+    let asked: Mutex<HashMap<(String, RecordType), u32>> = Mutex::default();
+    let server = Server::start(move |name, family| {
+        // Each one answers when it has been asked some times.
+        let mut asked = asked.lock().unwrap();
+        let count = asked.entry((name.to_owned(), family)).or_default();
+        *count += 1;
+        if *count < 4 {
+            return Answer::Silence;
+        }
+        Answer::Records(vec![record(name, 60, &format!("a{name}"))])
+    })
+    .await;
+    let start = Instant::now();
+    assert_eq!(resolve(&server, "slow.example").await, Err(ResolveError::TimedOut));
+    assert_eq!(start.elapsed(), LOOKUP_TIMEOUT);
 }
 
 #[tokio::test]
@@ -164,7 +199,7 @@ async fn a_server_that_never_answers_costs_a_bounded_time() {
         _ => Answer::Silence,
     })
     .await;
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(resolve(&server, "silent.example").await, Err(ResolveError::TimedOut));
     assert_eq!(resolve(&server, "half.example").await, Ok(ips(&[PUBLIC])), "the family that was answered");
     assert!(start.elapsed() <= 2 * LOOKUP_TIMEOUT);

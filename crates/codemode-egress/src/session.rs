@@ -9,12 +9,13 @@ use std::{
 
 use codemode_types::{
     NetworkPolicy, PolicyError,
+    address::PrivateNetwork,
     domain::{DomainRules, Host, Permission},
 };
-use ipnet::IpNet;
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc},
+    task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -88,9 +89,10 @@ impl Egress {
             stub: Stub::new(),
             dialer: self.dialer.clone(),
             decisions,
+            tasks: TaskTracker::new(),
             over: CancellationToken::new(),
         };
-        Ok(Session { shared: Arc::new(shared), tasks: TaskTracker::new() })
+        Ok(Session { shared: Arc::new(shared) })
     }
 }
 
@@ -98,7 +100,6 @@ impl Egress {
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
-    tasks: TaskTracker,
 }
 
 /// What all connections of a session have in common.
@@ -106,7 +107,7 @@ pub struct Session {
 pub(crate) struct Shared {
     rules: DomainRules,
     ports: HashSet<u16>,
-    pub(crate) networks: Vec<IpNet>,
+    pub(crate) networks: Vec<PrivateNetwork>,
     pub(crate) idle: Duration,
     most_connections: usize,
     connections: Arc<Semaphore>,
@@ -116,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) stub: Stub,
     pub(crate) dialer: Dialer,
     decisions: mpsc::Sender<Decision>,
+    tasks: TaskTracker,
     over: CancellationToken,
 }
 
@@ -156,8 +158,8 @@ impl Session {
     /// Closes every connection and waits until that is done.
     pub async fn close(self) {
         self.shared.over.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
     }
 
     /// In a task that has a place among those that are served or, if there is none, among those that are refused.
@@ -175,16 +177,15 @@ impl Session {
         if shared.budget.is_spent() {
             admitted = Err(Refusal::TooManyBytes(shared.budget.limit()));
         }
-        let shared = Arc::clone(shared);
-        self.tasks.spawn(async move {
-            let over = shared.over.clone();
-            over.run_until_cancelled(entry.run(shared, stream, admitted)).await;
+        let session = Arc::clone(shared);
+        // The place is free when the sockets are closed.
+        shared.spawn(async move {
+            entry.run(session, stream, admitted).await;
             drop(place);
         });
     }
 }
 
-/// Tasks end at their next turn.
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.over.cancel();
@@ -223,6 +224,14 @@ impl Entry {
 }
 
 impl Shared {
+    /// A task that ends with the session, at its next turn.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let over = self.over.clone();
+        self.tasks.spawn(async move {
+            over.run_until_cancelled_owned(task).await;
+        })
+    }
+
     /// Whether the decision was taken. If nobody takes decisions any more, the session is over.
     pub(crate) async fn send(&self, decision: Decision) -> bool {
         let sent = self.over.run_until_cancelled(self.decisions.send(decision)).await;

@@ -48,9 +48,7 @@ pub(crate) async fn serve(connection: &Connection, mut stream: TcpStream, admitt
         (Ok((host, port)), Err(refusal)) => {
             Err(connection.refuse(About::text(&host.to_string(), port, Via::Socks5), refusal).await)
         }
-        (Err((host, port, refusal)), _) => {
-            Err(connection.refuse(About::text(&host, port, Via::Socks5), refusal).await)
-        }
+        (Err((host, port, refusal)), _) => Err(connection.refuse(About::text(&host, port, Via::Socks5), refusal).await),
     };
     let code = opened.as_ref().map_or_else(reply, |_| SUCCEEDED);
     // The address it is bound to is nobody's business.

@@ -67,7 +67,8 @@ fn an_allowed_name_has_one_fake_address() {
 
 #[test]
 fn an_allowed_name_has_nothing_else() {
-    for kind in [RecordType::AAAA, RecordType::HTTPS, RecordType::SVCB, RecordType::TXT, RecordType::CNAME, RecordType::NS]
+    for kind in
+        [RecordType::AAAA, RecordType::HTTPS, RecordType::SVCB, RecordType::TXT, RecordType::CNAME, RecordType::NS]
     {
         assert_eq!(code(&about("api.example.com", kind)), (ResponseCode::NoError, None), "{kind}");
     }
@@ -119,6 +120,14 @@ fn what_is_no_question_of_ours_gets_an_error_of_its_own() {
     }
     for (position, count) in [(5, 0), (5, 2), (4, 255), (7, 1), (9, 1), (11, 1), (11, 2), (10, 255)] {
         assert_eq!(code(&with(position, count)).0, ResponseCode::FormErr, "byte {position} is {count}");
+    }
+    // Counts that are true.
+    let two = [&with(5, 2), &about("example.com", RecordType::A)[HEADER_BYTES..]].concat();
+    assert_eq!(code(&two).0, ResponseCode::FormErr);
+    for position in [7, 9] {
+        let record = b"\x07example\x03com\0\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01";
+        let answered = [&with(position, 1), &record[..]].concat();
+        assert_eq!(code(&answered).0, ResponseCode::FormErr);
     }
     let mut longer = about("example.com", RecordType::A);
     longer.push(0);

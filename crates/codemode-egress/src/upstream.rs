@@ -62,5 +62,6 @@ impl Upstream {
     }
 }
 
-const BROKEN: &str = "the server closed the connection, or its answer is not HTTP/1.1 with a head of at most 64 KiB and 100 headers";
+const BROKEN: &str =
+    "the server closed the connection, or its answer is not HTTP/1.1 with a head of at most 64 KiB and 100 headers";
 const SWITCHED: &str = "the server switches to another protocol, which nobody asked for";

@@ -9,8 +9,6 @@ use crate::sandbox::SpawnError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("network.mode: names cannot be resolved: {0}")]
-    Resolver(String),
     #[error("the start-up of the executor was interrupted")]
     Interrupted,
     #[error("the guest's native module is not at {0}")]

@@ -46,7 +46,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let outputs = outputs(&policy, tier)?;
     let means = probe.means();
     let plan = SandboxPlan::build(&policy, &interpreter, means).map_err(StartError::Plan)?;
-    let egress = egress(&policy)?;
+    let egress = egress(&policy);
     let groups = groups(&probe)?;
     let programs = Programs::of(&plan);
     let unlisted = unlisted_programs(&plan);
@@ -76,13 +76,9 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     Ok((shared, trial))
 }
 
-fn egress(policy: &Policy) -> Result<Option<Egress>, StartError> {
-    match policy.network.mode {
-        NetworkMode::None => Ok(None),
-        NetworkMode::Restricted | NetworkMode::All => {
-            Egress::system().map(Some).map_err(|error| StartError::Resolver(error.to_string()))
-        }
-    }
+/// A request may narrow the network of `all`.
+fn egress(policy: &Policy) -> Option<Egress> {
+    (policy.network.mode != NetworkMode::None).then(Egress::system)
 }
 
 fn cores() -> u32 {

@@ -1,20 +1,33 @@
-//! Hardens itself as an executor without a network does, says what it gave up, and becomes a program: `harden PROGRAM
-//! ARG…`. For the tests of what is gone then, for it and for what it starts.
+//! Hardens itself as an executor without a network does, says what it gave up, and becomes a program:
+//! `harden [--container FOLDER] PROGRAM ARG…`. With --container as in that tier, where FOLDER is the one for outputs and
+//! PROGRAM, a Python, is what sandboxes run. For the tests of what is gone then, for it and for what it starts.
 
-use std::{os::unix::process::CommandExt, process::Command};
+use std::{os::unix::process::CommandExt, path::Path, process::Command};
 
 use codemode_sandbox::{
-    harden::{self, Needs, Reach},
-    plan::Means,
+    harden::{self, Files, Needs, Reach},
+    plan::{Means, SandboxPlan},
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let means = if rustix::process::geteuid().is_root() { Means::Root } else { Means::UserNamespace };
-    let needs = Needs { means, reach: Reach::Inward { port: Some(4321) }, files: None };
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let folder = (arguments.first().map(String::as_str) == Some("--container")).then(|| arguments.drain(..2).nth(1));
+    let (program, arguments) = arguments.split_first().ok_or("usage: harden [--container FOLDER] PROGRAM ARG…")?;
+    let means = match (folder.is_some(), rustix::process::geteuid().is_root()) {
+        (true, _) => Means::Container,
+        (false, true) => Means::Root,
+        (false, false) => Means::UserNamespace,
+    };
+    let files = folder.map(|folder| files(program, folder)).transpose()?;
+    let needs = Needs { means, reach: Reach::Inward { port: Some(4321) }, files };
     for layer in harden::executor(&needs)? {
         println!("{}: {:?}", layer.name, layer.status);
     }
-    let mut arguments = std::env::args_os().skip(1);
-    let program = arguments.next().ok_or("usage: harden PROGRAM ARG…")?;
     Err(Command::new(program).args(arguments).exec().into())
+}
+
+fn files(python: &str, folder: Option<String>) -> Result<Files, Box<dyn std::error::Error>> {
+    let plan = SandboxPlan::build(&codemode_types::Policy::default(), Path::new(python), Means::Container)?;
+    let outputs = folder.map(Into::into);
+    Ok(Files { outputs, audit_log: None, socket: None, programs: Files::programs_of(&plan) })
 }

@@ -24,13 +24,16 @@ _START_LIMIT = 60.0
 class Daemon:
     """Ends with the `with` block, whatever the test did to it."""
 
-    def __init__(self, folder: Path, policy: dict[str, Any] | None = None, key: str | None = KEY) -> None:
+    def __init__(
+        self, folder: Path, policy: dict[str, Any] | None = None, key: str | None = KEY, **variables: str
+    ) -> None:
         config = folder / "policy.yaml"
         config.write_text(json.dumps(policy or {}))  # JSON is YAML
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")}
         environment["CODEMODE_PORT"] = "0"
         if key is not None:
             environment["CODEMODE_API_KEY"] = key
+        environment |= variables
         self.key = key
         self.log = b""
         self.process = subprocess.Popen(

@@ -95,4 +95,5 @@ def memory(pid: int, key: str) -> int:
 
 
 def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many are open. An executor shows nobody which; the number is the folder's size (Linux 6.2)."""
+    return os.stat(f"/proc/{pid}/fd").st_size

@@ -61,12 +61,12 @@ def test_what_the_environment_may_not_say(environ: dict[str, str], message: str)
 def test_tls_is_for_an_executor_somewhere_else(native: type[NativeClient]) -> None:
     with pytest.raises(ConfigError, match="tls_cert_path cannot take effect without executor_url"):
         Codemode(ClientConfig(tls_cert_path="/ca.pem"))
-    with pytest.raises(ConfigError, match="tls.mode cannot take effect without executor_url"):
+    with pytest.raises(ConfigError, match=r"tls\.mode cannot take effect without executor_url"):
         Codemode({"tls": {"mode": "system"}})
     assert not native.created
 
 
 def test_a_key_file_that_is_empty(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(" \n")
-    with pytest.raises(ConfigError, match="CODEMODE_EXECUTOR_API_KEY_FILE names '.*key', which is empty"):
+    with pytest.raises(ConfigError, match=r"CODEMODE_EXECUTOR_API_KEY_FILE names '.*key', which is empty"):
         ClientConfig.from_env({"CODEMODE_EXECUTOR_API_KEY_FILE": str(tmp_path / "key")})

@@ -8,6 +8,7 @@ mod embedded;
 mod health;
 mod help;
 mod refused;
+mod remote;
 mod run;
 mod serve;
 mod support;

@@ -189,8 +189,9 @@ fn of_alert(alert: AlertDescription, options: &TlsOptions) -> Option<TlsProblem>
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => "it is not acceptable",
         AlertDescription::AccessDenied => "it gives no access",
         AlertDescription::DecryptError => "its signature does not hold",
+        // An executor that speaks TLS speaks a version of ours. One that does not speaks in this alert.
+        AlertDescription::ProtocolVersion => return Some(TlsProblem::NotSpoken),
         AlertDescription::HandshakeFailure
-        | AlertDescription::ProtocolVersion
         | AlertDescription::InsufficientSecurity
         | AlertDescription::NoApplicationProtocol
         | AlertDescription::UnrecognisedName

@@ -126,7 +126,8 @@ async fn without_tls_to_a_port_with_tls() {
 async fn with_tls_to_a_port_without() {
     let http1 = answers(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let http2 = answers(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00").await;
-    for port in [http1, http2] {
+    let alert = answers(b"\x15\x03\x01\x00\x02\x02\x46").await;
+    for port in [http1, http2, alert] {
         let url = format!("grpcs://127.0.0.1:{port}");
         let error = refusal(ClientOptions { tls: None, ..ClientOptions::new(&url) }).await;
         assert_eq!((error.code(), error.retryable()), ("tls_not_spoken", false), "{error}");
@@ -138,6 +139,15 @@ async fn with_tls_to_a_port_without() {
             )
         );
     }
+}
+
+/// As an executor does, so that every gRPC client shows its reason.
+#[tokio::test]
+async fn a_port_with_tls_may_say_so_in_http2() {
+    const SETTINGS_AND_GOAWAY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x0b\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0ctls";
+    let url = format!("http://127.0.0.1:{}", answers(SETTINGS_AND_GOAWAY).await);
+    let error = refusal(ClientOptions::new(&url)).await;
+    assert_eq!((error.code(), error.retryable()), ("tls_required", false), "{error}");
 }
 
 /// A port that hangs up without a word may speak the one or the other.

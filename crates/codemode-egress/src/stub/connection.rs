@@ -80,10 +80,10 @@ impl Stub {
     }
 }
 
-/// A question, or nothing when its length is not one.
+/// A question, or nothing when it is too long for one.
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let length = usize::from(stream.read_u16().await?);
-    if length == 0 || length > MESSAGE_BYTES {
+    if length > MESSAGE_BYTES {
         return Ok(None);
     }
     let mut question = vec![0; length];

@@ -5,6 +5,7 @@ use hickory_proto::rr::RecordType;
 use tokio::{
     io::{DuplexStream, duplex},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::*;
@@ -83,8 +84,9 @@ async fn a_refusal_is_told_once_for_both_families_before_the_answer() {
     assert_eq!(hosts, ["a.evil", "b.evil"]);
 }
 
-#[tokio::test]
-async fn what_is_no_message_ends_the_connection() {
+#[tokio::test(start_paused = true)]
+async fn what_is_no_message_ends_the_connection_at_once() {
+    let start = Instant::now();
     let giant = [&0xffff_u16.to_be_bytes()[..], &[0; 100]].concat();
     let too_long = ((MESSAGE_BYTES + 1) as u16).to_be_bytes();
     for bytes in [&b"\0\0"[..], &giant, &too_long, b"\0\x05hello", b"\0\x0c\0\0\x80\0\0\0\0\0\0\0\0\0"] {
@@ -93,6 +95,7 @@ async fn what_is_no_message_ends_the_connection() {
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "{bytes:?}");
         task.await.unwrap();
     }
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
@@ -110,15 +113,18 @@ async fn a_connection_that_ends_in_the_middle_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_question_and_an_answer_that_nobody_takes_end_the_connection() {
     let (mut stream, _, task) = serve();
+    let start = Instant::now();
     stream.write_all(&framed(1, "allowed.example.", RecordType::A)[..20]).await.unwrap();
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     task.await.unwrap();
+    assert_eq!(start.elapsed(), IDLE_TIMEOUT);
 
     let (ours, theirs) = duplex(64);
     let task = tokio::spawn(async move { Stub::new().serve(theirs, &Policy::default()).await });
     let (_unread, mut sending) = tokio::io::split(ours);
     while sending.write_all(&framed(1, "allowed.example.", RecordType::A)).await.is_ok() {}
     task.await.unwrap();
+    assert_eq!(start.elapsed(), 2 * IDLE_TIMEOUT);
 }
 
 #[tokio::test]

@@ -43,15 +43,15 @@ impl Run {
         // Before the kill, which empties what was deleted and is still open.
         self.folders_full();
         self.life.kill();
+        if let Some(outlet) = self.outlet.take() {
+            outlet.close().for_each(|decision| self.network(decision));
+        }
         let wall = self.clock.wall();
         let guest = self.clock.code_time();
         for call_id in self.broker.abandon() {
             self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id });
         }
         self.await_gone(job).await;
-        if let Some(outlet) = self.outlet.take() {
-            outlet.close().for_each(|decision| self.network(decision));
-        }
         let end = self.last_word(end, job);
         self.remaining_output();
         let (evidence, peak_memory_bytes) = self.evidence();

@@ -1,6 +1,6 @@
 //! What the code tried and may not, bounded: the code can try as often as it likes.
 
-use codemode_egress::Decision;
+use codemode_egress::{Decision, Refusal};
 use codemode_types::{Violation, ViolationSource};
 
 use super::exec_watch::Refused;
@@ -40,9 +40,9 @@ impl Violations {
         self.dropped += unnamed;
     }
 
-    /// Each once.
+    /// Each once. That a host does not answer is none.
     pub(crate) fn by_proxy(&mut self, decision: &Decision) {
-        if decision.verdict.is_ok() {
+        if decision.verdict.as_ref().err().is_none_or(Refusal::is_failure) {
             return;
         }
         let detail = decision.to_string();

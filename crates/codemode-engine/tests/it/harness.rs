@@ -137,6 +137,7 @@ pub(crate) async fn finish(
                 calls.push((call_id, name, arguments));
             }
             ExecutionEvent::ToolCallAbandoned { call_id } => abandoned.push(call_id),
+            ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(report) => {
                 assert!(execution.events.recv().await.is_none(), "an event after the last");
                 let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -342,32 +342,26 @@ fn memory(plan: &SandboxPlan, spawn: &Spawn) -> DumpableBehavior {
 
 fn layers(plan: &SandboxPlan, network: &Network, abi: i32) -> Vec<String> {
     let own: &[&str] = match plan.means {
-        Means::Container => &["user id of its own", "warden", sockets(network)],
+        Means::Container => &["user id of its own", "warden"],
         means => &[
             if means == Means::Root { "user id of its own" } else { "user namespace" },
             "mount namespace, minimal root",
             if Path::new("/proc/self").exists() { "a /proc of its own" } else { "no /proc" },
             "pid namespace",
-            match network {
-                Network::None => "network namespace, empty",
-                Network::Restricted { .. } => "network namespace, only the egress proxy",
-                Network::All => "no network namespace: network.mode is all",
-            },
             "ipc namespace",
             "uts namespace",
         ],
     };
+    let network = match (network, plan.means) {
+        (Network::None, Means::Container) => "no sockets but pairs",
+        (Network::None, _) => "network namespace, empty",
+        (Network::Restricted { .. }, Means::Container) => "no connections but the egress proxy's",
+        (Network::Restricted { .. }, _) => "network namespace, only the egress proxy",
+        (Network::All, _) => "no sockets but TCP and UDP",
+    };
     let landlock = format!("landlock (ABI {abi})");
-    let every = ["resource limits", "no capabilities", "no_new_privs", &landlock, "seccomp"];
+    let every = [network, "resource limits", "no capabilities", "no_new_privs", &landlock, "seccomp"];
     own.iter().copied().chain(every).map(str::to_owned).collect()
-}
-
-const fn sockets(network: &Network) -> &'static str {
-    match network {
-        Network::None => "no sockets but pairs",
-        Network::Restricted { .. } => "no connections but the egress proxy's",
-        Network::All => "no sockets but TCP and UDP",
-    }
 }
 
 /// Puts stdio, the guest channel and, until the walls stand, the cell channel in their places and closes all else.

@@ -47,8 +47,10 @@ struct Flags {
 }
 
 impl Broker {
-    pub(super) fn new(engine: OwnedFd) -> Self {
-        Self { engine, listener: None, waiting: Vec::new() }
+    /// Never waits for the engine: the warden has others to obey.
+    pub(super) fn new(engine: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&engine, true)?;
+        Ok(Self { engine, listener: None, waiting: Vec::new() })
     }
 
     /// What the warden must not close.
@@ -107,9 +109,16 @@ impl Broker {
         match read {
             Ok((address, port, flags)) => {
                 let ask = Ask { ticket: notification.id(), address, port };
-                packet::send(self.engine.as_fd(), &ask.encode(), &[])?;
-                self.waiting.push((notification, flags));
-                Ok(())
+                match packet::send(self.engine.as_fd(), &ask.encode(), &[]) {
+                    Ok(()) => {
+                        self.waiting.push((notification, flags));
+                        Ok(())
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        answer_code(listener.as_fd(), &notification, Err(libc::ECONNREFUSED))
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Err(errno) => answer_code(listener.as_fd(), &notification, Err(errno)),
         }

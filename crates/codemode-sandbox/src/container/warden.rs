@@ -99,7 +99,8 @@ pub(crate) fn guard(spawn: &Spawn, filters: &Filters, ground: Ground, channels: 
     let Ground { outputs, bounded } = ground;
     let Channels { cell, when_confined, leash, broker } = channels;
     let (cpu_micros, peak_memory_bytes, quiet) = (0, 0, false);
-    let broker = broker.map(Broker::new);
+    // Without one every connect fails.
+    let broker = broker.and_then(|engine| Broker::new(engine).ok());
     let mut warden =
         Warden { user: spawn.uid, cell, leash, broker, outputs, bounded, cpu_micros, peak_memory_bytes, runner, quiet };
     let ready = keep_only(&warden, &when_confined).and_then(|()| confine(spawn.uid, filters)).and_then(|ends| {
@@ -197,7 +198,6 @@ impl Warden {
         descriptors_fs::stat(SANDBOX).is_ok_and(|status| status.st_uid == self.user)
     }
 
-    /// Without a broker every connect fails.
     fn serve_connections(&mut self) {
         let served = self.broker.as_mut().map_or(Ok(()), Broker::serve);
         if self.quiet || served.is_err() {

@@ -63,7 +63,7 @@ pub(super) fn install(means: Means) -> Result<LayerReport, HardenError> {
         Ok(()) => return Err(failed(&"pidfd_getfd was allowed")),
     }
     let count = refused(means).count();
-    Ok(super::report("seccomp", format!("{count} refused; other ABIs end the process"), why))
+    Ok(super::report("seccomp", format!("{count} calls refused; other ABIs end the process"), why))
 }
 
 /// Of this thread, whoever installed them.

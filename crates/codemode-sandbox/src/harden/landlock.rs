@@ -90,7 +90,11 @@ fn forbids_mounts(means: Means, domain: &Domain<'_>) -> io::Result<bool> {
         Means::Root | Means::Container => CloneFlags::MOUNT,
     };
     let mounts = || mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).is_ok();
-    let inside = sys::ask_child(namespaces, || domain.build().is_ok_and(|ruleset| enter(ruleset).is_ok()) && mounts())?;
+    let inside = sys::ask_child(namespaces, || {
+        let entered = domain.build().is_ok_and(|ruleset| enter(ruleset).is_ok());
+        // Why it cannot be entered, the caller is about to see for itself.
+        !entered || mounts()
+    })?;
     // Where it cannot be done outside either, the zygote will say why.
     Ok(!inside && sys::ask_child(namespaces, mounts)?)
 }

@@ -3,7 +3,7 @@
 mod layers;
 mod promises;
 
-use codemode_types::{MinimumTier, Policy, Tier};
+use codemode_types::{MinimumTier, NetworkMode, Policy, Tier};
 use rustix::process::geteuid;
 use thiserror::Error;
 
@@ -51,6 +51,11 @@ pub enum ProbeError {
     BelowMinimum { minimum: Tier, found: Tier },
     #[error("isolation.require names {layer}, which is {state} here; `codemode doctor` shows why")]
     Required { layer: String, state: String },
+    #[error(
+        "network.mode restricted cannot be held in tier container here: the kernel has no user notification of system \
+         calls (seccomp). Set it to none, or use tier full"
+    )]
+    NoBroker,
     #[error("isolation.require names `{0}`, which is no layer; known: {1}")]
     UnknownLayer(String, String),
 }
@@ -105,7 +110,11 @@ impl Probe {
         for required in &policy.isolation.require {
             self.check_required(required)?;
         }
-        Ok(())
+        let brokered = tier == Tier::Container && policy.network.mode == NetworkMode::Restricted;
+        match brokered && !sys::seccomp_action_available(libc::SECCOMP_RET_USER_NOTIF) {
+            true => Err(ProbeError::NoBroker),
+            false => Ok(()),
+        }
     }
 
     fn check_required(&self, name: &str) -> Result<(), ProbeError> {

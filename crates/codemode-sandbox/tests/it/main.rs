@@ -5,6 +5,7 @@ mod cell;
 mod dependencies;
 mod execs;
 mod fuzzed;
+mod harden;
 mod harness;
 mod missing;
 mod network;

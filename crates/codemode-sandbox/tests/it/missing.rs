@@ -7,7 +7,7 @@ use codemode_wire::cell::FromCell;
 
 use crate::harness::{Zygote, interpreter, means, ordinary, policy};
 
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(path.is_file(), "{} is missing: run `cargo build -p codemode-sandbox --examples`", path.display());

@@ -24,12 +24,6 @@ impl Secret {
             Self::Text(found) | Self::File(found) => found,
         }
     }
-
-    /// `None` where the variable is set but empty.
-    pub(super) fn filled(self) -> Option<Self> {
-        let empty = self.found().value.is_empty();
-        (!empty).then_some(self)
-    }
 }
 
 pub(super) struct Environment<'a> {
@@ -61,10 +55,12 @@ impl Environment<'_> {
         found
     }
 
-    /// `NAME`, or the file that `NAME_FILE` names; both are an error.
-    pub(super) fn secret(&self, name: &str) -> Option<Result<Secret, Problem>> {
+    /// `NAME`, or the file that `NAME_FILE` names; both are an error. Unless it may be empty, a variable that is set but
+    /// empty counts as well: a key that was meant and is missing must not turn into no key.
+    pub(super) fn secret(&self, name: &str, may_be_empty: bool) -> Option<Result<Secret, Problem>> {
         let file = format!("{name}_FILE");
-        let (direct, path) = (self.variables.get(name), self.variables.get(&file));
+        let get = |name: &str| self.variables.get(name).filter(|value| !(may_be_empty && value.is_empty()));
+        let (direct, path) = (get(name), get(&file));
         match (direct, path) {
             (None, None) => None,
             (Some(_), Some(_)) => Some(Err(problem(&file, format!("{name} is set as well; keep one")))),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     ConfigError,
-    environment::{Found, Secret},
+    environment::{Environment, Found, Secret},
     problem,
 };
 use crate::{
@@ -18,12 +18,15 @@ use crate::{
 /// Two, so that a new key can be rolled out while the old one still holds.
 const MAX_KEYS: usize = 2;
 
+const CURRENT: &str = "CODEMODE_API_KEY";
+const PREVIOUS: &str = "CODEMODE_API_KEY_PREVIOUS";
+
 /// Where the API keys come from, so that those in files can be read again.
 #[derive(Clone, Debug, Default)]
 pub struct KeySource(Vec<Part>);
 
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+struct Part {
     setting: String,
     /// As they were at the start.
     keys: ApiKeys,
@@ -38,8 +41,22 @@ struct KeyFile {
 }
 
 impl KeySource {
-    pub(super) fn new(parts: Vec<Part>) -> Self {
-        Self(parts)
+    /// From the environment, or else from the file's `api_key`. The key from before is the environment's alone: a file
+    /// has a list.
+    pub(super) fn resolve(environment: &Environment<'_>, value: Option<&Value>, problems: &mut Vec<Problem>) -> Self {
+        let current = match environment.secret(CURRENT, false) {
+            Some(secret) => Some(secret.and_then(|secret| Part::of_secret(&secret, false))),
+            None => value.map(|value| Part::of_value("api_key", value)),
+        };
+        let previous = environment.secret(PREVIOUS, true).map(|secret| match (secret?, &current) {
+            (secret, Some(_)) => Part::of_secret(&secret, true),
+            (secret, None) => {
+                let message = format!("there is no key that came after it: set {CURRENT} as well");
+                Err(problem(&secret.found().name, message))
+            }
+        });
+        let parts = [current, previous].into_iter().flatten();
+        Self(parts.filter_map(|part| part.map_err(|problem| problems.push(problem)).ok()).collect())
     }
 
     /// As they were at the start.
@@ -77,12 +94,12 @@ impl KeySource {
 
 impl Part {
     /// A key, or a list of at most two.
-    pub(super) fn of_value(setting: &str, value: &Value) -> Result<Self, Problem> {
+    fn of_value(setting: &str, value: &Value) -> Result<Self, Problem> {
         let texts = from_value(value).map_err(|message| problem(setting, message))?;
         Ok(Self { setting: setting.to_owned(), keys: ApiKeys::new(&texts), file: None })
     }
 
-    pub(super) fn of_secret(secret: &Secret, may_be_empty: bool) -> Result<Self, Problem> {
+    fn of_secret(secret: &Secret, may_be_empty: bool) -> Result<Self, Problem> {
         match secret {
             Secret::Text(Found { name, value }) => {
                 Ok(Self { setting: name.clone(), keys: read_keys(name, value, may_be_empty)?, file: None })

@@ -14,7 +14,7 @@ use super::{
     ListenAddress, ServerConfig, Sources, audit,
     environment::{Environment, Found},
     file::Tree,
-    key::{KeySource, Part},
+    key::KeySource,
     problem, tls,
 };
 use crate::{audit::AuditTarget, auth::ApiKeys};
@@ -84,7 +84,7 @@ pub(super) fn resolve(tree: Tree, base: &Path, sources: &Sources, problems: &mut
         Resolver { server: tree.server, environment: Environment { variables: &sources.environment }, problems };
     let listen = resolver.listen(&sources.arguments);
     let tls = resolver.tls(&sources.arguments, base, &listen);
-    let key_source = resolver.key_source();
+    let key_source = KeySource::resolve(&resolver.environment, resolver.server.get("api_key"), resolver.problems);
     let api_keys = key_source.keys().unwrap_or_else(|problem| {
         resolver.problems.push(problem);
         ApiKeys::default()
@@ -152,26 +152,6 @@ impl Resolver<'_> {
         let port = self.environment.find(&["CODEMODE_PORT", "CODEMODE_SIDECAR_PORT"], self.problems);
         let port = port.and_then(|found| self.parsed(&found, "must be a port from 0 to 65535", |it| it.parse().ok()));
         Place { host, port, listen: None }
-    }
-
-    fn key_source(&mut self) -> KeySource {
-        const CURRENT: &str = "CODEMODE_API_KEY";
-        const PREVIOUS: &str = "CODEMODE_API_KEY_PREVIOUS";
-        let current = match self.environment.secret(CURRENT) {
-            Some(secret) => Some(secret.and_then(|secret| Part::of_secret(&secret, false))),
-            None => self.server.get("api_key").map(|value| Part::of_value("api_key", value)),
-        };
-        // Compose files write variables that the user left out as empty ones, and an old key may go.
-        let previous = self.environment.secret(PREVIOUS).map(|secret| secret.map(|it| it.filled())).transpose();
-        let previous = previous.map(Option::flatten).transpose().map(|secret| match (secret?, &current) {
-            (secret, Some(_)) => Part::of_secret(&secret, true),
-            (secret, None) => {
-                let message = format!("there is no key that came after it: set {CURRENT} as well");
-                Err(problem(&secret.found().name, message))
-            }
-        });
-        let parts = [current, previous].into_iter().flatten();
-        KeySource::new(parts.filter_map(|part| part.map_err(|problem| self.problems.push(problem)).ok()).collect())
     }
 
     /// And the name of the setting that says so.

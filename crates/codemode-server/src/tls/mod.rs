@@ -45,7 +45,7 @@ impl Tls {
 
     /// Reads the files again. Where something is wrong with them, what held so far holds on. Connections that are open
     /// are left alone.
-    pub(crate) fn reload(&self) -> Result<(), ConfigError> {
+    pub fn reload(&self) -> Result<(), ConfigError> {
         let fresh = Arc::new(read(&self.0.settings)?);
         *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())

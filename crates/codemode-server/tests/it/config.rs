@@ -6,38 +6,38 @@ use codemode_server::{
 };
 use codemode_types::ByteSize;
 
-struct Case {
-    folder: tempfile::TempDir,
+pub(crate) struct Case {
+    pub(crate) folder: tempfile::TempDir,
     sources: Sources,
 }
 
-fn file(yaml: &str) -> Case {
+pub(crate) fn file(yaml: &str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("codemode.yaml");
     fs::write(&path, yaml).unwrap();
     Case { folder, sources: Sources { file: Some(path), ..Sources::default() } }
 }
 
-fn nothing() -> Case {
+pub(crate) fn nothing() -> Case {
     Case { folder: tempfile::tempdir().unwrap(), sources: Sources::default() }
 }
 
 impl Case {
-    fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.sources.environment.insert(name.into(), value.into());
         self
     }
 
-    fn arguments(mut self, arguments: Arguments) -> Self {
+    pub(crate) fn arguments(mut self, arguments: Arguments) -> Self {
         self.sources.arguments = arguments;
         self
     }
 
-    fn load(&self) -> ServerConfig {
+    pub(crate) fn load(&self) -> ServerConfig {
         ServerConfig::load(&self.sources).unwrap()
     }
 
-    fn problems(&self) -> String {
+    pub(crate) fn problems(&self) -> String {
         let error = ServerConfig::load(&self.sources).unwrap_err();
         error.to_string().replace(&self.folder.path().display().to_string(), "[folder]")
     }
@@ -201,6 +201,39 @@ fn a_key_that_was_meant_never_turns_into_none() {
 }
 
 #[test]
+fn the_key_from_before_holds_as_long_as_it_is_named() {
+    let both = nothing().env("CODEMODE_API_KEY", "new").env("CODEMODE_API_KEY_PREVIOUS", "old").load().api_keys;
+    assert!(both.permit(b"new") && both.permit(b"old") && both.len() == 2);
+    // The file's key is one that the environment's old key came before, too.
+    let mixed = file("api_key: new\n").env("CODEMODE_API_KEY_PREVIOUS", "old").load().api_keys;
+    assert!(mixed.permit(b"new") && mixed.permit(b"old"));
+    for empty in ["CODEMODE_API_KEY_PREVIOUS", "CODEMODE_API_KEY_PREVIOUS_FILE"] {
+        assert_eq!(nothing().env("CODEMODE_API_KEY", "new").env(empty, "").load().api_keys.len(), 1);
+    }
+    let case = nothing();
+    let (new, old, gone) = (case.secret("new", "new\n"), case.secret("old", "old\n"), case.secret("gone", "\n"));
+    let case = case.env("CODEMODE_API_KEY_FILE", &new).env("CODEMODE_API_KEY_PREVIOUS_FILE", &old);
+    assert!(case.load().api_keys.permit(b"new") && case.load().api_keys.permit(b"old"));
+    assert_eq!(case.load().reloaded_files(), [PathBuf::from(new), PathBuf::from(old)]);
+    assert_eq!(case.env("CODEMODE_API_KEY_PREVIOUS_FILE", &gone).load().api_keys.len(), 1);
+    // One key twice is one key.
+    let same = nothing().env("CODEMODE_API_KEY", "k").env("CODEMODE_API_KEY_PREVIOUS", "k").load().api_keys;
+    assert_eq!((same.len(), same.shortest()), (1, 1));
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused() {
+    let alone = nothing().env("CODEMODE_API_KEY_PREVIOUS", "old");
+    let twice = nothing()
+        .env("CODEMODE_API_KEY", "new")
+        .env("CODEMODE_API_KEY_PREVIOUS", "old")
+        .env("CODEMODE_API_KEY_PREVIOUS_FILE", "/nowhere");
+    let many = file("api_key: [a, b]\n").env("CODEMODE_API_KEY_PREVIOUS", "c");
+    let missing = nothing().env("CODEMODE_API_KEY", "new").env("CODEMODE_API_KEY_PREVIOUS_FILE", "/nowhere");
+    insta::assert_snapshot!([alone, twice, many, missing].map(|case| case.problems()).join("\n"), @"");
+}
+
+#[test]
 fn the_seeds_other_blocks_load_as_printed() {
     let advanced = "
 executor:
@@ -264,16 +297,11 @@ fn a_policy_alone_takes_no_key_of_another_reader() {
 }
 
 #[test]
-fn tls_and_dial_back_are_refused_never_ignored() {
-    let yaml = "tls: {enabled: true, cert_file: a}\nmain_app_grpc_target: localhost:50051\n";
-    insta::assert_snapshot!(file(yaml).env("CODEMODE_TLS_ENABLED", "true").problems(), @r"
-    tls: TLS is not available yet: leave it out, and keep the executor on loopback, a Unix socket or behind a proxy that ends TLS
+fn dial_back_is_refused_never_ignored() {
+    insta::assert_snapshot!(file("main_app_grpc_target: localhost:50051\ncallback_tls: {}\n").problems(), @r"
     main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own connection
-    CODEMODE_TLS_ENABLED: TLS is not available yet: remove it
+    callback_tls: the dial-back adapter is not available yet: tool calls ride the client's own connection
     ");
-    assert!(file("tls: {enabled: false, required: true}\n").problems().starts_with("tls: "));
-    assert!(file("tls: {cert_file: a}\n").problems().starts_with("tls: "));
-    assert_eq!(file("tls_enabled: false\n").env("CODEMODE_TLS_ENABLED", "false").load().listen, tcp("127.0.0.1", 8001));
 }
 
 #[test]

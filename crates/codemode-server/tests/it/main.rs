@@ -6,10 +6,16 @@
 mod audit;
 mod auth;
 mod callers;
+mod certificates;
 mod config;
 mod drain;
+mod floods;
 mod fuzzed;
 mod grpc;
 mod http;
 mod listening;
+mod reload;
 mod support;
+mod tls;
+mod tls_config;
+mod tls_files;

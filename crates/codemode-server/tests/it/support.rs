@@ -7,7 +7,9 @@ use std::{
 
 use codemode_engine::{Engine, EngineConfig};
 use codemode_proto::v1::{self, client_message, executor_client::ExecutorClient, server_message::Message};
-use codemode_server::{ApiKeys, Audit, AuditTarget, Reception, Running, bind, config::ListenAddress, start_with};
+use codemode_server::{
+    ApiKeys, Audit, AuditTarget, Encryption, Reception, Running, Tls, bind_with, config::ListenAddress, start_with,
+};
 use codemode_types::Policy;
 use serde_json::{Value, json};
 use tokio::{
@@ -52,14 +54,39 @@ pub(crate) async fn serve_audited(keys: &[&str], policy: Value, log: &Path) -> S
     serve_all("127.0.0.1:0", keys, policy, Reception::default(), audit).await
 }
 
+/// On loopback, with certificates; `log` is an audit log's path.
+pub(crate) async fn serve_encrypted(keys: &ApiKeys, tls: &Tls, log: Option<&Path>) -> Served {
+    let audit = Audit::open(log.map(|log| AuditTarget::File(log.into())).as_ref()).unwrap();
+    let encryption = Encryption::Tls(tls.clone());
+    serve_keys("127.0.0.1:0", keys, (json!({}), Reception::default()), audit, encryption).await
+}
+
+pub(crate) async fn serve_encrypted_with(keys: &ApiKeys, tls: &Tls, reception: Reception) -> Served {
+    serve_keys("127.0.0.1:0", keys, (json!({}), reception), Audit::off(), Encryption::Tls(tls.clone())).await
+}
+
+/// With a set of keys that may change meanwhile.
+pub(crate) async fn serve_rotating(keys: &ApiKeys) -> Served {
+    serve_keys("127.0.0.1:0", keys, (json!({}), Reception::default()), Audit::off(), Encryption::Off).await
+}
+
 async fn serve_all(address: &str, keys: &[&str], policy: Value, reception: Reception, audit: Audit) -> Served {
+    serve_keys(address, &ApiKeys::new(keys), (policy, reception), audit, Encryption::Off).await
+}
+
+async fn serve_keys(
+    address: &str,
+    keys: &ApiKeys,
+    (policy, reception): (Value, Reception),
+    audit: Audit,
+    encryption: Encryption,
+) -> Served {
     let policy = Policy::from_value(&policy, Path::new("/")).unwrap();
     let config = EngineConfig { policy, interpreter: interpreter(), guest_library: guest_library() };
     let engine = Engine::start(config).await.unwrap();
-    let keys = ApiKeys::new(keys);
     let address: ListenAddress = address.parse().unwrap();
-    let listener = bind(&address, &keys).await.unwrap();
-    let running = start_with(engine, &keys, vec![listener], audit, reception).await;
+    let listener = bind_with(&address, keys, encryption).await.unwrap();
+    let running = start_with(engine, keys, vec![listener], audit, reception).await;
     let address = running.addresses()[0].clone();
     Served { running: Some(running), address }
 }
@@ -136,6 +163,13 @@ impl Served {
 
     pub(crate) async fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// What a gRPC client without TLS says of a port with it.
+    pub(crate) async fn plain_channel_error(&self) -> String {
+        let mut bare = ExecutorClient::new(self.channel().await);
+        let status = bare.get_info(v1::GetInfoRequest {}).await.unwrap_err();
+        format!("{status:?}")
     }
 
     pub(crate) async fn executor(&self) -> Executor {

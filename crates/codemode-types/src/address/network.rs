@@ -44,7 +44,7 @@ impl FromStr for PrivateNetwork {
             return Err(InvalidNetwork::Address(address, if address.is_ipv4() { 32 } else { 128 }));
         }
         let escaped = || text.chars().take(80).flat_map(char::escape_debug).collect();
-        let network: IpNet = text.parse().map_err(|_| InvalidNetwork::Text(escaped()))?;
+        let network = strict(text).ok_or_else(|| InvalidNetwork::Text(escaped()))?;
         if network != network.trunc() {
             return Err(InvalidNetwork::HostBits(network, network.trunc()));
         }
@@ -60,6 +60,13 @@ impl FromStr for PrivateNetwork {
             None => Ok(Self(network)),
         }
     }
+}
+
+/// By the standard library, because `IpNet` takes 010.0.0.0 for 10.0.0.0, and others take it for 8.0.0.0.
+fn strict(text: &str) -> Option<IpNet> {
+    let (address, prefix) = text.split_once('/')?;
+    let digits = prefix.bytes().all(|byte| byte.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
+    IpNet::new(address.parse().ok()?, prefix.parse().ok().filter(|_| digits)?).ok()
 }
 
 /// Of two networks that share an address, one contains the other.

@@ -67,15 +67,6 @@ fn body(rule: &Rule) -> Vec<BpfInstruction> {
             code.push(ret(verdict(rule.verdict)));
             code
         }
-        When::None(argument, values) => {
-            let mut code = vec![load(ARGUMENTS + 8 * argument)];
-            let count = values.len();
-            for (index, value) in values.iter().enumerate() {
-                code.push(jump(EQUAL, *value, (count - index) as u8, 0));
-            }
-            code.extend([ret(verdict(rule.verdict)), ret(refuse(libc::EPERM))]);
-            code
-        }
     }
 }
 
@@ -133,6 +124,7 @@ mod tests {
     use super::*;
     use crate::apply::seccomp::{FilterOptions, Internet, Local, Sockets, lists};
 
+    const IOC_SETFLAGS: u64 = 0x4008_6602;
     const OPTIONS: FilterOptions =
         FilterOptions { allow_exec: true, observe_exec: false, sockets: UNIX, allow_inotify: true };
     const UNIX: Sockets = Sockets { local: Local::All, internet: Internet::None };
@@ -199,7 +191,12 @@ mod tests {
         }
         // High bits do not hide a request from the comparison.
         assert_eq!(native(libc::SYS_ioctl, [0, (1 << 32) | libc::TIOCSTI, 0, 0, 0, 0]), refuse(libc::EPERM));
-        assert_eq!(native(libc::SYS_ioctl, [0, libc::FIONREAD, 0, 0, 0, 0]), ALLOW);
+        for request in [libc::SIOCGIFCONF as u64, libc::SIOCSIFADDR as u64, libc::TIOCLINUX, IOC_SETFLAGS] {
+            assert_eq!(native(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]), refuse(libc::EPERM));
+        }
+        for request in [libc::FIONREAD, libc::FIONBIO, libc::TIOCGWINSZ] {
+            assert_eq!(native(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]), ALLOW);
+        }
     }
 
     #[test]

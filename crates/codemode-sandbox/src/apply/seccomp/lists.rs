@@ -31,8 +31,6 @@ pub(super) enum When {
     Always,
     /// Every condition holds.
     All(Vec<Condition>),
-    /// The argument is none of these.
-    None(u32, Vec<u32>),
     /// The first whose conditions all hold, and its own verdict; if none, the rule's.
     First(Vec<(Vec<Condition>, Verdict)>),
 }
@@ -340,6 +338,9 @@ const MSG_FASTOPEN: u32 = 0x2000_0000;
 const IOC_SETFLAGS: u32 = 0x4008_6602;
 const IOC_FSSETXATTR: u32 = 0x401c_5820;
 
+/// SIOCGIFCONF and its like: all begin with this.
+const SOCKET_IOCTLS: u32 = 0x8900;
+
 pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
     let plain = [
         FILES,
@@ -377,10 +378,16 @@ fn conditional() -> Vec<Rule> {
         allow_if(libc::SYS_sendto, vec![Condition { argument: 3, mask: MSG_FASTOPEN, values: vec![0] }]),
         allow_if(libc::SYS_sendmsg, vec![Condition { argument: 2, mask: MSG_FASTOPEN, values: vec![0] }]),
         allow_if(libc::SYS_sendmmsg, vec![Condition { argument: 3, mask: MSG_FASTOPEN, values: vec![0] }]),
-        // typing into a terminal, and flags that make clean-up fail
+        // typing into a terminal, flags that make clean-up fail, and the machine's interfaces and addresses
         rule(
             libc::SYS_ioctl,
-            When::None(1, vec![libc::TIOCSTI as u32, libc::TIOCLINUX as u32, IOC_SETFLAGS, IOC_FSSETXATTR]),
+            When::First(vec![
+                (
+                    vec![is(1, &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32, IOC_SETFLAGS, IOC_FSSETXATTR])],
+                    Verdict::Refuse,
+                ),
+                (vec![Condition { argument: 1, mask: !0xff, values: vec![SOCKET_IOCTLS] }], Verdict::Refuse),
+            ]),
             Verdict::Allow,
         ),
         // one's own limits, processors and niceness only: the warden of tier container has the code's effective user id
