@@ -17,12 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import egress_table
 import measure
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
 VENVS = ROOT / ".bench-venv"
 PEERS = {"opencodemode": ["opencodemode==0.3.0b13"], "monty": ["pydantic-monty==1.4.0"]}
+MITMPROXY = "mitmproxy==11.0.2"
 LEVELS = measure.CLIENTS
 
 
@@ -37,6 +39,7 @@ def main() -> None:
     say("python -I -S -c, spawned per run")
     results["spawn"] = spawn()
     results["docker"] = docker()
+    results["egress"] = egress(wheels[0])
     text = report(results, busy)
     (ROOT / "BENCHMARKS.md").write_text(text)
     print(text)
@@ -99,6 +102,24 @@ def docker() -> dict[str, Any]:
     return {"embedded": {"back_to_back": measure.back_to_back(call, 20)}}
 
 
+def egress(wheel: Path) -> dict[str, Any]:
+    if os.getuid() != 0:
+        return {"absent": "only root can make the network that it runs in"}
+    python = environment("codemode", [str(wheel)])
+    try:
+        peer = [environment("mitmproxy", [MITMPROXY]).with_name("mitmdump")]
+    except subprocess.CalledProcessError:
+        peer = []
+    say("measuring egress")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("CODEMODE_")}
+    command = [python, HERE / "egress.py", python.with_name("codemode"), *peer]
+    done = subprocess.run(command, check=False, env=environ, cwd=HERE, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        return {"failed": f"exit code {done.returncode}"}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def report(results: dict[str, Any], busy: float) -> str:
     ours = results["codemode"]
     if "failed" in ours:
@@ -115,6 +136,7 @@ def report(results: dict[str, Any], busy: float) -> str:
         throughputs(results),
         "## Memory (proportional set size)",
         memory(ours["memory"]),
+        egress_table.section(results["egress"], os.cpu_count() or 1),
         "## What is compared",
         COMPARED,
     ]

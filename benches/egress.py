@@ -8,8 +8,6 @@ file that has its name. The contestants take turns, so that a busy moment of the
 
 from __future__ import annotations
 
-import os
-import secrets
 import socket
 import statistics
 import subprocess
@@ -30,7 +28,6 @@ from network.link import assign  # noqa: E402
 from security.namespaces import CLONE_NEWNET, CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, call, loopback_up  # noqa: E402
 
 HOST, ADDRESS = "files.bench.test", "11.22.33.44"
-MITMPROXY = ("127.0.0.1", 8080)
 ROUNDS = 5
 SIZE = 512 << 20
 FRESH, KEPT = 40, 100  # in each round

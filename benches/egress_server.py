@@ -2,8 +2,8 @@
 
 python egress_server.py ADDRESS CERTIFICATE KEY      prints a line when it listens; ends with its standard input
 
-A thread for each connection. What is sent lies in memory and leaves in large pieces outside of the interpreter's lock, so
-the server costs what TLS and the kernel cost, and little more.
+A thread for each connection. What is sent lies in memory and leaves in large pieces outside of the interpreter's lock,
+so the server costs what TLS and the kernel cost, and little more.
 """
 
 from __future__ import annotations

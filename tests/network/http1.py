@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 LONGEST_HEAD = 1 << 18
 _LINE = re.compile(rb"\r?\n")
@@ -31,10 +31,17 @@ class Request:
 
     @property
     def path(self) -> str:
-        return urlsplit(self.target).path
+        """Of whatever stands there: a target may be no URL at all."""
+        scheme, mark, rest = self.target.partition("://")
+        path = "/" + rest.partition("/")[2] if mark and "/" not in scheme else self.target
+        return path.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
 
     def argument(self, name: str, default: str = "") -> str:
-        return parse_qs(urlsplit(self.target).query).get(name, [default])[0]
+        return parse_qs(self.query).get(name, [default])[0]
 
     @property
     def stays_open(self) -> bool:

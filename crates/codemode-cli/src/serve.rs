@@ -31,18 +31,18 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         tls_client_ca: args.tls_client_ca,
     };
     let sources = Sources { file: args.config, environment: environment::variables(), arguments };
-    let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
+    let mut config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
+    let tls = config.tls.take().map(Tls::load).transpose().map_err(Failure::configuration)?;
     harden::warn_of_preloads(&sources.environment);
     let embedding = environment::embedding(&sources.environment);
     // Before the runtime: what a thread gives up, only the threads that it starts give up as well.
     let interpreter = harden::executor(&config.policy, embedding.as_deref(), Doors::of(&config))?;
-    runtime()?.block_on(until_stopped(config, interpreter))
+    runtime()?.block_on(until_stopped(config, tls, interpreter))
 }
 
-async fn until_stopped(config: ServerConfig, interpreter: PathBuf) -> Result<ExitCode, Failure> {
+async fn until_stopped(config: ServerConfig, tls: Option<Tls>, interpreter: PathBuf) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
-    let tls = config.tls.map(Tls::load).transpose().map_err(Failure::configuration)?;
     let reloader = Reloader::new(&config.api_keys, config.key_source, tls.as_ref()).map_err(Failure::unavailable)?;
     let encryption = match tls {
         Some(tls) => Encryption::Tls(tls),

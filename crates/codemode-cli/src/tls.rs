@@ -264,7 +264,12 @@ fn usage(folder: &Folder, clients: &[String]) -> String {
         let (certificate, key) = folder.pair(client);
         lines.push_str(&format!("    client_cert_file: {}\n    client_key_file: {}\n", shown(certificate), shown(key)));
     }
-    lines.push_str("\nFor development only: do not use them where it matters.\n");
+    lines.push_str(&format!("\nOr: codemode run job.py --url https://localhost:8001 --tls-ca {authority}"));
+    if let Some(client) = clients.first() {
+        let (certificate, key) = folder.pair(client);
+        lines.push_str(&format!(" --tls-cert {} --tls-key {}", shown(certificate), shown(key)));
+    }
+    lines.push_str("\n\nFor development only: do not use them where it matters.\n");
     lines
 }
 

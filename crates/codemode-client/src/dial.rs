@@ -46,6 +46,11 @@ impl Dial {
         match (channel, pulse.problem()) {
             (Ok(channel), _) => Ok((channel, pulse)),
             (Err(_), Some(problem)) => Err(ClientError::Tls { url: url(), problem }),
+            (Err(error), None) if elapsed(&error) => Err(ClientError::Timeout {
+                url: url(),
+                seconds: self.connect_limit().as_secs_f64(),
+                execution_id: None,
+            }),
             // tonic says "transport error"; what lies beneath says why.
             (Err(error), None) => {
                 Err(ClientError::Connection { url: url(), detail: detail("", std::error::Error::source(&error)) })
@@ -61,6 +66,11 @@ impl Dial {
         request
     }
 
+    /// For the connection and the TLS handshake.
+    fn connect_limit(&self) -> Duration {
+        self.peer.timeout.min(MAX_CONNECT)
+    }
+
     fn endpoint(&self) -> Endpoint {
         let patience = self.peer.timeout;
         let interval = patience / 3;
@@ -70,10 +80,17 @@ impl Dial {
             Address::Unix(_) => Uri::from_static("http://codemode"),
         };
         Endpoint::from(uri)
-            .connect_timeout(patience.min(MAX_CONNECT))
+            .connect_timeout(self.connect_limit())
             .http2_keep_alive_interval(interval)
             .keep_alive_timeout(patience - interval)
     }
+}
+
+/// Whether it was our own limit that ended the attempt.
+fn elapsed(error: &tonic::transport::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let mut errors = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    errors.any(|error| error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none())
 }
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<TokioIo<Watched<S>>>> + Send>>;

@@ -3,7 +3,7 @@ use std::{error::Error, time::Duration};
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
 use tonic::{Code, Status};
 
-use crate::{ClientError, TlsProblem, tls::secure_url, wire::Pulse};
+use crate::{ClientError, TlsProblem, tls::secure_port, wire::Pulse};
 
 /// Who is at the other end, for messages.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl LinkFailure {
             Self::Protocol(detail) => ClientError::Protocol { url, detail, execution_id: None },
             Self::Tls(problem) => ClientError::Tls { url, problem },
             Self::Mute => {
-                let way_out = secure_url(&url).map(|url| format!("; if it speaks TLS, use {url}")).unwrap_or_default();
+                let way_out = secure_port(&url).map(|url| format!("; if it speaks TLS, use {url}")).unwrap_or_default();
                 ClientError::Connection { url, detail: format!("it closed the connection without a word{way_out}") }
             }
             Self::Broken(detail) => ClientError::Connection { url, detail },

@@ -88,7 +88,7 @@ impl<S> Watched<S> {
     fn fail(&self, error: &io::Error) {
         self.end();
         if let Speech::Tls(tls) = &self.speech
-            && let Some(problem) = tls.problem(error)
+            && let Some(problem) = tls.problem(error).filter(TlsProblem::is_refusal)
         {
             self.pulse.note_problem(problem);
         }

@@ -78,14 +78,18 @@ impl Connection {
         &self.session
     }
 
-    /// Serves it until that ends or a limit is met, which is a decision of its own. By then its sockets are closed.
-    pub(crate) async fn run(&self, serve: impl Future<Output = ()>) {
+    /// Serves it until that ends or a limit is met, which is a decision of its own. By then its sockets are closed. What
+    /// was not `admitted` is only told so, which costs no bytes.
+    pub(crate) async fn run(&self, admitted: bool, serve: impl Future<Output = ()>) {
         let budget = &self.session.budget;
         let refusal = tokio::select! {
             biased;
-            // Before the others: what they see of a spent budget is a broken connection.
-            () = budget.spent() => Refusal::TooManyBytes(budget.limit()),
-            () = serve => return,
+            () = budget.spent(), if admitted => Refusal::TooManyBytes(budget.limit()),
+            // Whose last byte it was sees a broken connection first.
+            () = serve => match admitted && budget.is_spent() {
+                true => Refusal::TooManyBytes(budget.limit()),
+                false => return,
+            },
             () = self.activity.idle() => Refusal::Idle(self.session.idle),
         };
         let about = self.last().clone();
@@ -119,7 +123,7 @@ impl Connection {
     async fn checked(&self, target: &Target) -> Result<Checked, Refusal> {
         let session = &self.session;
         session.judge_target(&target.host, target.port)?;
-        if !session.is_watched() {
+        if session.is_over() {
             return std::future::pending().await;
         }
         let checked = session.dialer.lookup(&target.host, &session.networks).await?;

@@ -83,3 +83,33 @@ impl Activity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_used_to_the_last_byte_and_not_beyond() {
+        let budget = Budget::new(100);
+        assert_eq!(budget.take(60), 60);
+        budget.give_back(10);
+        assert_eq!(budget.take(60), 50);
+        assert!(!budget.is_spent(), "nobody wanted more yet");
+        assert_eq!(budget.take(1), 0);
+        assert!(budget.is_spent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_starts_the_idle_time_again() {
+        let (activity, start) = (Activity::new(Duration::from_secs(30)), Instant::now());
+        let touching = async {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                activity.touch();
+            }
+        };
+        tokio::join!(touching, activity.idle());
+        let elapsed = start.elapsed().as_secs();
+        assert!((230..=231).contains(&elapsed), "{elapsed}");
+    }
+}

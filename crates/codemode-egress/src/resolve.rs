@@ -233,7 +233,6 @@ fn build(servers: Vec<NameServerConfig>, options: ResolverOpts) -> Result<TokioR
     ours.cache_size = CACHED_RESPONSES;
     ours.positive_max_ttl = Some(LONGEST_TTL);
     ours.negative_max_ttl = Some(LONGEST_NEGATIVE_TTL);
-    ours.try_tcp_on_error = true;
     builder.build().map_err(|error| ResolveError::Failed(format!("cannot set up the resolver: {error}")))
 }
 

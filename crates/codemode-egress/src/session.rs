@@ -205,11 +205,11 @@ impl Entry {
         match (self, admitted) {
             (Self::Proxy, admitted) => {
                 let connection = Connection::new(session);
-                connection.run(proxy::serve(&connection, stream, admitted)).await;
+                connection.run(admitted.is_ok(), proxy::serve(&connection, stream, admitted)).await;
             }
             (Self::Captured(destination), admitted) => {
                 let connection = Connection::new(session);
-                connection.run(captured::serve(&connection, stream, destination, admitted)).await;
+                connection.run(admitted.is_ok(), captured::serve(&connection, stream, destination, admitted)).await;
             }
             // The stub has limits of its own, and what it sends goes to nobody else.
             (Self::Resolver, Ok(())) => session.stub.serve(stream, &session).await,
@@ -241,9 +241,12 @@ impl Shared {
         matches!(sent, Some(Ok(())))
     }
 
-    /// Whether decisions are still taken; asked before the resolver is.
-    pub(crate) fn is_watched(&self) -> bool {
-        !self.decisions.is_closed() && !self.over.is_cancelled()
+    /// Whether nobody takes decisions any more; asked before the resolver is.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.decisions.is_closed() {
+            self.over.cancel();
+        }
+        self.over.is_cancelled()
     }
 
     /// Name and port, before anything is looked up.

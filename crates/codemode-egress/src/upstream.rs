@@ -31,6 +31,7 @@ impl Upstream {
         let io = TokioIo::new(connection.metered(dialed.stream));
         let (sender, driver) = Builder::new()
             .max_buf_size(HEAD_BYTES)
+            .max_header_size(HEAD_BYTES)
             .max_headers(HEADERS)
             .handshake(io)
             .await

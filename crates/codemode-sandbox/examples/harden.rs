@@ -1,6 +1,7 @@
 //! Hardens itself as an executor without a network does, says what it gave up, and becomes a program:
-//! `harden [--container FOLDER] PROGRAM ARG…`. With --container as in that tier, where FOLDER is the one for outputs and
-//! PROGRAM, a Python, is what sandboxes run. For the tests of what is gone then, for it and for what it starts.
+//! `harden [--container FOLDER] PROGRAM ARG…`. With --container as in that tier: outputs go to FOLDER/outputs, the audit
+//! log is FOLDER/log/audit, the socket FOLDER/run/socket, and PROGRAM, a Python, is what sandboxes run. For the tests of
+//! what is gone then, for it and for what it starts.
 
 use std::{os::unix::process::CommandExt, path::Path, process::Command};
 
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn files(python: &str, folder: Option<String>) -> Result<Files, Box<dyn std::error::Error>> {
     let plan = SandboxPlan::build(&codemode_types::Policy::default(), Path::new(python), Means::Container)?;
-    let outputs = folder.map(Into::into);
-    Ok(Files { outputs, audit_log: None, socket: None, programs: Files::programs_of(&plan) })
+    let below = |name: &str| folder.as_deref().map(|folder| Path::new(folder).join(name));
+    let (outputs, audit_log, socket) = (below("outputs"), below("log/audit"), below("run/socket"));
+    Ok(Files { outputs, audit_log, socket, programs: Files::programs_of(&plan) })
 }

@@ -2,7 +2,9 @@
 
 use std::{
     fmt,
+    pin::Pin,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    task::{Context, Poll},
 };
 
 use axum::{
@@ -12,8 +14,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use bytes::Bytes;
 use codemode_types::{ErrorCode, Rejection};
-use http_body_util::BodyExt as _;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::OwnedSemaphorePermit;
@@ -140,12 +143,32 @@ pub(crate) async fn check(State(guard): State<Guard>, mut request: Request, next
 /// Holds what an answer takes until its last byte is handed over.
 fn while_answered(answer: Response, asking: Option<OwnedSemaphorePermit>) -> Response {
     let Some(asking) = asking else { return answer };
-    answer.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _ = &asking;
-            frame
-        }))
-    })
+    answer.map(|body| Body::new(Held { body, _asking: asking }))
+}
+
+struct Held {
+    body: Body,
+    _asking: OwnedSemaphorePermit,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Probes carry no key. Whole paths only: a prefix could be extended into something else.

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     os::{
         fd::OwnedFd,
         unix::{
@@ -17,11 +18,12 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind as bind_socket, listen, socket_with},
 };
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
 use crate::{auth::ApiKeys, config::ListenAddress, tls::Tls};
 
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted. A client that finds no room tries again only after a second.
+const BACKLOG: u32 = 1024;
 
 #[derive(Debug, Error)]
 pub enum ListenError {
@@ -111,10 +113,32 @@ async fn bind_tcp(
         Encryption::Off | Encryption::Required => None,
     };
     // The addresses that were checked, not the name once more.
-    match TcpListener::bind(&resolved[..]).await {
+    match open_tcp(&resolved) {
         Ok(listener) => Ok(Listener::Tcp(listener, tls)),
         Err(source) => Err(ListenError::Bind { address: address.clone(), source }),
     }
+}
+
+/// The first that can be had.
+fn open_tcp(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        let opened = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        // As `TcpListener::bind`, which lets fewer callers wait.
+        let listening = opened.and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(*address)?;
+            socket.listen(BACKLOG)
+        });
+        match listening {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn bind_unix(address: &ListenAddress, path: &Path) -> Result<Listener, ListenError> {
@@ -151,7 +175,7 @@ fn open_unix(path: &Path) -> io::Result<StdUnixListener> {
     let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     bind_socket(&socket, &SocketAddrUnix::new(path)?)?;
-    listen(&socket, BACKLOG)?;
+    listen(&socket, BACKLOG.cast_signed())?;
     Ok(StdUnixListener::from(socket))
 }
 

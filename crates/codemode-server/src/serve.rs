@@ -39,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Of a request's head, and of what waits of its body.
 const MOST_HTTP1_BUFFER: usize = 64 << 10;
 /// As RFC 9113 counts them: names, values, and 32 for each.
-const MOST_HEADER_BYTES: u32 = 16 << 10;
+const MOST_HEADER_BYTES: u32 = 8 << 10;
 /// Clients of ours use one for everything; HTTP clients one for each execution, and wait where there are more.
 const MOST_STREAMS: u32 = 128;
 /// Streams that ended in a reset and are not yet forgotten: a client that makes more of them is sent away.

@@ -18,6 +18,8 @@ help! {
     doctor: ["doctor", "--help"];
     health: ["health", "--help"];
     completions: ["completions", "--help"];
+    tls: ["tls", "--help"];
+    generate_certs: ["tls", "generate-certs", "--help"];
 }
 
 #[test]

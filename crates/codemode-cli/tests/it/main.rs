@@ -12,3 +12,4 @@ mod remote;
 mod run;
 mod serve;
 mod support;
+mod tls;

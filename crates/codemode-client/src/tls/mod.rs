@@ -160,16 +160,34 @@ fn contradiction(url: &str, options: &TlsOptions) -> ClientError {
     ClientError::config(format!("executor URL {url:?} says no TLS, but {keys} is set; {way_out}"))
 }
 
-/// The same address with TLS.
-pub(crate) fn secure_url(url: &str) -> Option<String> {
+/// The same host with TLS.
+fn secure_url(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     matches!(scheme, "http" | "grpc").then(|| format!("{scheme}s://{rest}"))
 }
 
-/// The same address without TLS.
-fn plain_url(url: &str) -> Option<String> {
+/// The same port, spoken to with TLS.
+pub(crate) fn secure_port(url: &str) -> Option<String> {
+    secure_url(&with_port(url)?)
+}
+
+/// The same port, spoken to without TLS.
+fn plain_port(url: &str) -> Option<String> {
+    let url = with_port(url)?;
     let (scheme, rest) = url.split_once("://")?;
     scheme.strip_suffix('s').map(|scheme| format!("{scheme}://{rest}"))
+}
+
+/// `http` and `https` mean different ports where none is named.
+fn with_port(url: &str) -> Option<String> {
+    let port = match url.split_once("://")? {
+        ("http", _) => ":80",
+        ("https", _) => ":443",
+        _ => "",
+    };
+    let url = url.trim_end_matches('/');
+    let (_, host) = url.rsplit_once(['/', ']'])?;
+    Some(if host.contains(':') { url.into() } else { format!("{url}{port}") })
 }
 
 fn shown(path: &Path) -> String {
@@ -198,6 +216,23 @@ mod tests {
             let text = refused(url, TlsOptions::custom("/ca.pem"));
             assert!(text.contains("--tls-ca") && !text.contains("tls.enabled"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_other_way_to_speak_to_a_port() {
+        for (plain, secure) in [
+            ("http://h:1", "https://h:1"),
+            ("http://[::1]:1/", "https://[::1]:1"),
+            ("grpc://h", "grpcs://h"),
+            ("grpc://[::1]", "grpcs://[::1]"),
+            ("http://h", "https://h:80"),
+            ("http://[::1]", "https://[::1]:80"),
+        ] {
+            assert_eq!(secure_port(plain).as_deref(), Some(secure));
+        }
+        assert_eq!(plain_port("https://h/").as_deref(), Some("http://h:443"));
+        assert_eq!(plain_port("grpcs://h").as_deref(), Some("grpc://h"));
+        assert_eq!((secure_port("unix:/s"), secure_port("unix:///s")), (None, None));
     }
 
     #[test]

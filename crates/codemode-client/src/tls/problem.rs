@@ -6,7 +6,7 @@ use std::{
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, pki_types::UnixTime};
 
-use super::{CA_FILE, CERT_FILE, KEY_FILE, TlsMode, TlsOptions, plain_url, secure_url, shown};
+use super::{CA_FILE, CERT_FILE, KEY_FILE, TlsMode, TlsOptions, plain_port, secure_port, shown};
 
 /// A certificate of a large service holds hundreds.
 const MAX_NAMES: usize = 8;
@@ -131,12 +131,12 @@ impl TlsProblem {
                  Put a server certificate into the executor's tls.cert_file"
             ),
             Self::Required => {
-                format!("the executor at {url} speaks TLS: use {}", secure_url(url).as_deref().unwrap_or("https://"))
+                format!("the executor at {url} speaks TLS: use {}", secure_port(url).as_deref().unwrap_or("https://"))
             }
             Self::NotSpoken => format!(
                 "the executor at {url} does not speak TLS: use {} if you trust the network, \
                  or set the executor's tls.cert_file and tls.key_file",
-                plain_url(url).as_deref().unwrap_or("http://")
+                plain_port(url).as_deref().unwrap_or("http://")
             ),
             Self::ClientCertificateRequired => format!(
                 "the executor at {url} wants a certificate of the client and none was given. \
@@ -187,13 +187,15 @@ fn of_alert(alert: AlertDescription, options: &TlsOptions) -> Option<TlsProblem>
         AlertDescription::CertificateRevoked => "it has been revoked",
         AlertDescription::UnsupportedCertificate => "it is not for clients (extended key usage clientAuth)",
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => "it is not acceptable",
-        AlertDescription::AccessDenied => "it gives no access",
-        AlertDescription::DecryptError => "its signature does not hold",
+        AlertDescription::AccessDenied if options.client_cert_file.is_some() => "it gives no access",
+        AlertDescription::DecryptError if options.client_cert_file.is_some() => "its signature does not hold",
         // An executor that speaks TLS speaks a version of ours. One that does not speaks in this alert.
         AlertDescription::ProtocolVersion => return Some(TlsProblem::NotSpoken),
         AlertDescription::HandshakeFailure
         | AlertDescription::InsufficientSecurity
         | AlertDescription::NoApplicationProtocol
+        | AlertDescription::AccessDenied
+        | AlertDescription::DecryptError
         | AlertDescription::UnrecognisedName
         | AlertDescription::IllegalParameter
         | AlertDescription::DecodeError

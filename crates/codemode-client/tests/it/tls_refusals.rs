@@ -1,5 +1,7 @@
 //! What each way to fail says, and that it says so at once.
 
+use std::time::Duration;
+
 use codemode_client::{Client, ClientError, ClientOptions, TlsOptions, TlsProblem};
 use rcgen::KeyPair;
 use tokio::{
@@ -148,6 +150,16 @@ async fn a_port_with_tls_may_say_so_in_http2() {
     let url = format!("http://127.0.0.1:{}", answers(SETTINGS_AND_GOAWAY).await);
     let error = refusal(ClientOptions::new(&url)).await;
     assert_eq!((error.code(), error.retryable()), ("tls_required", false), "{error}");
+}
+
+/// Something listens and never answers the handshake.
+#[tokio::test]
+async fn silence_is_a_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let options = ClientOptions { timeout: Duration::from_millis(300), ..ClientOptions::new(url) };
+    let error = refusal(options).await;
+    assert_eq!((error.code(), error.retryable()), ("timeout", true), "{error}");
 }
 
 /// A port that hangs up without a word may speak the one or the other.

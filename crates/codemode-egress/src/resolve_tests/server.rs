@@ -21,8 +21,6 @@ pub(super) enum Answer {
     Code(ResponseCode),
     /// Over UDP only that TCP would have more; over TCP the records.
     Truncated(Vec<Record>),
-    /// Nothing over UDP.
-    TcpOnly(Vec<Record>),
     /// Nothing at all.
     Silence,
 }
@@ -101,10 +99,9 @@ fn answer(question: &[u8], zone: &Zone, asked: &Mutex<Vec<(String, RecordType)>>
     message.add_query(query.clone());
     match zone(&name, query.query_type()) {
         Answer::Silence => return None,
-        Answer::TcpOnly(_) if udp => return None,
         Answer::Code(code) => message.metadata.response_code = code,
         Answer::Truncated(_) if udp => message.metadata.truncation = true,
-        Answer::Truncated(records) | Answer::TcpOnly(records) | Answer::Records(records) => {
+        Answer::Truncated(records) | Answer::Records(records) => {
             message.add_answers(records);
         }
     }

@@ -79,7 +79,7 @@ pub(crate) struct World {
     pub(crate) net: Arc<Net>,
     pub(crate) session: Session,
     decisions: Option<mpsc::Receiver<Decision>>,
-    servers: JoinSet<()>,
+    pub(crate) servers: JoinSet<()>,
 }
 
 pub(crate) fn policy() -> NetworkPolicy {

@@ -69,7 +69,7 @@ fn fixed() -> [(&'static str, Access); 12] {
         (TEMPORARY, own()),
         (SHARED_MEMORY, own()),
         // The link at /outputs lies in the root folder, and a rule for a folder is one for all below it: names may be
-        // pointed elsewhere anywhere, though not at anything that can be changed or executed.
+        // removed and links made anywhere. What a link leads to still decides what is written or executed.
         ("/", links()),
         // Each sandbox writes its own oom_score_adj, a folder that has no name before it is made.
         ("/proc", device),

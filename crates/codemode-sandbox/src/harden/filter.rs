@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((personality(0xffff_ffff), personality(0x0040_0000)), (ALLOW, refuse(libc::EPERM)));
         // High bits do not hide a request from the comparison.
         let ioctl = |request: u64| native(Means::Root, libc::SYS_ioctl, [0, request]);
-        assert_eq!(ioctl((1 << 32) | libc::TIOCSTI as u64), refuse(libc::EPERM));
-        assert_eq!(ioctl(libc::FIONREAD as u64), ALLOW);
+        assert_eq!(ioctl((1 << 32) | libc::TIOCSTI), refuse(libc::EPERM));
+        assert_eq!(ioctl(libc::FIONREAD), ALLOW);
     }
 }

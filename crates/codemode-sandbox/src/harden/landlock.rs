@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
 };
 
 use landlock::{
@@ -142,8 +142,9 @@ impl<'a> Domain<'a> {
     fn holds(&self) -> Result<(), String> {
         if let Some(port) = self.port {
             let shut = if port == Some(u16::MAX) { u16::MAX - 1 } else { u16::MAX };
-            refused("a connection", TcpStream::connect((Ipv4Addr::LOCALHOST, shut)).err(), Errno::ACCESS)?;
-            refused("a port of its choice", TcpListener::bind((Ipv4Addr::LOCALHOST, shut)).err(), Errno::ACCESS)?;
+            for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+                ports_shut(SocketAddr::from((host, shut)))?;
+            }
         }
         // A container's first process has no parent that it sees.
         if let Some(parent) = getppid().filter(|_| self.scopes) {
@@ -163,6 +164,16 @@ impl<'a> Domain<'a> {
         let scopes = self.scopes.then(|| "no signal and no abstract socket out".to_owned());
         port.into_iter().chain(scopes).chain(self.files.map(Files::state)).collect::<Vec<_>>().join("; ")
     }
+}
+
+fn ports_shut(address: SocketAddr) -> Result<(), String> {
+    let connected = TcpStream::connect(address).err();
+    if connected.as_ref().is_some_and(|error| error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())) {
+        // This machine has no such network at all.
+        return Ok(());
+    }
+    refused("a connection", connected, Errno::ACCESS)?;
+    refused("a port of its choice", TcpListener::bind(address).err(), Errno::ACCESS)
 }
 
 pub(super) fn refused(what: &str, error: Option<io::Error>, by: Errno) -> Result<(), String> {

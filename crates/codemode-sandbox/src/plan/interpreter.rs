@@ -62,7 +62,7 @@ impl Interpreter {
     /// One that a listed command may run with.
     pub(super) fn ask_any(path: &Path) -> Result<Self, InterpreterError> {
         let mut command = Command::new(path);
-        for name in std::env::vars_os().map(|(name, _)| name).filter(|name| is_stripped(name)) {
+        for name in std::env::vars_os().map(|(name, _)| name).filter(is_stripped) {
             command.env_remove(name);
         }
         let output = command

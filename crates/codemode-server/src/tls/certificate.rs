@@ -7,14 +7,15 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::settings::NamedFile;
 
+pub(super) const MALFORMED: &str = "holds a certificate that is not well formed";
+
 /// Time enough to have it renewed.
 const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A certificate that clients will not accept is served all the same, and said aloud: what replaces it may be on its
 /// way, and is taken up without a restart.
 pub(super) fn warn_of(certificate: &CertificateDer<'_>, file: &NamedFile) -> Result<(), String> {
-    let (_, parsed) =
-        X509Certificate::from_der(certificate).map_err(|error| format!("holds a certificate that is none: {error}"))?;
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| MALFORMED)?;
     let path = file.path.display();
     let (from, until) = (time(parsed.validity().not_before.timestamp()), time(parsed.validity().not_after.timestamp()));
     let (shown_from, shown_until) = (humantime::format_rfc3339_seconds(from), humantime::format_rfc3339_seconds(until));

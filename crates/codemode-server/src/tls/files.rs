@@ -59,7 +59,7 @@ pub(super) fn authorities(file: &NamedFile) -> Result<RootCertStore, Problem> {
     let sections = sections(file, &read(file)?.0)?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&sections) {
-        roots.add(certificate).map_err(|error| file.problem(format!("holds a certificate that is none: {error}")))?;
+        roots.add(certificate).map_err(|_| file.problem(certificate::MALFORMED.into()))?;
     }
     match roots.is_empty() {
         true => Err(file.problem("holds no certificate in PEM form".into())),
@@ -106,7 +106,8 @@ fn without_key(sections: &[Section]) -> String {
 
 fn sections(file: &NamedFile, text: &[u8]) -> Result<Vec<Section>, Problem> {
     let sections = Section::pem_slice_iter(text).collect::<Result<_, pem::Error>>();
-    sections.map_err(|error| file.problem(format!("is not well-formed PEM: {error}")))
+    // The error may quote what it is about, which may be a key.
+    sections.map_err(|_| file.problem("is not well-formed PEM; is a part of it missing?".into()))
 }
 
 fn read(file: &NamedFile) -> Result<(Vec<u8>, Metadata), Problem> {

@@ -101,6 +101,7 @@ fn unusable(settings: &TlsSettings, error: &rustls::Error) -> Problem {
         rustls::Error::InconsistentKeys(_) => {
             settings.key.problem(format!("is not the key of {certificate}: the two do not belong together"))
         }
+        rustls::Error::General(why) => settings.key.problem(format!("cannot be used: {why}")),
         rustls::Error::InvalidCertificate(_) => settings.certificate.problem(format!("cannot be used: {error}")),
         _ => settings.key.problem(format!("cannot be used: {error}")),
     }

@@ -230,7 +230,12 @@ fn keys_that_contradict_each_other_are_refused() {
         .env("CODEMODE_API_KEY_PREVIOUS_FILE", "/nowhere");
     let many = file("api_key: [a, b]\n").env("CODEMODE_API_KEY_PREVIOUS", "c");
     let missing = nothing().env("CODEMODE_API_KEY", "new").env("CODEMODE_API_KEY_PREVIOUS_FILE", "/nowhere");
-    insta::assert_snapshot!([alone, twice, many, missing].map(|case| case.problems()).join("\n"), @"");
+    insta::assert_snapshot!([alone, twice, many, missing].map(|case| case.problems()).join("\n"), @r"
+    CODEMODE_API_KEY_PREVIOUS: there is no key that came after it: set CODEMODE_API_KEY as well
+    CODEMODE_API_KEY_PREVIOUS_FILE: CODEMODE_API_KEY_PREVIOUS is set as well; keep one
+    CODEMODE_API_KEY_PREVIOUS: makes 3 API keys; 2 may hold at once, the new and the old
+    CODEMODE_API_KEY_PREVIOUS_FILE: cannot read /nowhere: No such file or directory (os error 2)
+    ");
 }
 
 #[test]

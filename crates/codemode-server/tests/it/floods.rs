@@ -220,13 +220,11 @@ fn who_has_no_key_asks_for_little_at_once() {
             ];
             assert!(client.send(&frame(HEADERS, END_HEADERS, 2 * index + 1, &head.concat())).await);
         }
-        let answered = loop {
-            match client.next().await.unwrap() {
-                (HEADERS, stream, block) => break (stream, String::from_utf8_lossy(&block).into_owned()),
-                _ => {}
+        let refused = loop {
+            if let (HEADERS, stream, _) = client.next().await.unwrap() {
+                break stream;
             }
         };
-        assert_eq!(answered.0, 2 * OPEN + 1);
-        assert!(answered.1.contains("overloaded") || answered.1.contains("8 requests"), "{}", answered.1);
+        assert_eq!(refused, 2 * OPEN + 1);
     });
 }

@@ -98,17 +98,64 @@ fn settings_that_contradict_each_other_are_refused() {
         "cert_file: s.pem, key_file: s-key.pem, require_client_auth: true",
         "cert_file: s.pem, key_file: s-key.pem, mode: system",
         "cert_file: s.pem, key_file: s-key.pem, mode: system, ca_file: ca.pem",
-    ].map(|yaml| format!("{yaml}\n{}\n", refused(yaml))).join("\n"), @"");
-    insta::assert_snapshot!(file("tls_enabled: true\nexecutor: {tls: {enabled: false}}\n").problems(), @"");
+    ].map(|yaml| format!("{yaml}\n{}\n", refused(yaml))).join("\n"), @r"
+    enabled: true
+    tls.cert_file: is missing: tls.enabled asks for TLS, which needs the executor's certificate; set it, or CODEMODE_TLS_CERT_FILE
+    tls.key_file: is missing: tls.enabled asks for TLS, which needs the certificate's private key; set it, or CODEMODE_TLS_KEY_FILE
+
+    cert_file: s.pem
+    tls.key_file: is missing: tls.cert_file asks for TLS, which needs the certificate's private key; set it, or CODEMODE_TLS_KEY_FILE
+
+    key_file: s-key.pem
+    tls.cert_file: is missing: tls.key_file asks for TLS, which needs the executor's certificate; set it, or CODEMODE_TLS_CERT_FILE
+
+    ca_file: ca.pem
+    tls.cert_file: is missing: tls.ca_file asks for TLS, which needs the executor's certificate; set it, or CODEMODE_TLS_CERT_FILE
+    tls.key_file: is missing: tls.ca_file asks for TLS, which needs the certificate's private key; set it, or CODEMODE_TLS_KEY_FILE
+
+    require_client_auth: true
+    tls.cert_file: is missing: tls.require_client_auth asks for TLS, which needs the executor's certificate; set it, or CODEMODE_TLS_CERT_FILE
+    tls.key_file: is missing: tls.require_client_auth asks for TLS, which needs the certificate's private key; set it, or CODEMODE_TLS_KEY_FILE
+    tls.require_client_auth: needs to know who vouches for clients: set tls.ca_file, or tls.mode: system
+
+    enabled: false, cert_file: s.pem, key_file: s-key.pem, ca_file: ca.pem, require_client_auth: true
+    tls.cert_file: has no effect while tls.enabled is false; drop one of them
+    tls.key_file: has no effect while tls.enabled is false; drop one of them
+    tls.ca_file: has no effect while tls.enabled is false; drop one of them
+    tls.require_client_auth: has no effect while tls.enabled is false; drop one of them
+
+    cert_file: s.pem, key_file: s-key.pem, require_client_auth: true
+    tls.require_client_auth: needs to know who vouches for clients: set tls.ca_file, or tls.mode: system
+
+    cert_file: s.pem, key_file: s-key.pem, mode: system
+    tls.mode: system says who vouches for clients, and has no effect without tls.require_client_auth: true; leave it out
+
+    cert_file: s.pem, key_file: s-key.pem, mode: system, ca_file: ca.pem
+    tls.ca_file: has no effect while tls.mode is system; drop one of them
+    ");
+    insta::assert_snapshot!(file("tls_enabled: true\nexecutor: {tls: {enabled: false}}\n").problems(), @r"
+    tls.enabled: `executor.tls.enabled` says something else than `tls_enabled`, the same setting; keep one
+    tls.cert_file: is missing: tls.enabled asks for TLS, which needs the executor's certificate; set it, or CODEMODE_TLS_CERT_FILE
+    tls.key_file: is missing: tls.enabled asks for TLS, which needs the certificate's private key; set it, or CODEMODE_TLS_KEY_FILE
+    ");
     let unix = format!("listen: unix:/run/s\ntls: {{{PAIR}}}\n");
-    insta::assert_snapshot!(file(&unix).problems(), @"");
+    insta::assert_snapshot!(file(&unix).problems(), @r"tls.cert_file: is for TCP, and the executor listens on unix:/run/s, which needs no TLS; drop one of them");
 }
 
 #[test]
 fn what_is_misspelt_is_named() {
     let yaml = "tls: {cert_fil: a, enabled: 'yes', mode: both, cert_file: '', key_file: 7, required: 1}\n";
     let case = file(yaml).env("CODEMODE_TLS_REQUIRE_CLIENT_AUTH", "perhaps").env("CODEMODE_TLS_MODE", "Custom");
-    insta::assert_snapshot!(case.problems(), @"");
+    insta::assert_snapshot!(case.problems(), @r"
+    tls.cert_fil: unknown key; did you mean `cert_file`?
+    tls.enabled: must be true or false
+    tls.mode: must be custom or system
+    CODEMODE_TLS_MODE: must be custom or system
+    tls.cert_file: must be the path of a file, as text
+    tls.key_file: must be the path of a file, as text
+    CODEMODE_TLS_REQUIRE_CLIENT_AUTH: must be true or false
+    tls.required: must be true or false
+    ");
     assert_eq!(file("tls: yes\n").problems(), "tls: must be a mapping of keys to values");
 }
 

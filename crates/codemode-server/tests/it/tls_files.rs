@@ -36,14 +36,36 @@ fn each_file_that_cannot_be_used_says_why() {
         seen.push_str(&problems(&files, TlsSettings { key, ..files.settings(None) }));
         seen.push('\n');
     }
-    insta::assert_snapshot!(seen, @"");
+    insta::assert_snapshot!(seen, @r"
+    tls.cert_file: cannot read [folder]/missing: No such file or directory (os error 2)
+    tls.cert_file: cannot read [folder]/dangling: No such file or directory (os error 2)
+    tls.cert_file: cannot read [folder]/.: it is no regular file
+    tls.cert_file: [folder]/empty holds no certificate in PEM form
+    tls.cert_file: [folder]/text holds no certificate in PEM form
+    tls.cert_file: [folder]/key holds no certificate in PEM form; it holds a private key: are the certificate and the key swapped?
+    tls.cert_file: [folder]/not-der holds a certificate that is not well formed
+    tls.key_file: cannot read [folder]/missing: No such file or directory (os error 2)
+    tls.key_file: [folder]/empty holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1)
+    tls.key_file: [folder]/encrypted holds an encrypted private key; write it without a passphrase (openssl pkey -in FILE -out NEW)
+    tls.key_file: [folder]/ca.pem holds a certificate and no private key: are the certificate and the key swapped?
+    tls.key_file: [folder]/key is not the key of [folder]/server.pem: the two do not belong together
+    tls.key_file: [folder]/cut is not well-formed PEM; is a part of it missing?
+    tls.key_file: [folder]/two holds more than one private key; leave one
+    tls.key_file: [folder]/broken cannot be used: failed to parse private key as RSA, ECDSA, or EdDSA
+    ");
 }
 
 #[test]
 fn all_of_them_are_reported_at_once() {
     let files = Files::of(&Authority::new("a"));
-    ["server.pem", "server-key.pem", "ca.pem"].map(|name| files.write(name, ""));
-    insta::assert_snapshot!(problems(&files, files.settings(Some(true))), @"");
+    for name in ["server.pem", "server-key.pem", "ca.pem"] {
+        files.write(name, "");
+    }
+    insta::assert_snapshot!(problems(&files, files.settings(Some(true))), @r"
+    tls.cert_file: [folder]/server.pem holds no certificate in PEM form
+    tls.key_file: [folder]/server-key.pem holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1)
+    tls.ca_file: [folder]/ca.pem holds no certificate in PEM form
+    ");
 }
 
 #[test]

@@ -24,10 +24,6 @@ impl DomainName {
         &self.0
     }
 
-    pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.0.split('.')
-    }
-
     /// The names above this one, nearest first: `b.c` and `c` for `a.b.c`.
     pub(super) fn parents(&self) -> impl Iterator<Item = &str> {
         let parent = |name: &str| name.find('.').map(|dot| dot + 1);
@@ -36,7 +32,7 @@ impl DomainName {
     }
 
     /// At least one label below `other`; a name is not below itself.
-    pub fn is_below(&self, other: &Self) -> bool {
+    pub(super) fn is_below(&self, other: &Self) -> bool {
         self.parents().any(|parent| parent == other.as_str())
     }
 }

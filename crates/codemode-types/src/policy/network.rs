@@ -15,6 +15,9 @@ use crate::{
     limits::seconds,
 };
 
+/// The list is read for every address of every answer.
+const MAX_NETWORKS: usize = 256;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
@@ -86,8 +89,15 @@ impl NetworkPolicy {
     pub(super) fn validate(&self, say: &mut impl FnMut(&str, &str)) {
         match self.mode {
             NetworkMode::Restricted => {
-                self.validate_domains(say);
                 self.validate_bounds(say);
+                // Each address is compared with each network.
+                match self.allowed_networks.len() <= MAX_NETWORKS {
+                    true => self.validate_domains(say),
+                    false => say(
+                        "network.allowed_networks",
+                        &format!("names more than {MAX_NETWORKS} networks; name fewer and larger ones"),
+                    ),
+                }
             }
             mode => self.validate_unused(mode, say),
         }
@@ -301,6 +311,14 @@ mod tests {
         let wrong = json!({"mode": "restricted", "ports": [], "max_connections": 1025});
         assert_eq!(keys(problems(wrong)), ["network.ports", "network.max_connections"]);
         load(&json!({"mode": "restricted", "max_connections": 1024})).unwrap();
+        let networks = |last: u8| Value::from_iter((0..=last).map(|number| format!("10.{number}.0.0/16")));
+        load(&json!({"mode": "restricted", "allowed_networks": networks(255)})).unwrap();
+        let mut many = networks(255);
+        many.as_array_mut().unwrap().push(json!("192.168.0.0/16"));
+        assert_eq!(
+            problems(json!({"mode": "restricted", "allowed_networks": many})),
+            ["network.allowed_networks: names more than 256 networks; name fewer and larger ones"]
+        );
     }
 
     #[test]

@@ -1,0 +1,90 @@
+"""The egress benchmark's part of BENCHMARKS.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What mode `restricted` should cost at most: a tenth of the throughput, a millisecond of latency.
+MOST_THROUGHPUT, MOST_LATENCY = 0.10, 1.0
+OURS = ("connect", "captured")
+NAMES = {
+    "direct": "direct (mode `all`)",
+    "connect": "codemode, mode `restricted`, CONNECT",
+    "captured": "codemode, mode `restricted`, captured",
+    "mitmproxy": "mitmproxy",
+    "mitmproxy_passing": "mitmproxy, TLS passed through",
+}
+TITLE = "## Egress: the way out of a sandbox"
+
+
+def section(found: dict[str, Any], cores: int) -> str:
+    if "direct" not in found:
+        return f"{TITLE}\n\nNot measured: {found.get('absent') or found.get('failed')}."
+    missed: set[str] = set()
+    parts = [TITLE, throughput(found, missed), latency(found, missed)]
+    if missed:
+        parts.append(f"\\* over the bar ({', '.join(sorted(missed))}). {why(cores)}")
+    return "\n\n".join([*parts, COMPARED])
+
+
+def throughput(found: dict[str, Any], missed: set[str]) -> str:
+    lines = ["| MiB/s | TLS | cost | plain HTTP | cost |", "|---|--:|--:|--:|--:|"]
+    for key, name in NAMES.items():
+        row = found.get(key)
+        if row is None:
+            lines.append(f"| {name} | not measured | | | |")
+            continue
+        cells = []
+        for scheme in ("https", "http"):
+            cost = 1 - row[scheme] / found["direct"][scheme]
+            mark = marked(key, cost > MOST_THROUGHPUT, "throughput", missed)
+            cells += [f"{row[scheme] / 2**20:.0f}", "" if key == "direct" else f"{100 * cost:.0f} %{mark}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def latency(found: dict[str, Any], missed: set[str]) -> str:
+    kinds = ("fresh", "kept", "kept_http")
+    lines = [
+        "| ms | HTTPS, new connection | p99 | added | HTTPS, kept | p99 | added | HTTP, kept | p99 | added |",
+        "|---|" + "--:|" * 9,
+    ]
+    for key, name in NAMES.items():
+        row = found.get(key)
+        if row is None:
+            lines.append(f"| {name} | not measured | | | | | | | | |")
+            continue
+        cells = []
+        for kind in kinds:
+            added = row[kind]["median"] - found["direct"][kind]["median"]
+            mark = marked(key, added > MOST_LATENCY, "latency", missed)
+            shown = "" if key == "direct" else f"{added:+.2f}{mark}"
+            cells += [f"{row[kind]['median']:.2f}", f"{row[kind]['p99']:.2f}", shown]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def marked(key: str, is_over: bool, what: str, missed: set[str]) -> str:
+    if key not in OURS or not is_over:
+        return ""
+    missed.add(what)
+    return " \\*"
+
+
+def why(cores: int) -> str:
+    return (
+        f"Client, server and proxy share {cores} cores here, and loopback costs no time on a wire: what the proxy uses "
+        "is taken from the two ends."
+    )
+
+
+COMPARED = """\
+One download of 512 MiB, the median of five, and the medians of 200 small requests on new connections and of 500 on a
+kept one. Client, proxy and server are on one machine, in a network namespace that has nothing but `lo`. The client is
+the same code in a Codemode sandbox in every row, so the sandbox itself is in none of the differences. The rows take
+turns.
+
+- **direct**: mode `all`, no proxy. **CONNECT**: by the proxy variables. **captured**: without, by the stub resolver.
+- **mitmproxy**: 11.0.2 from PyPI, mode `regular`, large bodies streamed, its authority trusted by the client; and once
+  with `--ignore-hosts`, so that it passes TLS on without a look.
+- *Cost* and *added* are against direct. The bar for Codemode is 10 % and 1 ms."""
