@@ -13,12 +13,14 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from dnslib import QTYPE, DNSRecord
+from dnslib.label import DNSLabelError
 
 from network.ground import Ground
 from network.nameserver import exactly
 
 PROXY, RESOLVER = ("127.0.0.1", 3128), ("127.0.0.1", 53)
-_LONGEST_HEAD = 1 << 27
+_LONGEST_HEAD = 1 << 20
+_ENDS = (b"\r\n\r\n", b"\n\n")
 
 
 class NaiveEgress:
@@ -40,15 +42,16 @@ class NaiveEgress:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError, EOFError, ValueError, IndexError):
+        with client, suppress(OSError, EOFError, ValueError, IndexError, OverflowError, DNSLabelError):
             client.settimeout(60)
             first = client.recv(1, socket.MSG_PEEK)
             serve = {b"\4": self._socks4, b"\5": self._socks5}.get(first, self._http)
             serve(client)
 
     def _http(self, client: socket.socket) -> None:
+        """What is to go to a URL goes there with the first line; for the rest the head has to be there."""
         seen = b""
-        while b"\r\n\r\n" not in seen and b"\n\n" not in seen:
+        while not (b"://" in seen.partition(b"\n")[0] and b"\n" in seen) and not any(end in seen for end in _ENDS):
             if len(seen) > _LONGEST_HEAD or not (more := client.recv(65536)):
                 return
             seen += more

@@ -248,29 +248,42 @@ fn read_authority(certificate: &Path, key: &Path) -> Result<Authority, Failure> 
 /// The lines to use them with.
 fn usage(folder: &Folder, clients: &[String]) -> String {
     let shown = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
-    let (authority, _) = folder.pair(AUTHORITY);
-    let (certificate, key) = folder.pair(SERVER);
-    let (authority, certificate, key) = (shown(authority), shown(certificate), shown(key));
-    let mut lines =
-        format!("The executor's configuration:\n\n  tls:\n    cert_file: {certificate}\n    key_file: {key}\n");
-    if !clients.is_empty() {
-        lines.push_str(&format!("    ca_file: {authority}    # each client must show a certificate\n"));
+    let pair = |name: &str| {
+        let (certificate, key) = folder.pair(name);
+        (shown(certificate), shown(key))
+    };
+    let ((authority, _), (certificate, key)) = (pair(AUTHORITY), pair(SERVER));
+    let client = clients.first().map(|client| pair(client));
+    let (mut server, mut python, mut options) = (String::new(), String::new(), String::new());
+    if let Some((certificate, key)) = client {
+        server = format!("    ca_file: {authority}    # each client must show a certificate\n");
+        python = format!("          \"client_cert_file\": {certificate:?},\n          \"client_key_file\": {key:?},\n");
+        options = format!(" --tls-cert {certificate} --tls-key {key}");
     }
-    lines.push_str(
-        "\nThe client's, in its own file:\n\n  executor_url: https://localhost:8001\n  tls:\n    mode: custom\n",
-    );
-    lines.push_str(&format!("    ca_file: {authority}\n"));
-    if let Some(client) = clients.first() {
-        let (certificate, key) = folder.pair(client);
-        lines.push_str(&format!("    client_cert_file: {}\n    client_key_file: {}\n", shown(certificate), shown(key)));
-    }
-    lines.push_str(&format!("\nOr: codemode run job.py --url https://localhost:8001 --tls-ca {authority}"));
-    if let Some(client) = clients.first() {
-        let (certificate, key) = folder.pair(client);
-        lines.push_str(&format!(" --tls-cert {} --tls-key {}", shown(certificate), shown(key)));
-    }
-    lines.push_str("\n\nFor development only: do not use them where it matters.\n");
-    lines
+    format!(
+        "\
+The executor's configuration:
+
+  tls:
+    cert_file: {certificate}
+    key_file: {key}
+{server}
+A client, in Python:
+
+  Codemode.from_client_config({{
+      \"executor_url\": \"https://localhost:8001\",
+      \"tls\": {{
+          \"ca_file\": {authority:?},
+{python}      }},
+  }})
+
+or on the command line:
+
+  codemode run job.py --url https://localhost:8001 --tls-ca {authority}{options}
+
+For development only: do not use them where it matters.
+"
+    )
 }
 
 #[cfg(test)]

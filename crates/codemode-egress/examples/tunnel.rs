@@ -116,6 +116,7 @@ fn proxy(server: SocketAddr) -> io::Result<SocketAddr> {
         let policy = NetworkPolicy {
             allowed_domains: vec!["example.org".into()],
             max_bytes: ByteSize(u64::MAX),
+            max_connections: 4096,
             idle_timeout: Duration::from_secs(60),
             ..NetworkPolicy::default()
         };

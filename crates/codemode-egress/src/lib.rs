@@ -26,4 +26,4 @@ mod upstream;
 pub use decision::{Decision, Refusal, Via};
 pub use dial::{Connect, SystemConnect};
 pub use resolve::{BoxFuture, Resolve, ResolveError, Resolver};
-pub use session::{Egress, PROXY_PORT, RESOLVER_PORT, Service, Session};
+pub use session::{Egress, Service, Session};

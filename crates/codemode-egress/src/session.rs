@@ -8,7 +8,7 @@ use std::{
 };
 
 use codemode_types::{
-    NetworkPolicy, PolicyError,
+    NetworkPolicy, PROXY_PORT, PolicyError, RESOLVER_PORT,
     address::PrivateNetwork,
     domain::{DomainRules, Host, Permission},
 };
@@ -29,11 +29,6 @@ use crate::{
     resolve::{BoxFuture, Resolve, Resolver},
     stub::{Names, Refused, Stub},
 };
-
-/// Where the proxy listens, on 127.0.0.1 inside the sandbox.
-pub const PROXY_PORT: u16 = 3128;
-/// Where the stub resolver listens, on 127.0.0.1 inside the sandbox, TCP only.
-pub const RESOLVER_PORT: u16 = 53;
 
 /// Connections over the limit that are being told so. More are closed without a word.
 const MOST_REFUSALS: usize = 16;

@@ -1,5 +1,7 @@
 //! What is fixed when a sandbox is made; everything else of a policy is enforced while it runs.
 
+use std::collections::BTreeSet;
+
 use codemode_sandbox::cgroup::CgroupLimits;
 use codemode_types::{ByteSize, Limits, NetworkMode, Policy};
 use codemode_wire::zygote::{Network, Spawn};
@@ -47,7 +49,10 @@ impl Shape {
             network: match policy.network.mode {
                 NetworkMode::None => Network::None,
                 // Which names and how much of it: the engine's business while it runs.
-                NetworkMode::Restricted => Network::Restricted { ports: policy.network.ports.clone() },
+                NetworkMode::Restricted => {
+                    let ports: BTreeSet<u16> = policy.network.ports.iter().copied().collect();
+                    Network::Restricted { ports: ports.into_iter().collect() }
+                }
                 NetworkMode::All => Network::All,
             },
         }

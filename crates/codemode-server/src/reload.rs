@@ -72,7 +72,9 @@ impl Reloader {
             let mut watches = std::mem::take(&mut self.watches);
             // A file may be on a disk that takes its time.
             let looked = spawn_blocking(move || {
-                watches.iter_mut().for_each(|watch| watch.look(told));
+                for watch in &mut watches {
+                    watch.look(told);
+                }
                 watches
             });
             match looked.await {
@@ -92,14 +94,17 @@ impl Watch {
     }
 
     /// Several files are rarely replaced in one moment: unless told, waits until they have been still for one look.
-    fn look(&mut self, told: bool) {
+    /// Says whether they were read.
+    fn look(&mut self, told: bool) -> bool {
         let now: Vec<_> = self.what.files().iter().map(|path| Stamp::of(path)).collect();
         let still = now == self.seen;
         self.seen.clone_from(&now);
-        if told || (now != self.read && still) {
+        let due = told || (now != self.read && still);
+        if due {
             self.read = now;
             self.what.read_again();
         }
+        due
     }
 }
 
@@ -130,4 +135,34 @@ impl What {
 fn replaced(keys: &ApiKeys, source: &KeySource) -> Result<(), ConfigError> {
     keys.replace(&source.read_again()?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{ServerConfig, Sources};
+
+    #[test]
+    fn files_are_read_once_for_each_change_and_when_they_are_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "one").unwrap();
+        let environment = [("CODEMODE_API_KEY_FILE".to_owned(), path.display().to_string())].into();
+        let config = ServerConfig::load(&Sources { environment, ..Sources::default() }).unwrap();
+        let keys = config.api_keys.clone();
+        let mut watch = Watch::new(config.key_source.stamps(), What::Keys(keys.clone(), config.key_source));
+        assert!(!watch.look(false) && !watch.look(false));
+        fs::write(&path, "two and").unwrap();
+        assert!(!watch.look(false));
+        fs::write(&path, "three").unwrap();
+        assert!(!watch.look(false) && watch.look(false));
+        assert!(keys.permit(b"three") && !keys.permit(b"one"));
+        // What cannot be used is complained of once, and not at each look.
+        fs::remove_file(&path).unwrap();
+        assert!(!watch.look(false) && watch.look(false) && !watch.look(false) && !watch.look(false));
+        assert!(keys.permit(b"three"));
+        assert!(watch.look(true));
+    }
 }

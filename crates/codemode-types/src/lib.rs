@@ -21,8 +21,8 @@ pub use isolation::{Isolation, Tier};
 pub use limits::{LimitOverrides, Limits};
 pub use outcome::Outcome;
 pub use policy::{
-    ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy, Policy,
-    PolicyError, PoolPolicy, Problem,
+    ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy,
+    PROXY_PORT, Policy, PolicyError, PoolPolicy, Problem, RESOLVER_PORT,
 };
 pub use report::{
     Artifact, ExecutionFailure, ExecutionReport, OutputStream, ToolCallRecord, ToolCallStatus, Usage, Violation,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from fake_native import NativeClient
 
 from codemode import Codemode, ConfigError
+from codemode._env import VARIABLES
 from codemode.config import ClientConfig
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_environment_names_every_setting(native: type[NativeClient], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +74,13 @@ def test_a_key_file_that_is_empty(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(" \n")
     with pytest.raises(ConfigError, match=r"CODEMODE_EXECUTOR_API_KEY_FILE names '.*key', which is empty"):
         ClientConfig.from_env({"CODEMODE_EXECUTOR_API_KEY_FILE": str(tmp_path / "key")})
+
+
+def test_the_page_has_every_error_and_every_variable() -> None:
+    page = (ROOT / "docs" / "tls.md").read_text().partition("\n## Clients\n")[2]
+    source = (ROOT / "crates" / "codemode-client" / "src" / "tls" / "problem.rs").read_text()
+    codes = set(re.findall(r'Self::\w+(?: \{ \.\. \})? => "(tls_\w+)"', source))
+    assert len(codes) == 10
+    assert codes == set(re.findall(r"`(tls_\w+)`", page.partition("### Errors")[2]))
+    variables = {name for name in VARIABLES if "_TLS_" in name}
+    assert variables == {name for name in re.findall(r"`(CODEMODE_\w+)`", page) if "_TLS_" in name}

@@ -151,17 +151,40 @@ fn certificates_are_read_again_on_sighup() {
     assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
 }
 
-#[test]
-fn a_key_that_everybody_reads_and_a_certificate_out_of_date_are_said_aloud() {
-    let certs = Certs::new();
-    fs::set_permissions(certs.path("server-key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
-    let mut command = command(&["serve", "--port", "0"]);
-    let mut child = command.args(certs.arguments()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+/// What the daemon says before it serves.
+fn warnings(certs: &Certs) -> String {
+    let mut child = command(&["serve", "--port", "0", "--log-level", "warn"])
+        .args(certs.arguments())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
-    line_with(&mut log, "every user of this machine can read the TLS private key");
-    line_with(&mut log, "tls=true");
+    let line = line_with(&mut log, "WARN");
     child.kill().unwrap();
     child.wait().unwrap();
+    line
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_that_is_shown_is_said_aloud() {
+    let certs = Certs::new();
+    fs::set_permissions(certs.path("server-key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = warnings(&certs);
+    assert!(said.contains("every user of this machine can read the TLS private key"), "{said}");
+    fs::set_permissions(certs.path("server-key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    let key = rcgen::KeyPair::from_pem(&fs::read_to_string(certs.path("server-key.pem")).unwrap()).unwrap();
+    for (from, until, words) in [
+        (1999, 2000, "expired on 2000-01-01T00:00:00Z: clients refuse it"),
+        (9000, 9001, "is not valid before 9000-01-01T00:00:00Z: clients refuse it"),
+        (1999, 9000, "names no host (subject alternative name): clients refuse it"),
+    ] {
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        fs::write(certs.path("server.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        let said = warnings(&certs);
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 fn log_of(arguments: &[&str], environment: &[(&str, &str)]) -> String {

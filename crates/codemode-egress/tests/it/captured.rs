@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use codemode_egress::{PROXY_PORT, RESOLVER_PORT, Service};
+use codemode_egress::Service;
 use codemode_types::NetworkPolicy;
+use codemode_types::{PROXY_PORT, RESOLVER_PORT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
@@ -14,7 +15,8 @@ use super::{
 /// What the stub says of a name: the response code, and the address if there is one.
 async fn look_up(world: &World, name: &str) -> (u8, Option<Ipv4Addr>) {
     let labels = name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
-    let question: Vec<u8> = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0].into_iter().chain(labels).chain([0, 0, 1, 0, 1]).collect();
+    let question: Vec<u8> =
+        [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0].into_iter().chain(labels).chain([0, 0, 1, 0, 1]).collect();
     let mut stream = world.resolver().await;
     stream.write_u16(question.len() as u16).await.unwrap();
     stream.write_all(&question).await.unwrap();
@@ -101,7 +103,11 @@ async fn http_goes_to_the_name_and_to_no_other() {
         ("GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
         ("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", 400, "bad_request"),
         ("GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n\r\n", 403, "upgrade"),
-        ("GET / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "ambiguous_framing"),
+        (
+            "GET / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "ambiguous_framing",
+        ),
     ];
     for (request, status, expected) in table {
         let mut stream = world.captured(destination).await;

@@ -1,5 +1,5 @@
 //! The fuzz targets of this crate, on their seeds and on every input that was ever found.
-#![allow(clippy::expect_used, unreachable_pub)] // as the fuzzer's own crate has them
+#![allow(clippy::expect_used, clippy::panic, unreachable_pub)] // as the fuzzer's own crate has them
 
 #[path = "../../../../fuzz/src/dns.rs"]
 mod dns;

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use codemode_egress::{Decision, Egress, PROXY_PORT, RESOLVER_PORT, Service, Session};
-use codemode_types::NetworkPolicy;
+use codemode_egress::{Decision, Egress, Service, Session};
+use codemode_types::{NetworkPolicy, PROXY_PORT, RESOLVER_PORT};
 use codemode_wire::broker::{Answer, Ask, PACKET_BYTES};
 use rustix::io::Errno;
 use tokio::{

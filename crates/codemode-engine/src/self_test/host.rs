@@ -7,9 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use codemode_egress::PROXY_PORT;
 use codemode_sandbox::plan::SandboxPlan;
-use codemode_types::NetworkMode;
+use codemode_types::{NetworkMode, PROXY_PORT};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde_json::json;
 

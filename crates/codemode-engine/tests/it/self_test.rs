@@ -59,7 +59,7 @@ async fn an_attack_that_cannot_be_tried_refuses_the_start() {
         ("def writes(host):\n    1 / 0\n", "ZeroDivisionError"),
         ("def writes(host):\n    import os\n    os._exit(0)\n", "outcome is"),
         ("import no_such_module\n", "no_such_module"),
-        ("def writes(host):\n    return None\nattempt = lambda host, attacks: []\n", "0 of 13"),
+        ("def writes(host):\n    return None\nattempt = lambda host, attacks: []\n", "0 of 14"),
     ] {
         let refused = refusal(source, &[WRITES]).await;
         assert!(matches!(&refused, StartError::SelfTest(reason) if reason.contains(says)), "{says}: {refused}");
@@ -79,6 +79,8 @@ async fn it_passes_whatever_the_policy_lists() {
     fs::write(workspace.path().join("data"), "mine").unwrap();
     for policy in [
         json!({"execution": {"allowed_commands": ["sh", "env", "id", "cat", "python3"]}}),
+        json!({"network": {"mode": "restricted", "allowed_domains": ["*.example.org"]}}),
+        json!({"network": {"mode": "all"}}),
         json!({"execution": {"allow_direct_execution": false}, "filesystem": {"workspace": {"mount": workspace.path()}}}),
         json!({"limits": {"code_timeout": 0.05, "max_code_length": 10, "result_bytes": 4096, "output_bytes": 4096}}),
         json!({"limits": {"processes": 2, "open_files": 32, "memory_limit": "32Mi"}, "max_concurrent_executions": 1, "queue": 0}),

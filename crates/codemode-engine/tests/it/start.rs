@@ -36,10 +36,11 @@ async fn a_guest_library_that_is_none_ends_the_start() {
 
 #[tokio::test]
 async fn a_policy_that_cannot_be_held_here_is_refused() {
-    let said = refusal(json!({"network": {"mode": "restricted"}}), interpreter(), guest_library()).await;
-    assert!(said.starts_with("this machine cannot hold the policy:") && said.contains("network.mode"), "{said}");
     let said = refusal(json!({"isolation": {"require": ["moat"]}}), interpreter(), guest_library()).await;
-    assert!(said.contains("moat"), "{said}");
+    assert!(said.starts_with("this machine cannot hold the policy:") && said.contains("moat"), "{said}");
+    let network = json!({"mode": "restricted", "ca_file": "/no/such/bundle.pem"});
+    let said = refusal(json!({"network": network}), interpreter(), guest_library()).await;
+    assert!(said.contains("network.ca_file: /no/such/bundle.pem: No such file"), "{said}");
     let said =
         refusal(json!({"execution": {"allowed_commands": ["no-such-command"]}}), interpreter(), guest_library()).await;
     assert!(said.contains("no-such-command"), "{said}");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use codemode_types::{PROXY_PORT, RESOLVER_PORT};
 use codemode_wire::zygote::Network;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, PathFdError,
@@ -13,10 +14,7 @@ use super::{
     removed::{Wall, is_removed},
 };
 use crate::{
-    plan::{
-        Means, SandboxPlan,
-        network::{self, PROXY_PORT, RESOLVER_PORT},
-    },
+    plan::{Means, SandboxPlan, network},
     sys,
 };
 

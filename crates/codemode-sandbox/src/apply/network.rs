@@ -5,6 +5,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use codemode_types::{PROXY_PORT, RESOLVER_PORT};
 use codemode_wire::{cell::FromCell, zygote::Network};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt::set_socket_reuseaddr};
 
@@ -13,11 +14,7 @@ use super::{
     error::AtStep,
     removed::{Wall, is_removed},
 };
-use crate::{
-    packet,
-    plan::network::{PROXY_PORT, RESOLVER_PORT},
-    sys,
-};
+use crate::{packet, sys};
 
 /// Connections that wait for the engine, which takes them at once.
 const BACKLOG: i32 = 64;
@@ -31,7 +28,7 @@ pub(super) fn open(network: &Network, cell: &OwnedFd) -> Result<(), StepError> {
     }
     let mut listeners = vec![listener(Ipv4Addr::LOCALHOST, PROXY_PORT)?, listener(Ipv4Addr::LOCALHOST, RESOLVER_PORT)?];
     // The fake addresses that the resolver gives out are all over 127.0.0.0/8.
-    for port in ports.iter().filter(|port| ![PROXY_PORT, RESOLVER_PORT].contains(port)) {
+    for port in ports {
         listeners.push(listener(Ipv4Addr::UNSPECIFIED, *port)?);
     }
     for some in listeners.chunks(packet::MAX_DESCRIPTORS) {

@@ -2,15 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use codemode_types::{NetworkMode, NetworkPolicy};
+use codemode_types::{NetworkMode, NetworkPolicy, PROXY_PORT};
 use codemode_wire::zygote::Network;
 use serde::{Deserialize, Serialize};
 
 use super::{Means, PlanError};
-
-/// Where the engine's proxy and resolver are to be found inside. The resolver speaks TCP only: there is no UDP.
-pub const PROXY_PORT: u16 = 3128;
-pub const RESOLVER_PORT: u16 = 53;
 
 /// Names of the files below /etc, each a link to the cell's own.
 pub(crate) const FILES: [&str; 3] = ["nsswitch.conf", "hosts", "resolv.conf"];

@@ -154,7 +154,7 @@ impl Reader<'_> {
     fn check_keys(&mut self) {
         for key in self.block.keys().filter(|key| !KEYS.contains(&key.as_str()) && !CLIENT_KEYS.contains(&key.as_str()))
         {
-            let near = nearest(key, KEYS.into_iter());
+            let near = nearest(key, KEYS);
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             self.problems.push(problem(format!("{KEY}.{key}"), format!("unknown key{hint}")));
         }

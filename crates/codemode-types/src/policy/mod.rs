@@ -7,7 +7,7 @@ mod words;
 
 use std::path::PathBuf;
 
-pub use network::{NetworkMode, NetworkPolicy};
+pub use network::{NetworkMode, NetworkPolicy, PROXY_PORT, RESOLVER_PORT};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -69,6 +69,13 @@ pub struct NetworkPolicy {
     pub idle_timeout: Duration,
 }
 
+const MAX_PORTS: usize = 64;
+
+/// Where a restricted sandbox finds the proxy, on its 127.0.0.1.
+pub const PROXY_PORT: u16 = 3128;
+/// And its resolver, which speaks TCP only: there is no UDP.
+pub const RESOLVER_PORT: u16 = 53;
+
 impl Default for NetworkPolicy {
     fn default() -> Self {
         Self {
@@ -165,6 +172,14 @@ impl NetworkPolicy {
     fn validate_bounds(&self, say: &mut impl FnMut(&str, &str)) {
         if self.ports.is_empty() {
             say("network.ports", "is empty, so nothing could be reached; name ports, or leave it out for 80 and 443");
+        }
+        if self.ports.len() > MAX_PORTS {
+            say("network.ports", &format!("names more than {MAX_PORTS} ports, each of which every sandbox listens on"));
+        }
+        for (port, whose) in [(PROXY_PORT, "proxy"), (RESOLVER_PORT, "resolver")] {
+            if self.ports.contains(&port) {
+                say("network.ports", &format!("{port} is the port of the sandbox's own {whose}; remove it"));
+            }
         }
         if self.ports.contains(&0) {
             say("network.ports", "0 is not a port; write numbers from 1 to 65535");
