@@ -10,12 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_egress::{BoxFuture, Connect, Egress, Resolve, ResolveError};
+use codemode_egress::{BoxFuture, Connect, Decision, Egress, Resolve, ResolveError};
 use codemode_types::{ByteSize, NetworkPolicy, domain::DomainName};
 
-const BYTES: u64 = 2 << 30;
+const BYTES: u64 = 1 << 30;
 const ROUNDS: usize = 5;
 const TURNS: u32 = 20_000;
+const OPENS: u32 = 500;
+const BUFFER: usize = 256 << 10;
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
 
 /// Everything leads to one server.
@@ -42,27 +44,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = serve()?;
     let proxy = proxy(server)?;
     for _ in 0..ROUNDS {
-        let straight = gigabytes(&mut straight(server)?)?;
-        let through = gigabytes(&mut through(proxy)?)?;
-        let up_straight = upload(&mut self::straight(server)?)?;
-        let up_through = upload(&mut self::through(proxy)?)?;
-        let (turn, turn_through) = (turns(&mut self::straight(server)?)?, turns(&mut self::through(proxy)?)?);
-        let start = Instant::now();
-        for _ in 0..200 {
-            self::straight(server)?;
-        }
-        let open = start.elapsed() / 200;
-        let start = Instant::now();
-        for _ in 0..200 {
-            self::through(proxy)?;
-        }
-        let open_through = start.elapsed() / 200;
-        println!(
-            "down {straight:.2} -> {through:.2} GB/s ({:+.1} %)  up {up_straight:.2} -> {up_through:.2} GB/s ({:+.1} %)  \
-             turn {turn:?} -> {turn_through:?}  open {open:?} -> {open_through:?}",
-            100.0 * (through / straight - 1.0),
-            100.0 * (up_through / up_straight - 1.0),
-        );
+        print("download, GB/s", download(straight(server)?)?, download(through(proxy)?)?);
+        print("upload, GB/s", upload(straight(server)?)?, upload(through(proxy)?)?);
+        print("turn, us", turns(straight(server)?)?, turns(through(proxy)?)?);
+        print("open, us", opens(|| straight(server))?, opens(|| through(proxy))?);
     }
     Ok(())
 }
@@ -83,7 +68,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut hello = vec![0; hello().len()];
     stream.read_exact(&mut hello)?;
-    let mut buffer = vec![0; 256 << 10];
+    let mut buffer = vec![0; BUFFER];
     stream.read_exact(&mut buffer[..1])?;
     match buffer[0] {
         b'd' => {
@@ -121,8 +106,12 @@ fn proxy(server: SocketAddr) -> io::Result<SocketAddr> {
             ..NetworkPolicy::default()
         };
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-            let (sender, mut decisions) = tokio::sync::mpsc::channel(64);
-            tokio::spawn(async move { while decisions.recv().await.is_some() {} });
+            let (sender, mut decisions) = tokio::sync::mpsc::channel::<Decision>(64);
+            tokio::spawn(async move { while let Some(decision) = decisions.recv().await {
+                    if decision.verdict.is_err() {
+                        eprintln!("{decision}");
+                    }
+                } });
             let session = Egress::with(world.clone(), world).session(&policy, sender).map_err(io::Error::other)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             loop {
@@ -150,19 +139,27 @@ fn through(proxy: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn gigabytes(stream: &mut TcpStream) -> io::Result<f64> {
-    let mut buffer = vec![0; 256 << 10];
+fn print(what: &str, straight: f64, through: f64) {
+    println!("{what:16} {straight:8.2} {through:8.2} {:+7.1} %", 100.0 * (through / straight - 1.0));
+}
+
+fn download(mut stream: TcpStream) -> io::Result<f64> {
+    let mut buffer = vec![0; BUFFER];
     let start = Instant::now();
     stream.write_all(b"d")?;
     let mut left = BYTES;
     while left > 0 {
-        left -= stream.read(&mut buffer)? as u64;
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        left -= count as u64;
     }
     Ok(BYTES as f64 / 1e9 / start.elapsed().as_secs_f64())
 }
 
-fn upload(stream: &mut TcpStream) -> io::Result<f64> {
-    let mut buffer = vec![0; 256 << 10];
+fn upload(mut stream: TcpStream) -> io::Result<f64> {
+    let mut buffer = vec![0; BUFFER];
     let start = Instant::now();
     stream.write_all(b"u")?;
     for _ in 0..BYTES / buffer.len() as u64 {
@@ -173,14 +170,29 @@ fn upload(stream: &mut TcpStream) -> io::Result<f64> {
 }
 
 /// One byte there and back.
-fn turns(stream: &mut TcpStream) -> io::Result<Duration> {
+fn turns(mut stream: TcpStream) -> io::Result<f64> {
     stream.write_all(b"t")?;
     let start = Instant::now();
     for _ in 0..TURNS {
         stream.write_all(b"x")?;
         stream.read_exact(&mut [0])?;
     }
-    Ok(start.elapsed() / TURNS)
+    Ok(micros(start, TURNS))
+}
+
+/// Until the first byte has come back.
+fn opens(open: impl Fn() -> io::Result<TcpStream>) -> io::Result<f64> {
+    let start = Instant::now();
+    for _ in 0..OPENS {
+        let mut stream = open()?;
+        stream.write_all(b"tx")?;
+        stream.read_exact(&mut [0])?;
+    }
+    Ok(micros(start, OPENS))
+}
+
+fn micros(start: Instant, count: u32) -> f64 {
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
 }
 
 /// A ClientHello for example.org, as short as it can be.

@@ -35,7 +35,7 @@ impl Ask {
         expect(&mut reader, 1)?;
         let (ticket, address, port) = (reader.u64()?, reader.u32()?.to_be_bytes(), reader.u32()?);
         reader.end()?;
-        let port = u16::try_from(port).map_err(|_| DecodeError::Unknown { what: "port", value: port.into() })?;
+        let port = u16::try_from(port).map_err(|_| DecodeError::Unknown { what: "port", value: port })?;
         Ok(Self { ticket, address, port })
     }
 }

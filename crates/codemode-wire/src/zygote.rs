@@ -61,7 +61,7 @@ impl Network {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let port = |reader: &mut Reader<'_>| {
             let value = reader.u32()?;
-            u16::try_from(value).map_err(|_| DecodeError::Unknown { what: "port", value: value.into() })
+            u16::try_from(value).map_err(|_| DecodeError::Unknown { what: "port", value })
         };
         match reader.u8()? {
             0 => Ok(Self::None),

@@ -70,7 +70,7 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
             let start = start(&mut job);
             let conclusion = match outlet(&shared, &job, &mut sandbox).await {
                 Ok(outlet) => {
-                    let mut run = Run::new(sandbox, stage, outlet, &job, start, host, controls);
+                    let mut run = Run { outlet, ..Run::new(sandbox, stage, &job, start, host, controls) };
                     let end = run.until_end().await;
                     run.conclude(end, &job, &shared).await
                 }

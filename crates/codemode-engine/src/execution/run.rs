@@ -85,7 +85,6 @@ impl Run {
     pub(super) fn new(
         sandbox: Sandbox,
         stage: Option<Stage>,
-        outlet: Option<Outlet>,
         job: &Job,
         start: Start,
         host: Host,
@@ -129,7 +128,7 @@ impl Run {
             clock: Clock::start(limits),
             watch,
             execs: execs.map(ExecWatch::start),
-            outlet,
+            outlet: None,
             host,
             controls,
             outputs,

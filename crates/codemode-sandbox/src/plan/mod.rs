@@ -120,8 +120,8 @@ impl SandboxPlan {
         readable.extend(tree.shared_data());
         let placeholders = refused::placeholders(&tree);
         let Parts { binds, mut links, masks, loaders } = tree.into_parts();
-        let (etc_links, etc_files) = network::etc(&network);
-        links.extend(etc_links);
+        let etc = network::etc(&network);
+        links.extend(etc.links);
         let listable = match means {
             // Nothing can be covered there, so what is to be covered is not allowed in the first place.
             Means::Container => {
@@ -140,7 +140,7 @@ impl SandboxPlan {
             placeholders,
             masks,
             loaders,
-            files: stub_files().into_iter().chain(etc_files).chain(trust.file).collect(),
+            files: stub_files().into_iter().chain(etc.files).chain(trust.file).collect(),
             network,
             observe_exec: execs::can_observe(means),
             allow_connect: policy.isolation.allow_unix_sockets || !sees_host_sockets(policy),

@@ -41,6 +41,14 @@ pub(super) struct Trust {
     pub(super) readable: Option<PathBuf>,
 }
 
+/// What of /etc every sandbox of a plan has.
+#[derive(Debug)]
+pub(super) struct Etc {
+    /// Link → target.
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    pub(super) files: Vec<(PathBuf, String)>,
+}
+
 impl NetworkPlan {
     pub(super) fn of(policy: &NetworkPolicy) -> Self {
         let own = |path| match policy.mode {
@@ -61,15 +69,16 @@ impl NetworkPlan {
 }
 
 /// Links and files below /etc of every sandbox of the plan: without a network they are the same for all.
-pub(super) fn etc(plan: &NetworkPlan) -> (Vec<(PathBuf, PathBuf)>, Vec<(PathBuf, String)>) {
+pub(super) fn etc(plan: &NetworkPlan) -> Etc {
     let path = |folder: &str, name: &str| PathBuf::from(format!("{folder}/{name}"));
     match plan.mode {
         NetworkMode::None => {
             let texts = [FILES_ONLY, HOSTS].map(str::to_owned);
-            (Vec::new(), FILES.iter().map(|name| path("/etc", name)).zip(texts).collect())
+            Etc { links: Vec::new(), files: FILES.iter().map(|name| path("/etc", name)).zip(texts).collect() }
         }
         NetworkMode::Restricted | NetworkMode::All => {
-            (FILES.iter().map(|name| (path("/etc", name), path("/run", name))).collect(), Vec::new())
+            let links = FILES.iter().map(|name| (path("/etc", name), path("/run", name)));
+            Etc { links: links.collect(), files: Vec::new() }
         }
     }
 }
@@ -124,7 +133,7 @@ mod tests {
 
     #[test]
     fn without_a_network_no_program_asks_for_names() {
-        let (links, files) = etc(&plan(NetworkMode::None));
+        let Etc { links, files } = etc(&plan(NetworkMode::None));
         assert!(links.is_empty());
         assert!(files.iter().all(|(path, text)| path.starts_with("/etc") && !text.contains("dns")));
         assert!(environment(&Network::None).is_empty());

@@ -58,13 +58,6 @@ pub enum ConfigError {
 }
 
 impl ServerConfig {
-    /// Files that are opened again while the daemon serves. Others replace them, so it is their folders that must stay
-    /// readable.
-    pub fn reloaded_files(&self) -> Vec<PathBuf> {
-        let tls = self.tls.iter().flat_map(TlsSettings::files).map(|file| file.path.clone());
-        tls.chain(self.key_source.files()).collect()
-    }
-
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let tree = match &sources.file {

@@ -214,7 +214,6 @@ fn the_key_from_before_holds_as_long_as_it_is_named() {
     let (new, old, gone) = (case.secret("new", "new\n"), case.secret("old", "old\n"), case.secret("gone", "\n"));
     let case = case.env("CODEMODE_API_KEY_FILE", &new).env("CODEMODE_API_KEY_PREVIOUS_FILE", &old);
     assert!(case.load().api_keys.permit(b"new") && case.load().api_keys.permit(b"old"));
-    assert_eq!(case.load().reloaded_files(), [PathBuf::from(new), PathBuf::from(old)]);
     assert_eq!(case.env("CODEMODE_API_KEY_PREVIOUS_FILE", &gone).load().api_keys.len(), 1);
     // One key twice is one key.
     let same = nothing().env("CODEMODE_API_KEY", "k").env("CODEMODE_API_KEY_PREVIOUS", "k").load().api_keys;

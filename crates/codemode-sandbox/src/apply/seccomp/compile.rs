@@ -191,7 +191,7 @@ mod tests {
         }
         // High bits do not hide a request from the comparison.
         assert_eq!(native(libc::SYS_ioctl, [0, (1 << 32) | libc::TIOCSTI, 0, 0, 0, 0]), refuse(libc::EPERM));
-        for request in [libc::SIOCGIFCONF as u64, libc::SIOCSIFADDR as u64, libc::TIOCLINUX, IOC_SETFLAGS] {
+        for request in [libc::SIOCGIFCONF, libc::SIOCSIFADDR, libc::TIOCLINUX, IOC_SETFLAGS] {
             assert_eq!(native(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]), refuse(libc::EPERM));
         }
         for request in [libc::FIONREAD, libc::FIONBIO, libc::TIOCGWINSZ] {
