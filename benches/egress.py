@@ -46,15 +46,8 @@ def main() -> None:
         generate = [codemode, "tls", "generate-certs", "--out", certificates, "--host", HOST]
         subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
         stack.enter_context(server(certificates))
-        proxies: dict[str, str] = {}
-        trusted = [certificates / "ca.pem"]
-        if mitmdump:
-            confdir = folder / "mitmproxy"
-            for name, port, options in (("mitmproxy", 8080, ()), ("mitmproxy_passing", 8081, ("--ignore-hosts", ".*"))):
-                address = ("127.0.0.1", port)
-                stack.enter_context(mitmproxy(mitmdump[0], address, confdir, certificates / "ca.pem", options))
-                proxies[name] = f"http://127.0.0.1:{port}"
-            trusted.append(confdir / "mitmproxy-ca-cert.pem")
+        proxies = peers(stack, mitmdump[0], folder, certificates / "ca.pem") if mitmdump else {}
+        trusted = [certificates / "ca.pem", *folder.glob("mitmproxy-ca-cert.pem")]
         bundle = folder / "trusted.pem"
         bundle.write_text("".join(path.read_text() for path in trusted))
         measure.report(contest(contestants(stack, bundle, proxies)))
@@ -85,34 +78,49 @@ def server(certificates: Path) -> Iterator[None]:
         process.communicate()
 
 
+def peers(stack: ExitStack, program: str, folder: Path, upstream: Path) -> dict[str, str]:
+    """The addresses of those that start."""
+    started = {}
+    ways: dict[str, tuple[int, list[str]]] = {
+        "mitmproxy": (8080, []),
+        "mitmproxy_passing": (8081, ["--ignore-hosts", ".*"]),
+    }
+    for name, (port, options) in ways.items():
+        try:
+            stack.enter_context(mitmproxy(program, port, folder, upstream, options))
+        except TimeoutError as error:
+            print(f"bench: {name}: {error}", file=sys.stderr, flush=True)
+        else:
+            started[name] = f"http://127.0.0.1:{port}"
+    return started
+
+
 @contextmanager
-def mitmproxy(
-    program: str, address: tuple[str, int], confdir: Path, upstream: Path, options: tuple[str, ...]
-) -> Iterator[None]:
+def mitmproxy(program: str, port: int, folder: Path, upstream: Path, options: list[str]) -> Iterator[None]:
     """With large bodies passed on as they come: its default is to keep them whole."""
     command = [
-        program, "--quiet", "--mode", "regular", "--listen-host", address[0], "--listen-port", str(address[1]),
-        "--set", f"confdir={confdir}", "--set", f"ssl_verify_upstream_trusted_ca={upstream}",
+        program, "--quiet", "--mode", "regular", "--listen-host", "127.0.0.1", "--listen-port", str(port),
+        "--set", f"confdir={folder}", "--set", f"ssl_verify_upstream_trusted_ca={upstream}",
         "--set", "stream_large_bodies=1m", *options,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        wait_for(address, process)
+        wait_for(port, process)
         yield
     finally:
         process.terminate()
         process.wait(30)
 
 
-def wait_for(address: tuple[str, int], process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(address, 1).close()
+            socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"bench: nobody listens on {address}")
+    raise TimeoutError(f"nobody listens on port {port}")
 
 
 def contestants(stack: ExitStack, bundle: Path, proxies: dict[str, str]) -> dict[str, Run]:

@@ -22,6 +22,7 @@ ESCAPES = [
     "anonymous_files",
     "canaries",
     "socket_families",
+    "egress",
     "other_processes",
     "privileges",
     "io_uring",
@@ -94,12 +95,24 @@ ADDRESSES = {{
     '127.0.0.1': [2, struct.pack('=H', 2) + struct.pack('>H4B8x', {cage.TCP_PORT}, 127, 0, 0, 1)],
     'abstract': [1, struct.pack('=H', 1) + b'\\0cm-canary'],
 }}
+# A proxy that lets everything through.
+import socket, threading
+PROXY = socket.create_server(('127.0.0.1', 0))
+def serve():
+    while True:
+        call = PROXY.accept()[0]
+        call.recv(4096)
+        call.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')
+        call.close()
+threading.Thread(target=serve, daemon=True).start()
 HOST = {{
     'mark': 'cm-0123456789ab',
     'token': 'ab' * 16,
     'files': [['/etc/passwd', os.stat('/etc/passwd').st_dev, os.stat('/etc/passwd').st_ino]],
     'programs': ['/usr/bin/id'],
     'pids': [],
+    'sockets': [],
+    'proxy': (struct.pack('=H', 2) + struct.pack('>H4B8x', PROXY.getsockname()[1], 127, 0, 0, 1)).hex(),
     'canaries': [[name, ADDRESSES[name][0], ADDRESSES[name][1].hex()] for name in {canaries!r}],
 }}
 """

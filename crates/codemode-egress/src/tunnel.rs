@@ -2,12 +2,13 @@
 
 use std::io;
 
+use rustix::{
+    io::Errno,
+    pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
+};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
+    io::{AsyncWriteExt, Interest},
+    net::TcpStream,
     task::coop::consume_budget,
 };
 
@@ -15,8 +16,6 @@ use crate::limits::{Activity, Budget};
 
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// Ends when both directions have, or one has failed. The end of one direction is passed on. `first` was read from the
-/// client before.
 pub(crate) async fn run(
     client: &mut TcpStream,
     server: &mut TcpStream,
@@ -24,31 +23,30 @@ pub(crate) async fn run(
     budget: &Budget,
     activity: &Activity,
 ) -> io::Result<()> {
-    let (client_reads, client_writes) = client.split();
-    let (server_reads, mut server_writes) = server.split();
     if budget.take(first.len()) < first.len() {
         return Err(io::ErrorKind::QuotaExceeded.into());
     }
-    server_writes.write_all(first).await?;
-    let up = pump(client_reads, server_writes, budget, activity);
-    let down = pump(server_reads, client_writes, budget, activity);
+    server.write_all(first).await?;
+    let up = pump(client, server, budget, activity);
+    let down = pump(server, client, budget, activity);
     tokio::try_join!(up, down)?;
     Ok(())
 }
 
-async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, budget: &Budget, activity: &Activity) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
+async fn pump(from: &TcpStream, to: &TcpStream, budget: &Budget, activity: &Activity) -> io::Result<()> {
+    let size: usize = std::env::var("PIPE").ok().and_then(|t| t.parse().ok()).unwrap_or(256 << 10);
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    fcntl_setpipe_size(&writer, size)?;
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     loop {
-        // Streams that are always ready would never let another task run.
         consume_budget().await;
-        let allowed = budget.take(buffer.len());
+        let allowed = budget.take(size);
         if allowed == 0 {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        let count = match from.try_read(&mut buffer[..allowed]) {
+        let count = match from.try_io(Interest::READABLE, || Ok(splice(from, None, &writer, None, allowed, flags)?)) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // A connection that waits holds nothing back from the others.
                 budget.give_back(allowed);
                 from.readable().await?;
                 continue;
@@ -60,10 +58,18 @@ async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, budget: &Budget, activi
         };
         budget.give_back(allowed - count);
         if count == 0 {
-            return to.shutdown().await;
+            rustix::net::shutdown(to, rustix::net::Shutdown::Write)?;
+            return Ok(());
         }
         activity.touch();
-        to.write_all(&buffer[..count]).await?;
+        let mut left = count;
+        while left > 0 {
+            match to.try_io(Interest::WRITABLE, || Ok(splice(&reader, None, to, None, left, flags)?)) {
+                Ok(count) => left -= count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
         activity.touch();
     }
 }

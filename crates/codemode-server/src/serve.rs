@@ -43,7 +43,7 @@ const MOST_HEADER_BYTES: u32 = 8 << 10;
 /// Clients of ours use one for everything; HTTP clients one for each execution, and wait where there are more.
 const MOST_STREAMS: u32 = 128;
 /// Streams that ended in a reset and are not yet forgotten: a client that makes more of them is sent away.
-const MOST_RESETS: usize = 100_000;
+const MOST_RESETS: usize = 32;
 
 /// A serving executor. Dropping it closes listeners and connections at once, which kills what runs.
 #[derive(Debug)]

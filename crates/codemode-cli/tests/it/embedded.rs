@@ -151,7 +151,7 @@ fn a_wrong_policy_is_told_as_such() {
         json!({"policy": {"network": {"allowed_domains": ["a.example"]}}}),
         json!({"policy_path": "/nowhere.yaml"}),
         json!({"policy": {"execution": {"allowed_commands": ["no-such-command"]}}}),
-        json!({"policy": {"network": {"mode": "all"}}}),
+        json!({"policy": {"network": {"mode": "restricted", "ports": [0]}}}),
         json!({"policy": {"filesystem": {"workspace": {"mount": "nowhere"}}}}),
     ] {
         let private = private(&request(&socket, &policy));

@@ -34,18 +34,24 @@ pub(super) fn read(records: &[u8]) -> Option<Option<String>> {
     }
 }
 
-/// The handshake bytes of the records.
+/// The first handshake message, which has to end where a record does. What follows is not looked at: a client may send
+/// early data right away.
 fn joined(records: &[u8]) -> Option<Vec<u8>> {
     let mut records = Bytes(records);
     let mut message = Vec::new();
-    while !records.0.is_empty() {
+    loop {
         let [kind, _, _] = records.array::<3>()?;
         if kind != super::HANDSHAKE {
             return None;
         }
         message.extend_from_slice(records.vector::<2>()?);
+        let whole = Bytes(&message).skip(1).and_then(|mut body| body.vector::<3>()).map(|body| 1 + 3 + body.len());
+        match whole {
+            Some(length) if length == message.len() => return Some(message),
+            Some(_) => return None,
+            None => {}
+        }
     }
-    Some(message)
 }
 
 fn only_name(data: &[u8]) -> Option<String> {
@@ -60,6 +66,10 @@ fn only_name(data: &[u8]) -> Option<String> {
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
+    fn skip(self, count: usize) -> Option<Self> {
+        self.0.get(count..).map(Self)
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

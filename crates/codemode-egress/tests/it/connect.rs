@@ -136,6 +136,13 @@ async fn a_hello_may_come_in_pieces() {
         assert_eq!(received.recv().await.unwrap(), bytes);
         world.decided(&[ALLOWED]).await;
     }
+    // What a client sends right behind it, such as early data, is the server's business.
+    let bytes = [record(&message), vec![20, 3, 3, 0, 1, 1, 23, 3, 3, 1, 0, 9, 9]].concat();
+    let mut stream = tunnel(&world, "example.org:443").await;
+    stream.write_all(&bytes).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(received.recv().await.unwrap(), bytes);
+    world.decided(&[ALLOWED]).await;
     // One that names another host is not let through because it is in pieces.
     let bytes = records(&hello(&[server_names(&[(0, b"evil.example")])]), 3);
     let mut stream = tunnel(&world, "example.org:443").await;

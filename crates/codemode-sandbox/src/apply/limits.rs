@@ -1,6 +1,6 @@
 //! Resource limits: per process, inherited, lowered for good.
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Step, StepError, error::AtStep};
 
@@ -19,8 +19,9 @@ pub(super) fn set(limits: &ResourceLimits) -> Result<(), StepError> {
         (Resource::Nofile, limits.open_files, "open files"),
         (Resource::Fsize, limits.file_size, "file size"),
         (Resource::Cpu, limits.cpu_seconds, "CPU seconds"),
-        // No core dumps: 0 would stop files only, 1 also stops a handler that the host pipes them to.
-        (Resource::Core, 1, "core size"),
+        // No core dumps: 0 would stop files only, 1 also stops a handler that the host pipes them to. Where whoever
+        // started the executor said 0, nobody without CAP_SYS_RESOURCE can say 1 again.
+        (Resource::Core, getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1)), "core size"),
         // Locked memory could not be reclaimed from.
         (Resource::Memlock, 8 << 20, "locked memory"),
         // Signals and message queues are kernel memory.

@@ -45,7 +45,7 @@ pub(super) fn walls_stand(means: Means, spawn: &Spawn, memory: DumpableBehavior)
     if dumpable_behavior() != Ok(memory) {
         return broken("whether the process is dumpable is not as it should be");
     }
-    if getrlimit(Resource::Core).maximum != Some(1) || getrlimit(Resource::Nofile).maximum.is_none() {
+    if !matches!(getrlimit(Resource::Core).maximum, Some(0 | 1)) || getrlimit(Resource::Nofile).maximum.is_none() {
         return broken("resource limits are not in force");
     }
     if !spawn.allow_jit && sys::executable_memory_refused() == Some(false) {

@@ -62,7 +62,7 @@ pub(super) fn restrict(needs: &Needs) -> Result<LayerReport, HardenError> {
     let abi = sys::landlock_abi();
     let domain = Domain::of(needs, abi);
     if domain.is_empty() {
-        return absent(format!("ABI {abi} knows neither ports nor scopes"));
+        return absent(format!("ABI {abi} has nothing to give up here"));
     }
     let ruleset = domain.build().map_err(|error| failed(&error))?;
     if needs.means != Means::Container && forbids_mounts(needs.means, &domain).map_err(|error| failed(&error))? {
