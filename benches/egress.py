@@ -162,7 +162,7 @@ def contest(runs: dict[str, Run]) -> dict[str, Any]:
 
 def summary(turns: list[dict[str, Any]]) -> dict[str, Any]:
     """Bytes per second, the middle one; milliseconds."""
-    rates = {key: statistics.median(turn[key] for turn in turns) for key in ("https", "http")}
+    rates = {key: statistics.median(turn[key] for turn in turns) for key in ("https", "paced", "http")}
     pooled = {
         key: measure.summary([sample for turn in turns for sample in turn[key]])
         for key in ("fresh", "kept", "kept_http")

@@ -29,6 +29,7 @@ def measured(way: str, size: int, fresh: int, kept: int) -> dict[str, object]:
         request(opened(scheme), scheme, SMALL)
     return {
         "https": download("https", size),
+        "paced": download("https", size, "/paced"),
         "http": download("http", size),
         "fresh": [once() for _ in range(fresh)],
         "kept": many("https", kept),
@@ -48,10 +49,10 @@ def opened(scheme: str) -> http.client.HTTPConnection:
     return connection
 
 
-def request(connection: http.client.HTTPConnection, scheme: str, size: int) -> None:
+def request(connection: http.client.HTTPConnection, scheme: str, size: int, path: str = "") -> None:
     """The whole answer is read and counted."""
     whole = f"http://{HOST}" if scheme == "http" and os.environ.get("http_proxy") else ""
-    connection.request("GET", f"{whole}/{size}", headers={"Host": HOST})
+    connection.request("GET", f"{whole}{path}/{size}", headers={"Host": HOST})
     answer = connection.getresponse()
     got = 0
     while count := answer.readinto(BUFFER):
@@ -60,10 +61,10 @@ def request(connection: http.client.HTTPConnection, scheme: str, size: int) -> N
         raise RuntimeError(f"status {answer.status}, {got} of {size} bytes")
 
 
-def download(scheme: str, size: int) -> float:
+def download(scheme: str, size: int, path: str = "") -> float:
     begin = time.perf_counter()
     connection = opened(scheme)
-    request(connection, scheme, size)
+    request(connection, scheme, size, path)
     seconds = time.perf_counter() - begin
     connection.close()
     return size / seconds

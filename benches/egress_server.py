@@ -1,4 +1,6 @@
-"""The server of the egress benchmark: `GET /N` answers with N bytes. TLS on 443, plain HTTP on 80, on one address.
+"""The server of the egress benchmark: `GET /N` answers with N bytes, `GET /paced/N` no faster than a wire of 5 Gbit/s.
+
+TLS on 443, plain HTTP on 80, on one address.
 
 python egress_server.py ADDRESS CERTIFICATE KEY      prints a line when it listens; ends with its standard input
 
@@ -17,6 +19,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 BLOCK = 4 << 20
+# What the large clouds give one connection at most, in bytes per second.
+WIRE = 5 * 10**9 // 8
+SO_MAX_PACING_RATE = 47
 
 Send = Callable[[int], None]
 
@@ -69,6 +74,8 @@ def answer(connection: socket.socket, send: Send) -> None:
             held += more
         target, held = held.split(b" ", 2)[1], held[end + 4 :]
         count = int(target.rpartition(b"/")[2])
+        if target.startswith(b"/paced/"):
+            connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, WIRE)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % count
         if count < BLOCK:
             connection.sendall(head + bytes(count))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from codemode import Codemode, ExecutionResult
-from network.housing import KINDS, RESTRICTED, House, house
+from network.housing import ALSO, KINDS, RESTRICTED, House, house
 
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can make the arena; the main run does")
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=[*KINDS, *ALSO])
 def tier(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

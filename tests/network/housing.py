@@ -28,6 +28,8 @@ from security.caged import ORDINARY, Guest, caged, caged_home
 from security.executor import Executor
 
 KINDS = {"full": "walls", "container": "container"}
+# Tier full without root: the walls are made in a user namespace.
+ALSO = {"rootless": "ordinary"}
 NETWORK = {"addresses": ON_LO, "resolv_conf": RESOLV_CONF, "hosts": HOSTS}
 RESTRICTED = {
     "mode": "restricted", "allowed_domains": ALLOWED, "blocked_domains": BLOCKED, "ports": list(LISTED_PORTS),
@@ -82,8 +84,8 @@ def house(
         workspace = fill_workspace(home / "workspace")
         container = tier == "container"
         folders = ("/workspace", "/outputs") if container else (str(workspace), str(home / "outputs"))
-        # In tier container the code reads the interpreter's files as any user would.
-        interpreter = _environment(home / "share/env", SYSTEM_PYTHON if container else sys.executable)
+        # Elsewhere than as root the interpreter's files are read as any user would.
+        interpreter = _environment(home / "share/env", sys.executable if tier == "full" else SYSTEM_PYTHON)
         wanted: dict[str, Any] = {
             "execution": {"allowed_commands": commands},
             "network": network | ({} if network["mode"] == "none" else {"ca_file": str(trusted)}),
@@ -97,7 +99,7 @@ def house(
             "audit": str(home / "share/audit.jsonl"),
             **policy,
         }  # fmt: skip
-        executor = stack.enter_context(caged(KINDS[tier], home, wanted, workspace, guest, NETWORK))
+        executor = stack.enter_context(caged((KINDS | ALSO)[tier], home, wanted, workspace, guest, NETWORK))
         ground = Ground(executor.pid, authority)
         stack.callback(ground.close)
         served = home / "served"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from network.package_index import PACKAGE, WORD
 from network.pages import digest_of_blocks
 from network.places import GOOD, LISTED
 from network.repository import FILE, NAME, TEXT
+from security.caged import ORDINARY_USER
 
 pytestmark = only_root
 
@@ -40,6 +42,13 @@ def check_echo(told: dict[str, Any], url: str) -> None:
     assert told["sni"] == (name if secure else None)
     assert told["target"] == "/echo?x=1"
     assert [value for key, value in told["headers"] if key.lower() == "host"] == [host]
+
+
+def test_it_is_the_tier_that_it_is_called(inside: Inside, tier: str) -> None:
+    isolation = inside.run("1").isolation
+    assert isolation.tier == ("container" if tier == "container" else "full")
+    assert any("egress proxy" in layer for layer in isolation.layers), isolation.layers
+    assert os.stat(f"/proc/{inside.house.executor.pid}").st_uid == (ORDINARY_USER if tier == "rootless" else 0)
 
 
 def test_the_environment_says_how(inside: Inside) -> None:

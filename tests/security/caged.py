@@ -31,6 +31,8 @@ LIBRARY = PACKAGE / "_guest" / "libcodemode_guest.so"
 DAEMON = PACKAGE / "_bin" / "codemode"
 # No account: whom the folder belongs to that files of /outputs arrive in.
 OWNER = 64323
+# No account either: who runs an executor without any rights.
+ORDINARY_USER = 64324
 MEMORY, TASKS = 4 << 30, 2000
 START_LIMIT = 60.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -59,19 +61,25 @@ def caged(
     guest: Guest,
     network: dict[str, Any] | None = None,
 ) -> Iterator[Executor]:
-    """`kind`: walls (root, tier full) or container (what a container engine leaves). `home`: see `caged_home`.
+    """`kind`: walls (root, tier full), ordinary (a user without rights, tier full) or container (what an engine leaves).
+
+    `home`: see `caged_home`.
 
     `network`: what its `lo` is to have besides 127.0.0.1 and ::1, and the files that say who answers for names.
     """
     assert os.getuid() == 0
     with bounded(MEMORY, TASKS) as enter:
         share = _lay_out(home / "share", policy, guest)
+        if kind == "ordinary":
+            for made in (share, home / "outputs"):
+                os.chown(made, ORDINARY_USER, ORDINARY_USER)
         specification = {
             "kind": kind, "folder": str(home / "root"), "pid": _pid(), "workspace": str(workspace),
             "outputs": str(home / "outputs"), "shared": [str(share), str(workspace), str(home / "outputs")],
             "command": [str(share / "bin/codemode"), "serve", "--config", str(share / "policy.yaml"),
                         "--listen", f"unix:{share / 'socket'}"],
             "environment": {"PATH": PATH, "CODEMODE_API_KEY": KEY}, "network": network,
+            "uid": ORDINARY_USER if kind == "ordinary" else 0,
         }  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-m", "security.outer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

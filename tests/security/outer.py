@@ -5,7 +5,8 @@ and an overlay over the host whose changes live in memory. Started as root by `c
 
     python -m security.outer  <  {"folder": …, "shared": […], "kind": "walls" | "container", "pid": …,
                                   "workspace": …, "outputs": …, "command": […], "environment": {…},
-                                  "network": null | {"addresses": […], "resolv_conf": …, "hosts": …}}
+                                  "network": null | {"addresses": […], "resolv_conf": …, "hosts": …},
+                                  "uid": 0 | whom the executor runs as}
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def init(specification: dict[str, Any]) -> NoReturn:
     if container:
         standin.mask_proc()
         standin.give_up_rights()
-    os._exit(serve(specification["command"], specification["environment"]))
+    os._exit(serve(specification["command"], specification["environment"], specification["uid"]))
 
 
 def furnish(merged: Path) -> None:
@@ -61,10 +62,14 @@ def furnish(merged: Path) -> None:
     tmpfs(merged / "tmp", "size=400m,mode=1777")
 
 
-def serve(command: list[str], environment: dict[str, str]) -> int:
+def serve(command: list[str], environment: dict[str, str], uid: int) -> int:
     child = os.fork()
     if child == 0:
         os.setsid()
+        if uid:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
         os.execve(command[0], command, environment)
     while True:
         ended, status = os.wait()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from network.housing import KINDS
+from network.housing import ALSO, KINDS
 from security.bare import run_bare
 from security.network_arena import NetworkArena, network_arena
 from security.programs import FOLDER, NETWORK_PROGRAMS, Program
@@ -31,12 +31,12 @@ CONTROLS = {
     "own-nr-031": ("'evil.test'", "'api.allowed.test'", ["api.allowed.test"]),
     "own-nr-032": ("'evil.test'", "'api.allowed.test'", ["api.allowed.test"]),
 }
-suites = {tier: Suite(NETWORK_PROGRAMS, (EXPECTED, EXPECTED_SELF_JUDGING), f"{tier}-") for tier in KINDS}
+suites = {tier: Suite(NETWORK_PROGRAMS, (EXPECTED, EXPECTED_SELF_JUDGING), f"{tier}-") for tier in (*KINDS, *ALSO)}
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can make the ground; the main run does")
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=[*KINDS, *ALSO])
 def tier(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

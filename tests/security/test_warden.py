@@ -18,6 +18,8 @@ from security.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can make the stand-in; the main run does")
 
+CROWD = 30_000
+
 # A child that has left the session, files in every folder that executions share, and a call that takes its time.
 CODE = """
 import os, signal
@@ -44,6 +46,22 @@ def wardens(arena: Arena) -> list[int]:
     return [pid for pid in processes.children(zygote) if len(set(_users(pid)[:2])) == 2]
 
 
+def parked(arena: Arena) -> int:
+    """The warden of the one cell that waits for code."""
+    assert eventually(lambda: len(wardens(arena)) == 1)
+    (warden,) = wardens(arena)
+    return warden
+
+
+def cleaner(arena: Arena) -> int:
+    """The process that clears away what a killed warden guarded, held in the middle of its work."""
+    found = eventually(lambda: wardens(arena))
+    assert len(found) == 1, found
+    os.kill(found[0], signal.SIGSTOP)
+    assert eventually(lambda: processes.state(found[0]) == "T")
+    return found[0]
+
+
 def _users(pid: int) -> list[str]:
     status = Path(f"/proc/{pid}/status").read_text()
     return next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
@@ -64,6 +82,29 @@ def test_what_a_killed_warden_guarded_is_ended_and_wiped(arena: Arena) -> None:
     assert eventually(lambda: arena.client.execute(listing).result == [[], [], []])
     arena.check_well()
     arena.clean()
+
+
+def test_a_cell_that_is_being_cleared_away_gets_no_code(arena: Arena) -> None:
+    warden = parked(arena)
+    user = int(_users(warden)[1])
+    # So much that its removal is met under way.
+    folder = arena.executor.shared[1]
+    for number in range(CROWD):
+        (folder / f"cm_{number}").touch()
+        os.chown(folder / f"cm_{number}", user, user)
+    os.kill(warden, signal.SIGKILL)
+    assert eventually(lambda: processes.state(warden) in ("gone", "Z", "X"))
+    held = cleaner(arena)
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(arena.execute("1 + 1", 60)))
+    thread.start()
+    try:
+        assert eventually(lambda: "taking another" in arena.executor.log()), results
+    finally:
+        os.kill(held, signal.SIGCONT)
+        thread.join()
+    assert (results[0].outcome, results[0].result) == ("completed", 2), results
+    arena.check_well()
 
 
 def test_the_code_cannot_signal_its_warden(arena: Arena) -> None:

@@ -42,10 +42,22 @@ impl Connect for World {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = serve()?;
-    let proxy = proxy(server)?;
+    let (proxy, task) = proxy(server)?;
+    // Nanoseconds on a processor: what other programs do at the time changes them little.
+    let spent = || -> io::Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{task}/schedstat"))?;
+        text.split(' ').next().and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidData.into())
+    };
+    let cost = |run: &dyn Fn() -> io::Result<f64>| -> io::Result<f64> {
+        let before = spent()?;
+        run()?;
+        Ok((spent()? - before) / BYTES as f64)
+    };
     for _ in 0..ROUNDS {
         print("download, GB/s", download(straight(server)?)?, download(through(proxy)?)?);
         print("upload, GB/s", upload(straight(server)?)?, upload(through(proxy)?)?);
+        let down = cost(&|| download(through(proxy)?))?;
+        println!("proxy's processor time, s/GB: {down:.3} down, {:.3} up", cost(&|| upload(through(proxy)?))?);
         print("turn, us", turns(straight(server)?)?, turns(through(proxy)?)?);
         print("open, us", opens(|| straight(server))?, opens(|| through(proxy))?);
     }
@@ -92,11 +104,13 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn proxy(server: SocketAddr) -> io::Result<SocketAddr> {
+fn proxy(server: SocketAddr) -> io::Result<(SocketAddr, String)> {
+    let (sender, task) = std::sync::mpsc::channel();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     thread::spawn(move || -> io::Result<()> {
+        sender.send(std::fs::read_link("/proc/thread-self")?).map_err(io::Error::other)?;
         let world = Arc::new(World(server));
         let policy = NetworkPolicy {
             allowed_domains: vec!["example.org".into()],
@@ -119,7 +133,8 @@ fn proxy(server: SocketAddr) -> io::Result<SocketAddr> {
             }
         })
     });
-    Ok(address)
+    let task = task.recv().map_err(io::Error::other)?;
+    Ok((address, task.display().to_string()))
 }
 
 fn straight(server: SocketAddr) -> io::Result<TcpStream> {

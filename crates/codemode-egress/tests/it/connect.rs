@@ -59,7 +59,7 @@ async fn tls_for_the_host_goes_through() {
     for fragment in [None, Some(64), Some(4096)] {
         let stream = tunnel(&world, "Example.ORG.:443").await;
         let mut stream = identity.connect(stream, "example.org", fragment).await.unwrap();
-        let sent: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
+        let sent: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
         let (mut reader, mut writer) = tokio::io::split(&mut stream);
         let sending = async {
             writer.write_all(&sent).await.unwrap();

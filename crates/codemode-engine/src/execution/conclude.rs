@@ -84,7 +84,11 @@ impl Run {
         }
         let gone = async {
             match self.life.is_guarded() {
-                true => quiet(&self.cell).await,
+                true => match quiet(&self.cell).await {
+                    // The zygote does what the warden could not; before that the folders are not another's.
+                    None => self.life.gone().await,
+                    quiet => quiet,
+                },
                 false => self.life.gone().await,
             }
         };

@@ -32,7 +32,7 @@ pub(crate) use self::{
 use crate::{
     admission::{Entry, Place},
     engine::Shared,
-    sandbox::{Sandbox, Stage},
+    sandbox::{Sandbox, SpawnError},
     shape::Shape,
 };
 
@@ -66,11 +66,11 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
         got = obtain(&shared, &job, entry) => got,
     };
     let conclusion = match got {
-        Ok((place, stage, mut sandbox)) => {
+        Ok((place, mut sandbox)) => {
             let start = start(&mut job);
             let conclusion = match outlet(&shared, &job, &mut sandbox).await {
                 Ok(outlet) => {
-                    let mut run = Run { outlet, ..Run::new(sandbox, stage, &job, start, host, controls) };
+                    let mut run = Run { outlet, ..Run::new(sandbox, &job, start, host, controls) };
                     let end = run.until_end().await;
                     run.conclude(end, &job, &shared).await
                 }
@@ -88,18 +88,30 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
     host.flush().await;
 }
 
-async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Option<Stage>, Sandbox), End> {
+async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Sandbox), End> {
     let place = match entry {
         Entry::Now(place) => place,
         Entry::Later(waiting) => waiting.await.map_err(|_| End::EngineStopped)?,
     };
-    let shape = Shape::of(&job.policy, &job.limits);
-    let taken = shared.pool.take(&shape).await;
-    match taken.and_then(|sandbox| Ok((sandbox.enter_stage()?, sandbox))) {
-        Ok((stage, sandbox)) => Ok((place, stage, sandbox)),
+    match staged(shared, job).await {
+        Ok(sandbox) => Ok((place, sandbox)),
         Err(error) => {
             tracing::error!(execution = %job.id, %error, "no sandbox for an execution");
             Err(End::NotStarted(error.to_string()))
+        }
+    }
+}
+
+/// One that has what it needs to start.
+async fn staged(shared: &Shared, job: &Job) -> Result<Sandbox, SpawnError> {
+    let shape = Shape::of(&job.policy, &job.limits);
+    loop {
+        let mut sandbox = shared.pool.take(&shape).await?;
+        match sandbox.enter_stage() {
+            Ok(()) => return Ok(sandbox),
+            // Nothing ran in it.
+            Err(SpawnError::Ended) => tracing::warn!(execution = %job.id, "a parked sandbox was ended; taking another"),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -84,13 +84,13 @@ impl Run {
     /// Hands the code over; from here on the sandbox is hostile.
     pub(super) fn new(
         sandbox: Sandbox,
-        stage: Option<Stage>,
         job: &Job,
         start: Start,
         host: Host,
         controls: Controls,
     ) -> Self {
         let Sandbox {
+            stage,
             life,
             guest,
             stdout,

@@ -1,6 +1,6 @@
 //! Resource limits: per process, inherited, lowered for good.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{Step, StepError, error::AtStep};
 
@@ -19,9 +19,6 @@ pub(super) fn set(limits: &ResourceLimits) -> Result<(), StepError> {
         (Resource::Nofile, limits.open_files, "open files"),
         (Resource::Fsize, limits.file_size, "file size"),
         (Resource::Cpu, limits.cpu_seconds, "CPU seconds"),
-        // No core dumps: 0 would stop files only, 1 also stops a handler that the host pipes them to. Where whoever
-        // started the executor said 0, nobody without CAP_SYS_RESOURCE can say 1 again.
-        (Resource::Core, getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1)), "core size"),
         // Locked memory could not be reclaimed from.
         (Resource::Memlock, 8 << 20, "locked memory"),
         // Signals and message queues are kernel memory.
@@ -32,8 +29,15 @@ pub(super) fn set(limits: &ResourceLimits) -> Result<(), StepError> {
         table.push((Resource::As, limits.address_space, "address space"));
     }
     for (resource, value, name) in table {
-        let limit = Rlimit { current: Some(value), maximum: Some(value) };
-        setrlimit(resource, limit).at(Step::ResourceLimits, name)?;
+        setrlimit(resource, exactly(value)).at(Step::ResourceLimits, name)?;
     }
-    Ok(())
+    // No core dumps: 0 would stop files only, 1 also stops a handler that the host pipes them to. Where whoever started
+    // the executor said 0, nobody without CAP_SYS_RESOURCE can say 1 again.
+    setrlimit(Resource::Core, exactly(1))
+        .or_else(|_| setrlimit(Resource::Core, exactly(0)))
+        .at(Step::ResourceLimits, "core size")
+}
+
+const fn exactly(value: u64) -> Rlimit {
+    Rlimit { current: Some(value), maximum: Some(value) }
 }

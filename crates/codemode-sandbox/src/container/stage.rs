@@ -2,6 +2,9 @@
 //!
 //! Every cell has its own /outputs from the start, beside the others under [`stages`], where nobody but root may list
 //! or rename. The one whose code runs is called `outputs`, which is where the link at /outputs leads.
+//!
+//! The daemon moves folders from name to name, and the zygote takes away those of cells whose warden was killed. Each
+//! does it under a lock on the folder of all stages, which no sandbox can open.
 
 use std::{
     fs as std_fs, io,
@@ -11,6 +14,8 @@ use std::{
     },
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::{SANDBOX, SHARED_MEMORY, files, is_cell_user, warden};
 
@@ -56,6 +61,18 @@ fn of(user: u32) -> PathBuf {
     stages().join(user.to_string())
 }
 
+/// Let go when it is dropped.
+fn lock() -> io::Result<OwnedFd> {
+    let folder = files::open_folder(&stages().to_string_lossy())?;
+    loop {
+        match flock(&folder, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(folder),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Makes the folder of all stages, and empties it of what a sudden end left.
 pub(super) fn found() -> io::Result<()> {
     for name in STAGES {
@@ -75,6 +92,7 @@ pub(super) fn found() -> io::Result<()> {
     if !status.is_dir() || status.uid() != 0 {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not this executor's"));
     }
+    let _lock = lock()?;
     for entry in std_fs::read_dir(&path)? {
         let path = entry?.path();
         let owner = path.symlink_metadata()?.uid();
@@ -95,19 +113,30 @@ pub(super) fn create(user: u32) -> io::Result<OwnedFd> {
     Ok(folder)
 }
 
-/// Empties the folder of a cell whose warden could not, wherever it is: the daemon may be handing it back meanwhile, so
-/// it is looked for there last.
-pub(super) fn sweep(user: u32) -> io::Result<()> {
-    for path in [current(), of(user)] {
-        if !path.symlink_metadata().is_ok_and(|status| status.uid() == user) {
-            continue;
-        }
-        let swept = warden::sweep_folder(user, &path).and_then(|()| std_fs::remove_dir(&path));
-        if swept.is_err() && path.symlink_metadata().is_ok_and(|status| status.uid() == user) {
-            return swept;
-        }
+/// The folder of a cell whose warden was killed, out of the daemon's reach: from now on it is neither handed over nor
+/// handed back.
+#[derive(Debug)]
+pub(super) struct Withdrawn {
+    user: u32,
+    path: PathBuf,
+}
+
+/// `None`: the cell never had one.
+pub(super) fn withdraw(user: u32) -> io::Result<Option<Withdrawn>> {
+    let _lock = lock()?;
+    let is_its = |path: &PathBuf| path.symlink_metadata().is_ok_and(|status| status.uid() == user);
+    let Some(found) = [current(), of(user)].into_iter().find(is_its) else { return Ok(None) };
+    let path = stages().join(format!("{user}-withdrawn"));
+    std_fs::rename(found, &path)?;
+    Ok(Some(Withdrawn { user, path }))
+}
+
+impl Withdrawn {
+    /// Takes it away with all that is in it.
+    pub(super) fn remove(self) -> io::Result<()> {
+        warden::sweep_folder(self.user, &self.path)?;
+        std_fs::remove_dir(&self.path)
     }
-    Ok(())
 }
 
 /// Takes the emptied folder of a cell away.
@@ -116,16 +145,18 @@ pub fn remove(user: u32) {
     let _ = std_fs::remove_dir(of(user));
 }
 
-/// The folders are this user's from now on: its code may start. One at a time.
+/// The folders are this user's from now on: its code may start. One at a time. `NotFound`: its warden was killed.
 pub fn hand_over(user: u32) -> io::Result<()> {
+    let _lock = lock()?;
     std_fs::rename(of(user), current())?;
     chown(SANDBOX, Some(user), Some(user))
 }
 
 /// The code of `user` has ended and its files were collected.
 pub fn hand_back(user: u32) -> io::Result<()> {
+    let _lock = lock()?;
     match std_fs::rename(current(), of(user)) {
-        // Its warden ended badly, and the zygote has swept it away.
+        // Its warden was killed, and the zygote has withdrawn it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

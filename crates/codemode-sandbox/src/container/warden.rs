@@ -299,12 +299,14 @@ fn wipe(user: u32) -> io::Result<()> {
 /// After the end of a warden: whatever it could not do is done for it, and then nothing of its cell is left but dead
 /// children for the zygote to reap.
 pub fn settle(user: u32, ended_well: bool) -> io::Result<()> {
-    if !ended_well {
-        sweep(user)?;
-        stage::sweep(user)?;
+    if ended_well {
+        stage::remove(user);
+        return Ok(());
     }
-    stage::remove(user);
-    Ok(())
+    // First of all: the daemon may be about to hand the folders to this cell, or to take them back.
+    let withdrawn = stage::withdraw(user)?;
+    sweep(user)?;
+    withdrawn.map_or(Ok(()), stage::Withdrawn::remove)
 }
 
 /// Whether a process of that user runs.
