@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 BLOCK = 4 << 20
-# What the large clouds give one connection at most, in bytes per second.
+# A good network between two machines, in bytes per second.
 WIRE = 5 * 10**9 // 8
 SO_MAX_PACING_RATE = 47
 

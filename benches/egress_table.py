@@ -77,8 +77,8 @@ def reasons(found: dict[str, Any], missed: set[str], cores: int) -> list[str]:
     gigabits = min(found[key]["http"] for key in OURS if key in found) * 8 / 1e9
     known = {
         "paced": f"Over the bar at 5 Gbit/s: client, server and proxy share {cores} cores, and TLS needs most of them.",
-        "https": f"Over the bar in TLS without a wire: client, server and proxy share {cores} cores. What the proxy uses "
-        "is taken from the two ends.",
+        "https": f"Over the bar in TLS without a wire: client, server and proxy share {cores} cores. What the proxy "
+        "uses is taken from the two ends.",
         "http": "Over the bar in HTTP without a wire: directly, loopback passes pages on without a copy, and the proxy "
         f"reads and writes each byte. It still carries {gigabits:.0f} Gbit/s.",
         "latency": f"Over the bar in latency: on {cores} cores, each of the three that takes part may wait for a core.",
@@ -95,6 +95,6 @@ turns.
 - **direct**: mode `all`, no proxy. **CONNECT**: by the proxy variables. **captured**: without, by the stub resolver.
 - **mitmproxy**: 11.0.2 from PyPI, mode `regular`, large bodies streamed, its authority trusted by the client; and once
   with `--ignore-hosts`, so that it passes TLS on without a look.
-- *At 5 Gbit/s* the server sends no faster than that, which is the most that large clouds give one connection. *No
-  wire*: as fast as loopback and the cores go.
+- *At 5 Gbit/s* the server sends no faster than that, as over a good network. *No wire*: as fast as loopback and the
+  cores go.
 - *Cost* and *added* are against direct. The bar for Codemode is 10 % and 1 ms."""

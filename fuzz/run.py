@@ -34,8 +34,10 @@ LIMITS = ("-rss_limit_mb=2048", "-timeout=10", "-max_len=4096", "-print_final_st
 DICTIONARIES = {
     "policy": "policy.dict",
     "domains": "domains.dict",
+    "client_hello": "hello.dict",
     "configuration": "policy.dict",
     "dns_stub": "dns.dict",
+    "egress_heads": "egress.dict",
     "proto": "policy.dict",
     "values_decode": "values.dict",
     "values_tables": "values.dict",

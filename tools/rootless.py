@@ -32,6 +32,7 @@ SKIP = "CODEMODE_SKIP_ROOTLESS"
 TESTS = (
     "tests/python/e2e",
     "tests/security/test_corpus.py",
+    "tests/security/test_daemon_hardening.py",
     "--deselect=tests/security/test_corpus.py::test_without_courtesy",
 )
 

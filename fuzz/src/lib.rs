@@ -8,6 +8,7 @@ pub mod choices;
 pub mod configuration;
 pub mod dns;
 pub mod domains;
+pub mod egress;
 pub mod elf;
 pub mod outputs;
 pub mod policy;

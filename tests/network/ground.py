@@ -49,8 +49,12 @@ class Ground:
 
     def trespasses(self, *also: str) -> list[str]:
         """What happened since `begin` that no policy of the arena allows; `also`: see `peers.trespasses`."""
+        self.peers.settle(self._knock)
         asked = [f"asked for {question}" for question in self.names.asked if not _may_be_asked(question)]
         return asked + trespasses(self.peers.visits, also)
+
+    def _knock(self, kind: int, port: int) -> socket.socket:
+        return self.inside(lambda: _connected(kind, port))
 
     def close(self) -> None:
         self.names.close()
@@ -67,6 +71,12 @@ def _go_to(near: int) -> None:
     assert threading.current_thread() is not threading.main_thread()
     with open(f"/proc/{near}/ns/net") as namespace:
         call("setns", namespace.fileno(), CLONE_NEWNET)
+
+
+def _connected(kind: int, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, kind)
+    made.connect(("127.0.0.1", port))
+    return made
 
 
 def _name_sockets() -> tuple[socket.socket, socket.socket]:

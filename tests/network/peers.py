@@ -18,6 +18,8 @@ from network.places import EVIL, GOOD, GOOD_V6, HTTP, INTERNAL, LISTED, LISTED_P
 HANDSHAKE = 0x16
 # A connection that says nothing for so long is given up; the programs have less time.
 _PATIENCE = 90.0
+# How long those whose execution has ended may take until their connections have.
+_LAST_WORDS = 5.0
 # A request that a program tries to get past whoever judges requests asks for this.
 _UNJUDGED = "/forbidden"
 
@@ -28,6 +30,8 @@ class Visit:
 
     address: str
     port: int
+    # The port of whoever came.
+    peer: int
     raw: bytearray = field(default_factory=bytearray)
     secure: bool = False
     sni: str | None = None
@@ -73,6 +77,22 @@ class Peers:
         with self._changed:
             return bool(self._changed.wait_for(lambda: condition(self._visits), seconds))
 
+    def settle(self, knock: Callable[[int, int], socket.socket]) -> None:
+        """Everybody who has come is in `visits`, and what they sent is read, but for those who stay.
+
+        `knock` makes a socket of a kind, connected to a port here: when that is seen, so is whoever came before.
+        """
+        for each in self._sockets:
+            port = each.getsockname()[1]
+            with knock(each.type, port) as ours:
+                peer = ours.getsockname()[1]
+                if each.type == socket.SOCK_DGRAM:
+                    ours.send(b"knock")
+                assert self.wait(lambda visits: any((visit.peer, visit.port) == (peer, port) for visit in visits))  # noqa: B023
+            with self._changed:
+                self._visits[:] = [visit for visit in self._visits if (visit.peer, visit.port) != (peer, port)]
+        self.wait(lambda visits: all(visit.ended.is_set() for visit in visits), _LAST_WORDS)
+
     def close(self) -> None:
         for each in self._sockets:
             _end(each)
@@ -82,20 +102,22 @@ class Peers:
     def _receive(self, datagrams: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                message, _ = datagrams.recvfrom(65536)
-                self._note(Visit("datagram", datagrams.getsockname()[1], bytearray(message)))
+                message, sender = datagrams.recvfrom(65536)
+                visit = Visit("datagram", datagrams.getsockname()[1], sender[1], bytearray(message))
+                visit.ended.set()
+                self._note(visit)
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=self._host, args=(connection,), daemon=True).start()
+                connection, peer = listener.accept()
+                visit = Visit(*_local(connection), peer[1])
+                with self._changed:
+                    self._open.add(connection)
+                self._note(visit)
+                threading.Thread(target=self._host, args=(connection, visit), daemon=True).start()
 
-    def _host(self, connection: socket.socket) -> None:
-        visit = Visit(*_local(connection))
-        with self._changed:
-            self._open.add(connection)
-        self._note(visit)
+    def _host(self, connection: socket.socket, visit: Visit) -> None:
         try:
             with connection:
                 connection.settimeout(_PATIENCE)

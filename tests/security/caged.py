@@ -61,7 +61,7 @@ def caged(
     guest: Guest,
     network: dict[str, Any] | None = None,
 ) -> Iterator[Executor]:
-    """`kind`: walls (root, tier full), ordinary (a user without rights, tier full) or container (what an engine leaves).
+    """`kind`: walls (root, tier full), ordinary (a user without rights, tier full) or container (what is left in one).
 
     `home`: see `caged_home`.
 

@@ -9,6 +9,7 @@ from typing import Any
 from network.housing import RESTRICTED, House, house
 from network.naive_egress import NaiveEgress
 from security.arena import Arena, Trial
+from security.caged import ORDINARY, Guest
 from security.canaries import Canaries
 from security.housing import canaries_near
 from security.programs import Program
@@ -38,12 +39,12 @@ class NetworkArena(Arena):
 
 
 @contextmanager
-def network_arena(tier: str, *, walls: bool = True) -> Iterator[NetworkArena]:
+def network_arena(tier: str, *, walls: bool = True, guest: Guest = ORDINARY) -> Iterator[NetworkArena]:
     """Without the walls of the network: mode all, and where the proxy would be is one that asks nobody."""
     network: dict[str, Any] = RESTRICTED | {"max_bytes": MAX_BYTES} if walls else {"mode": "all"}
     with ExitStack() as stack:
         where = stack.enter_context(
-            house(tier, network, commands=[], max_concurrent_executions=2 if tier == "full" else 1)
+            house(tier, network, commands=[], guest=guest, max_concurrent_executions=2 if tier == "full" else 1)
         )
         if not walls:
             stack.callback(NaiveEgress(where.ground).close)

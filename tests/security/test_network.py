@@ -12,10 +12,11 @@ import pytest
 
 from network.housing import ALSO, KINDS
 from security.bare import run_bare
+from security.caged import Guest
 from security.network_arena import NetworkArena, network_arena
 from security.programs import FOLDER, NETWORK_PROGRAMS, Program
 from security.suite import Suite
-from security.test_walls import got_through
+from security.test_walls import DAEMON, REMOVABLE, got_through
 
 EXPECTED, EXPECTED_SELF_JUDGING = 82, 73
 # Which programs get through where the network's walls are down, which where all are, and what holds the others there.
@@ -23,6 +24,7 @@ RECORD: dict[str, Any] = json.loads((FOLDER / "bare-network.json").read_text())
 ESCAPES: list[str] = RECORD["escapes"]
 ESCAPES_IN_THE_BARE_CAGE: list[str] = RECORD["escapes_in_the_bare_cage"]
 HELD: dict[str, str] = RECORD["held"]
+WITHOUT = [(tier, wall) for tier, walls in RECORD["without"].items() for wall in walls]
 BY_ID = {program.id: program for program in NETWORK_PROGRAMS}
 SELF_JUDGING = [program for program in NETWORK_PROGRAMS if program.judges_itself]
 # The programs reach what is allowed, or they would prove nothing: by another name in its place.
@@ -87,6 +89,28 @@ def test_walls_down(program: Program, open_arena: NetworkArena) -> None:
         assert got_through(trial), f"it can prove nothing any more:\n{trial.told()}"
     else:
         assert "VERDICT: " in trial.result.stdout, trial.told()
+
+
+@pytest.fixture(scope="module", params=WITHOUT, ids="-without-".join)
+def removed(request: pytest.FixtureRequest) -> tuple[str, str]:
+    tier, wall = request.param
+    return tier, wall
+
+
+@pytest.fixture(scope="module")
+def arena_without(removed: tuple[str, str]) -> Iterator[NetworkArena]:
+    tier, wall = removed
+    with network_arena(tier, guest=Guest(REMOVABLE, f"codemode-without-{wall}", DAEMON)) as made:
+        yield made
+
+
+def test_without_a_wall(removed: tuple[str, str], arena_without: NetworkArena) -> None:
+    """One wall at a time, with the product's own code; the egress proxy stands."""
+    tier, wall = removed
+    for id in RECORD["without"][tier][wall]:
+        trial = arena_without.run(BY_ID[id])
+        arena_without.clean()
+        assert got_through(trial), f"it can prove nothing any more:\n{trial.told()}"
 
 
 @pytest.mark.parametrize("id", ESCAPES_IN_THE_BARE_CAGE)

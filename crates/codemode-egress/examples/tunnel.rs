@@ -121,11 +121,13 @@ fn proxy(server: SocketAddr) -> io::Result<(SocketAddr, String)> {
         };
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
             let (sender, mut decisions) = tokio::sync::mpsc::channel::<Decision>(64);
-            tokio::spawn(async move { while let Some(decision) = decisions.recv().await {
+            tokio::spawn(async move {
+                while let Some(decision) = decisions.recv().await {
                     if decision.verdict.is_err() {
                         eprintln!("{decision}");
                     }
-                } });
+                }
+            });
             let session = Egress::with(world.clone(), world).session(&policy, sender).map_err(io::Error::other)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             loop {
@@ -215,7 +217,8 @@ fn hello() -> Vec<u8> {
     let vector = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
     let extension = |kind: u16, data: &[u8]| [&kind.to_be_bytes(), &vector(data)[..]].concat();
     let name = [&[0][..], &vector(b"example.org")].concat();
-    let extensions = [extension(0, &vector(&name)), extension(13, &vector(&[8, 4])), extension(43, &[2, 3, 4])].concat();
+    let extensions =
+        [extension(0, &vector(&name)), extension(13, &vector(&[8, 4])), extension(43, &[2, 3, 4])].concat();
     let body = [&[3, 3][..], &[7; 32], &[0], &vector(&[0x13, 1]), &[1, 0], &vector(&extensions)].concat();
     let length = (body.len() as u32).to_be_bytes();
     let message = [&[1], &length[1..], &body].concat();

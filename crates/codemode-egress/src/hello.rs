@@ -29,7 +29,6 @@ pub struct HelloReader {
 }
 
 impl HelloReader {
-
     /// Whether the message is whole, and then the server name it has, as it is written there.
     pub fn feed(&mut self, mut more: &[u8]) -> Result<Option<Option<String>>, Refusal> {
         self.bytes.extend_from_slice(more);

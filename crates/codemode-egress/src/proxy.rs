@@ -8,6 +8,7 @@ use crate::{
     connection::{About, Connection},
     decision::{Refusal, Via},
     gate::HEAD_TIMEOUT,
+    hello::HANDSHAKE,
     http, socks,
 };
 
@@ -30,6 +31,10 @@ pub(crate) async fn serve(connection: &Connection, stream: TcpStream, admitted: 
         (SOCKS4, _) => {
             let refusal = Refusal::BadRequest("SOCKS4 is not served; use SOCKS5 (socks5h://) or HTTP");
             connection.refuse(About::unknown(Via::Socks5), refusal).await;
+        }
+        (HANDSHAKE, _) => {
+            let refusal = Refusal::NotHttp("this is TLS, and the proxy's own address starts with http://");
+            connection.refuse(About::unknown(Via::Http), refusal).await;
         }
         (_, Ok(())) => http::serve(connection, stream, BytesMut::new(), None).await,
         (_, Err(refusal)) => {

@@ -36,8 +36,7 @@ pub(crate) async fn serve(
     match opened {
         Ok((hello, mut server)) => {
             let session = connection.session();
-            let ended =
-                tunnel::run(&client, &mut server.stream, &hello, &session.budget, &connection.activity).await;
+            let ended = tunnel::run(&client, &mut server.stream, &hello, &session.budget, &connection.activity).await;
             if let Err(error) = ended {
                 tracing::debug!(host = %target.host, %error, "a tunnel broke");
             }

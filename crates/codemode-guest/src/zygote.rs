@@ -219,14 +219,29 @@ impl Zygote<'_> {
         let ended_well = reaped.is_some_and(|reaped| reaped.status == 0);
         warden::settle(entry.uid, ended_well)?;
         if !ended_well {
-            // Its orphans became children of this process, and are dead. Wardens among the dead have their turn.
+            self.reap_orphans(entry.uid);
+        }
+        Ok(())
+    }
+
+    /// What a killed warden left became children of this process. All of them are dead, or about to be.
+    fn reap_orphans(&mut self, user: u32) {
+        loop {
             while let Ok(Some(reaped)) = sys::reap_any() {
-                if self.live.iter().any(|live| live.cell.pid == reaped.pid) {
+                // Wardens among the dead have their turn.
+                if self.is_cell(reaped.pid) {
                     self.early.push(reaped);
                 }
             }
+            if !warden::has_orphans(user, |pid| self.is_cell(pid)) {
+                return;
+            }
+            std::thread::sleep(warden::ROUND);
         }
-        Ok(())
+    }
+
+    fn is_cell(&self, pid: i32) -> bool {
+        self.live.iter().any(|live| live.cell.pid == pid)
     }
 
     /// A daemon that cannot be told anything is gone.

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+mod bpf;
 pub mod cgroup;
 pub mod container;
 pub mod execs;

@@ -254,7 +254,8 @@ async fn patterns_cover_what_they_say() {
 #[tokio::test]
 async fn non_ascii_and_control_bytes_are_never_reflected() {
     let mut world = World::new();
-    for target in ["b\u{fc}cher.example:443", "example.org\x1b[2J:443", "example.org\r:443", "\u{202e}gro.elpmaxe:443"] {
+    for target in ["b\u{fc}cher.example:443", "example.org\x1b[2J:443", "example.org\r:443", "\u{202e}gro.elpmaxe:443"]
+    {
         let answer = world.exchange(format!("CONNECT {target} HTTP/1.1\r\n\r\n").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(answer.bytes().all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~')), "{answer:?}");

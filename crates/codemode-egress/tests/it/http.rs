@@ -66,7 +66,10 @@ async fn a_request_inside_a_body_stays_a_body() {
     let mut world = World::new();
     let requests = world.answer(ORIGIN, OK).await;
     let smuggled = "GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n";
-    let head = format!("POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", smuggled.len());
+    let head = format!(
+        "POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        smuggled.len()
+    );
     let answer = world.exchange(format!("{head}{smuggled}").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "));
     assert_eq!(requests.all().len(), 1);
@@ -93,7 +96,8 @@ async fn after_chunks_nothing_more_is_read() {
         .await;
     let answer = world
         .exchange(
-            b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+            b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\nTrailer: Host\r\nTransfer-Encoding: chunked\r\n\r\n\
+              2;x=y\r\nhi\r\n0\r\nHost: evil.example\r\n\r\n\
               GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         )
         .await;
@@ -103,6 +107,46 @@ async fn after_chunks_nothing_more_is_read() {
     assert_eq!(body, b"2\r\nhi\r\n0\r\n\r\n");
     world.decided(&["http example.org:80 allowed 93.184.215.14"]).await;
     world.decided_nothing();
+}
+
+/// A server that closes after each answer, or says that it goes on when it does not.
+#[tokio::test]
+async fn a_server_may_close_between_requests() {
+    let mut world = World::new();
+    let (sender, mut closed) = tokio::sync::mpsc::channel(1);
+    world
+        .serve(ORIGIN, move |mut stream| {
+            let sender = sender.clone();
+            async move {
+                head(&mut stream).await;
+                stream.write_all(OK.as_bytes()).await.unwrap();
+                drop(stream);
+                sender.send(()).await.unwrap();
+            }
+        })
+        .await;
+    let mut stream = world.proxy().await;
+    for _ in 0..5 {
+        stream.write_all(b"GET http://example.org/ HTTP/1.1\r\n\r\n").await.unwrap();
+        closed.recv().await.unwrap();
+        assert!(head(&mut stream).await.unwrap().starts_with("HTTP/1.1 200 "));
+        stream.read_exact(&mut [0; 2]).await.unwrap();
+    }
+    assert_eq!(world.log().iter().filter(|line| line.starts_with("dial")).count(), 5);
+}
+
+#[tokio::test]
+async fn a_client_may_wait_for_permission_to_send_its_body() {
+    let mut world = World::new();
+    let requests = world.answer(ORIGIN, OK).await;
+    let mut stream = world.proxy().await;
+    let request = "POST http://example.org/ HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(head(&mut stream).await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"body").await.unwrap();
+    assert!(head(&mut stream).await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(requests.all()[0].ends_with("\r\n\r\nbody"));
+    world.decided(&["http example.org:80 allowed 93.184.215.14"]).await;
 }
 
 #[tokio::test]
@@ -154,7 +198,15 @@ async fn other_than_plain_http_requests_are_refused_with_the_remedy() {
 async fn a_host_header_that_differs_is_refused() {
     let mut world = World::new();
     world.answer(ORIGIN, OK).await;
-    for host in ["evil.example", "example.org:8080", "example.org.evil.example", "example.org:80:80", "[example.org]", "a@example.org", ""] {
+    for host in [
+        "evil.example",
+        "example.org:8080",
+        "example.org.evil.example",
+        "example.org:80:80",
+        "[example.org]",
+        "a@example.org",
+        "",
+    ] {
         let answer = world.exchange(&get("http://example.org/", &format!("Host: {host}\r\n"))).await;
         assert_refused(&answer, 403, "host_mismatch");
         world.decided(&["http example.org:80 host_mismatch"]).await;
@@ -167,7 +219,8 @@ async fn a_host_header_that_differs_is_refused() {
 #[tokio::test]
 async fn heads_that_two_readers_read_in_two_ways_are_refused() {
     let mut world = World::new();
-    let post = |headers: &str| format!("POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\n{headers}\r\n0\r\n\r\n");
+    let post =
+        |headers: &str| format!("POST http://example.org/ HTTP/1.1\r\nHost: example.org\r\n{headers}\r\n0\r\n\r\n");
     let table = [
         (post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), "ambiguous_framing"),
         (post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), "ambiguous_framing"),

@@ -112,7 +112,8 @@ async fn bytes_are_counted(limit: u64) {
     let over = "connect example.org:443 too_many_bytes";
     world.decided(&[over, over]).await;
     let through = counts.recv().await.unwrap() + counts.recv().await.unwrap();
-    let request = b"GET / HTTP/1.1\r\nhost: example.org\r\n\r\n".len() + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".len();
+    let request =
+        b"GET / HTTP/1.1\r\nhost: example.org\r\n\r\n".len() + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".len();
     assert_eq!((through + request) as u64, limit, "to the byte");
     assert_refused(&world.exchange(b"GET http://example.org/ HTTP/1.1\r\n\r\n").await, 503, "too_many_bytes");
 }
@@ -231,10 +232,12 @@ async fn each_direction_ends_by_itself() {
     stream.shutdown().await.unwrap();
     half.notified().await;
 
-    world.serve(SERVER, |mut stream| async move {
-        let received = rest(&mut stream).await;
-        stream.write_all(format!("{} bytes", received.len()).as_bytes()).await.unwrap();
-    }).await;
+    world
+        .serve(SERVER, |mut stream| async move {
+            let received = rest(&mut stream).await;
+            stream.write_all(format!("{} bytes", received.len()).as_bytes()).await.unwrap();
+        })
+        .await;
     let mut stream = tunnel(&world).await;
     stream.shutdown().await.unwrap();
     assert_eq!(rest(&mut stream).await, format!("{} bytes", String::from_utf8_lossy(&first()).len()));
@@ -264,7 +267,11 @@ async fn the_end_of_a_session_closes_everything() {
         let mut waiting = world.proxy().await;
         world.decided(&[ALLOWED, "http example.org:80 allowed 93.184.215.14"]).await;
         let World { session, servers: _servers, .. } = world;
-        if by_drop { drop(session) } else { session.close().await }
+        if by_drop {
+            drop(session)
+        } else {
+            session.close().await
+        }
         for stream in [&mut tunnel, &mut request, &mut resolver, &mut waiting] {
             assert_eq!(rest(stream).await, "");
         }

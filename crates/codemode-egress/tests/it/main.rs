@@ -9,5 +9,6 @@ mod http;
 mod limits;
 mod order;
 mod socks;
+mod texts;
 mod tls;
 mod world;

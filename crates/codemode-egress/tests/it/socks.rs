@@ -115,7 +115,10 @@ async fn http_over_socks_stays_with_its_host() {
     let mut world = World::new();
     let requests = world.answer("93.184.215.14:80", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     let (_, mut stream) = ask(&world, &by_name(b"example.org", 80)).await;
-    stream.write_all(b"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\nGET /b HTTP/1.1\r\nHost: evil.example\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\nGET /b HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        .await
+        .unwrap();
     let answer = rest(&mut stream).await;
     let (first, second) = answer.split_at(answer.rfind("HTTP/1.1 ").unwrap());
     assert!(first.starts_with("HTTP/1.1 200 ") && first.ends_with("ok"), "{first}");
@@ -141,6 +144,8 @@ async fn neither_tls_nor_http_is_refused() {
 #[tokio::test]
 async fn other_versions_and_authentication_are_refused() {
     let mut world = World::new();
+    assert_eq!(world.exchange(&record(&hello(&[]))).await, "");
+    world.decided(&["http :0 not_http"]).await;
     assert_eq!(world.exchange(&[4, 1, 0, 80, 93, 184, 215, 14, 0]).await, "");
     world.decided(&["socks5 :0 bad_request"]).await;
     let mut stream = world.proxy().await;

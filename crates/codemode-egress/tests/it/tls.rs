@@ -32,7 +32,12 @@ impl Identity {
     }
 
     /// A client's handshake with `name`, which may be an address; `fragment` is the longest record it sends.
-    pub(crate) async fn connect(&self, stream: TcpStream, name: &str, fragment: Option<usize>) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(
+        &self,
+        stream: TcpStream,
+        name: &str,
+        fragment: Option<usize>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();

@@ -18,8 +18,11 @@ use tokio::{
 };
 
 /// What the tests ask for by name.
-pub(crate) const LISTED: [(&str, &str); 3] =
-    [("example.org", "93.184.215.14"), ("api.example.net", "93.184.215.15"), ("xn--bcher-kva.example", "93.184.215.16")];
+pub(crate) const LISTED: [(&str, &str); 3] = [
+    ("example.org", "93.184.215.14"),
+    ("api.example.net", "93.184.215.15"),
+    ("xn--bcher-kva.example", "93.184.215.16"),
+];
 
 #[derive(Debug, Default)]
 pub(crate) struct Net {
@@ -221,7 +224,8 @@ impl Requests {
 
 async fn answering(mut stream: TcpStream, answer: &'static str, requests: Requests) {
     while let Some(head) = head(&mut stream).await {
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().unwrap());
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().unwrap());
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
         requests.0.lock().unwrap().push(head + &String::from_utf8(body).unwrap());

@@ -17,7 +17,7 @@ use rustix::{
     fs::{self, CWD, Mode, OFlags},
     io as fd_io,
     pipe::{PipeFlags, pipe_with},
-    process::{DumpableBehavior, Signal, chdir, set_parent_process_death_signal, setsid},
+    process::{DumpableBehavior, Pid, Signal, chdir, getpid, getppid, set_parent_process_death_signal, setsid},
     system::sethostname,
 };
 
@@ -79,6 +79,8 @@ pub struct Runner<'a> {
     descriptors: CellDescriptors,
     /// Readable once init has given up its rights too.
     init_confined: OwnedFd,
+    /// In tier container, which has no namespace that ends with its init.
+    warden: Option<Pid>,
 }
 
 /// The namespaces that the clone for [`enter`] needs.
@@ -116,7 +118,7 @@ pub fn enter<'a>(
     match built {
         Ok((None, confined, when_confined)) => {
             drop(when_confined);
-            Runner { plan, spawn, filters, descriptors, init_confined: confined }
+            Runner { plan, spawn, filters, descriptors, init_confined: confined, warden: None }
         }
         Ok((Some(runner), confined, when_confined)) => {
             drop(confined);
@@ -137,14 +139,20 @@ fn enter_container<'a>(
     descriptors: CellDescriptors,
     leash: OwnedFd,
 ) -> Runner<'a> {
+    let warden = getpid();
     let built = warden::build(spawn, &descriptors).and_then(|ground| {
         let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
         // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
         let runner = unsafe { sys::fork_process() }.at(Step::Fork, "fork")?;
+        if runner.is_none() {
+            end_with(warden)?;
+        }
         Ok((ground, runner, confined, when_confined))
     });
     match built {
-        Ok((_, None, init_confined, _)) => Runner { plan, spawn, filters, descriptors, init_confined },
+        Ok((_, None, init_confined, _)) => {
+            Runner { plan, spawn, filters, descriptors, init_confined, warden: Some(warden) }
+        }
         Ok((ground, Some(runner), _, when_confined)) => {
             let CellDescriptors { cell, broker, .. } = descriptors;
             let channels = warden::Channels { cell, when_confined, leash, broker };
@@ -155,6 +163,15 @@ fn enter_container<'a>(
             sys::exit_now(1)
         }
     }
+}
+
+/// The kernel's word that this process does not outlive its warden. A change of identity clears it.
+fn end_with(warden: Pid) -> Result<(), StepError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
+    if getppid() != Some(warden) {
+        return Err(StepError::new(Step::DeathSignal, "the warden has ended"));
+    }
+    Ok(())
 }
 
 /// Everything that needs rights: all of it happens before the code's process exists.
@@ -251,13 +268,13 @@ fn wait_for(runner: i32) -> Result<i32, StepError> {
 impl Runner<'_> {
     /// The walls, in order. When this returns they all stand and were checked; there is no way back.
     pub fn confine(self) -> OwnedFd {
-        let Self { plan, spawn, filters, descriptors, init_confined } = self;
+        let Self { plan, spawn, filters, descriptors, init_confined, warden } = self;
         if let Err(error) = await_init(&init_confined) {
             report(descriptors.cell.as_fd(), &failed(&error));
             sys::exit_now(1)
         }
         drop(init_confined);
-        match confine(plan, spawn, filters, descriptors) {
+        match confine(plan, spawn, filters, descriptors, warden) {
             Ok(guest) => guest,
             Err((cell, error)) => {
                 report(cell.as_fd(), &failed(&error));
@@ -280,9 +297,10 @@ fn confine(
     spawn: &Spawn,
     filters: &Filters,
     descriptors: CellDescriptors,
+    warden: Option<Pid>,
 ) -> Result<OwnedFd, (OwnedFd, StepError)> {
     let (guest, cell) = arrange(descriptors)?;
-    match raise_walls(plan, spawn, filters) {
+    match raise_walls(plan, spawn, filters, warden) {
         Ok((layers, listener)) => {
             let listener = listener.as_ref().map(AsFd::as_fd);
             let _ = packet::send(cell.as_fd(), &FromCell::Confined { layers }.encode(), listener.as_slice());
@@ -297,6 +315,7 @@ fn raise_walls(
     plan: &SandboxPlan,
     spawn: &Spawn,
     filters: &Filters,
+    warden: Option<Pid>,
 ) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     // A session of its own: no controlling terminal.
     setsid().at(Step::Session, "setsid")?;
@@ -311,10 +330,8 @@ fn raise_walls(
         address_space: spawn.address_space,
     })?;
     identity::drop_privileges(spawn.uid, plan.means, memory(plan, spawn))?;
-    if plan.means == Means::Container {
-        // The kernel's word that nothing of this outlives its warden, until there is somebody the warden can kill.
-        set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, "prctl")?;
-    }
+    // Again: until there is somebody that a warden can kill, only the kernel ends this.
+    warden.map_or(Ok(()), end_with)?;
     let abi = landlock::restrict(plan, &spawn.commands, &spawn.network)?;
     let mut layers = layers(plan, &spawn.network, abi);
     if !spawn.allow_jit {

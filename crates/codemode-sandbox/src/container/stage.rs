@@ -121,7 +121,7 @@ pub(super) struct Withdrawn {
     path: PathBuf,
 }
 
-/// `None`: the cell never had one.
+/// `None`: the cell's user never had one.
 pub(super) fn withdraw(user: u32) -> io::Result<Option<Withdrawn>> {
     let _lock = lock()?;
     let is_its = |path: &PathBuf| path.symlink_metadata().is_ok_and(|status| status.uid() == user);

@@ -39,7 +39,7 @@ pub const RELEASE: u8 = b'r';
 /// Between two looks at how full the folders are.
 const PERIOD: Duration = Duration::from_millis(100);
 /// A killed process is gone in less, as a rule.
-const ROUND: Duration = Duration::from_micros(100);
+pub const ROUND: Duration = Duration::from_micros(100);
 
 /// What the warden keeps open.
 #[derive(Debug)]
@@ -299,27 +299,48 @@ fn wipe(user: u32) -> io::Result<()> {
 /// After the end of a warden: whatever it could not do is done for it, and then nothing of its cell is left but dead
 /// children for the zygote to reap.
 pub fn settle(user: u32, ended_well: bool) -> io::Result<()> {
-    if ended_well {
-        stage::remove(user);
-        return Ok(());
+    if !ended_well {
+        // First of all: the daemon may be about to hand the folders to this cell, or to take them back.
+        let withdrawn = stage::withdraw(user)?;
+        sweep(user)?;
+        withdrawn.map_or(Ok(()), stage::Withdrawn::remove)?;
     }
-    // First of all: the daemon may be about to hand the folders to this cell, or to take them back.
-    let withdrawn = stage::withdraw(user)?;
-    sweep(user)?;
-    withdrawn.map_or(Ok(()), stage::Withdrawn::remove)
+    stage::remove(user);
+    Ok(())
+}
+
+/// Whether the caller still has a child that a killed warden of `user` left, dead or dying: one of that user's, or one
+/// that had yet to become it. `is_cell`: whether it is a child for another reason.
+pub fn has_orphans(user: u32, is_cell: impl Fn(i32) -> bool) -> bool {
+    let (own, own_user) = (rustix::process::getpid(), rustix::process::getuid().as_raw());
+    processes().any(|process| {
+        process.parent == own.as_raw_pid() && [user, own_user].contains(&process.user) && !is_cell(process.pid)
+    })
 }
 
 /// Whether a process of that user runs.
 fn lives(user: u32) -> bool {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_str().and_then(user_of) == Some((user, false)))
+    processes().any(|process| process.user == user && !process.is_zombie)
 }
 
-/// The real user id of a process, and whether it is a zombie.
-fn user_of(pid: &str) -> Option<(u32, bool)> {
+struct Process {
+    pid: i32,
+    parent: i32,
+    /// The real one.
+    user: u32,
+    is_zombie: bool,
+}
+
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?))
+}
+
+fn process(pid: i32) -> Option<Process> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |key| status.lines().find_map(|line| line.strip_prefix(key)?.split_ascii_whitespace().next());
-    Some((field("Uid:")?.parse().ok()?, field("State:")? == "Z"))
+    let (parent, user) = (field("PPid:")?.parse().ok()?, field("Uid:")?.parse().ok()?);
+    Some(Process { pid, parent, user, is_zombie: field("State:")? == "Z" })
 }
 
 /// Ends and wipes what is left of a user.

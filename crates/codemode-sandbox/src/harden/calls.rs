@@ -100,6 +100,3 @@ pub(super) const TYPING: &[u32] = &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32
 
 /// The only argument that `personality` may have: the question. Others weaken memory protection.
 pub(super) const ASK_PERSONALITY: u32 = u32::MAX;
-
-/// Numbers above this came after this list (Linux 6.18: file_setattr). Nothing here needs them: they do not exist.
-pub(super) const NEWEST_KNOWN: u32 = 469;

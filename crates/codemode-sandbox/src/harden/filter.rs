@@ -10,37 +10,15 @@ use rustix::{
 
 use super::{
     HardenError, Step,
-    calls::{ARCHITECTURE, ASK_PERSONALITY, EVERYWHERE, FAMILIES, NEWEST_KNOWN, Refused, TYPING, WITHOUT_NAMESPACES},
+    calls::{ARCHITECTURE, ASK_PERSONALITY, EVERYWHERE, FAMILIES, Refused, TYPING, WITHOUT_NAMESPACES},
 };
 use crate::{
     apply::removed::{Wall, is_removed},
+    bpf::{ALLOW, EQUAL, jump, known_calls_only, load_argument, refuse, ret},
     plan::Means,
     probe::{LayerReport, LayerStatus},
     sys::{self, BpfInstruction},
 };
-
-const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-
-/// Offsets in `struct seccomp_data`; of an argument its lower half, which is what the kernel's handlers read.
-const NUMBER: u32 = 0;
-const CALLED_ABI: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
-const SECOND_ARGUMENT: u32 = 24;
-
-#[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xc000_00b7;
-
-/// x32 calls are x86_64 calls with this bit.
-const X32_BIT: u32 = 0x4000_0000;
-
-const fn refuse(errno: i32) -> u32 {
-    libc::SECCOMP_RET_ERRNO | errno as u32
-}
 
 /// Needs no_new_privs, or root.
 pub(super) fn install(means: Means) -> Result<LayerReport, HardenError> {
@@ -85,40 +63,31 @@ fn refused(means: Means) -> impl Iterator<Item = &'static Refused> {
 }
 
 fn program(means: Means) -> Vec<BpfInstruction> {
-    let mut program = vec![
-        load(CALLED_ABI),
-        jump(EQUAL, NATIVE, 1, 0),
-        ret(libc::SECCOMP_RET_KILL_PROCESS),
-        load(NUMBER),
-        jump(GREATER, X32_BIT - 1, 0, 1),
-        ret(libc::SECCOMP_RET_KILL_PROCESS),
-        jump(GREATER, NEWEST_KNOWN, 0, 1),
-        ret(refuse(libc::ENOSYS)),
-    ];
+    let mut program = known_calls_only();
     for (number, ..) in refused(means) {
         program.extend([jump(EQUAL, *number as u32, 0, 1), ret(refuse(libc::EPERM))]);
     }
     let families: Vec<u32> = FAMILIES.iter().map(|family| *family as u32).collect();
-    program.extend(unless(libc::SYS_socket, FIRST_ARGUMENT, &families, libc::EAFNOSUPPORT));
-    program.extend(unless(libc::SYS_personality, FIRST_ARGUMENT, &[ASK_PERSONALITY], libc::EPERM));
-    program.extend(when(libc::SYS_ioctl, SECOND_ARGUMENT, TYPING, libc::EPERM));
-    program.push(ret(libc::SECCOMP_RET_ALLOW));
+    program.extend(unless(libc::SYS_socket, 0, &families, libc::EAFNOSUPPORT));
+    program.extend(unless(libc::SYS_personality, 0, &[ASK_PERSONALITY], libc::EPERM));
+    program.extend(when(libc::SYS_ioctl, 1, TYPING, libc::EPERM));
+    program.push(ret(ALLOW));
     program
 }
 
 /// Refuses a call unless its argument is one of these.
 fn unless(number: libc::c_long, argument: u32, values: &[u32], errno: i32) -> Vec<BpfInstruction> {
-    judged(number, argument, values, [refuse(errno), libc::SECCOMP_RET_ALLOW])
+    judged(number, argument, values, [refuse(errno), ALLOW])
 }
 
 /// Refuses a call if its argument is one of these.
 fn when(number: libc::c_long, argument: u32, values: &[u32], errno: i32) -> Vec<BpfInstruction> {
-    judged(number, argument, values, [libc::SECCOMP_RET_ALLOW, refuse(errno)])
+    judged(number, argument, values, [ALLOW, refuse(errno)])
 }
 
 /// `[otherwise, listed]`: the answer where the argument is none of the values, and where it is one.
 fn judged(number: libc::c_long, argument: u32, values: &[u32], [otherwise, listed]: [u32; 2]) -> Vec<BpfInstruction> {
-    let mut body = vec![load(argument)];
+    let mut body = vec![load_argument(argument)];
     let count = values.len();
     body.extend(values.iter().enumerate().map(|(index, value)| jump(EQUAL, *value, (count - index) as u8, 0)));
     body.extend([ret(otherwise), ret(listed)]);
@@ -127,58 +96,22 @@ fn judged(number: libc::c_long, argument: u32, values: &[u32], [otherwise, liste
     code
 }
 
-const fn load(offset: u32) -> BpfInstruction {
-    BpfInstruction { code: LOAD, if_true: 0, if_false: 0, operand: offset }
-}
-
-const fn jump(code: u16, operand: u32, if_true: u8, if_false: u8) -> BpfInstruction {
-    BpfInstruction { code, if_true, if_false, operand }
-}
-
-const fn ret(value: u32) -> BpfInstruction {
-    BpfInstruction { code: RETURN, if_true: 0, if_false: 0, operand: value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
-    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-
-    /// Runs the filter as the kernel would.
-    fn ask(means: Means, abi: u32, number: u32, arguments: [u64; 2]) -> u32 {
-        let program = program(means);
-        let mut data = [number.to_le_bytes(), abi.to_le_bytes(), [0; 4], [0; 4]].concat();
-        arguments.iter().for_each(|argument| data.extend(argument.to_le_bytes()));
-        let (mut at, mut accumulator) = (0, 0);
-        loop {
-            let BpfInstruction { code, if_true, if_false, operand } = program[at];
-            at += 1;
-            let mut skip = |taken: bool| at += if taken { if_true } else { if_false } as usize;
-            match code {
-                LOAD => {
-                    let offset = operand as usize;
-                    accumulator = u32::from_le_bytes(data[offset..offset + 4].try_into().unwrap());
-                }
-                EQUAL => skip(accumulator == operand),
-                GREATER => skip(accumulator > operand),
-                RETURN => return operand,
-                code => panic!("unexpected code {code:#x}"),
-            }
-        }
-    }
+    use crate::bpf::{NEWEST_KNOWN, tests as bpf};
 
     fn native(means: Means, number: libc::c_long, arguments: [u64; 2]) -> u32 {
-        ask(means, NATIVE, number as u32, arguments)
+        bpf::answer(&program(means), number as u32, arguments)
     }
 
     #[test]
     fn every_listed_call_is_refused_and_no_other() {
         let listed: Vec<u32> = refused(Means::Container).map(|(number, ..)| *number as u32).collect();
+        let program = program(Means::Container);
         for number in 0..=NEWEST_KNOWN {
             let plain = [libc::SYS_socket, libc::SYS_personality].iter().all(|judged| *judged as u32 != number);
-            let answer = ask(Means::Container, NATIVE, number, [0; 2]);
+            let answer = bpf::answer(&program, number, [0; 2]);
             assert_eq!(
                 answer == refuse(libc::EPERM),
                 listed.contains(&number) || number == libc::SYS_personality as u32
@@ -208,9 +141,7 @@ mod tests {
 
     #[test]
     fn foreign_tables_end_the_process_and_unknown_numbers_are_missing() {
-        assert_eq!(ask(Means::Root, 0x4000_0003, 1, [0; 2]), KILL);
-        assert_eq!(ask(Means::Root, NATIVE, X32_BIT | 1, [0; 2]), KILL);
-        assert_eq!(ask(Means::Root, NATIVE, NEWEST_KNOWN + 1, [0; 2]), refuse(libc::ENOSYS));
+        bpf::foreign_tables_end_the_process_and_unknown_numbers_are_missing(&program(Means::Root));
     }
 
     #[test]

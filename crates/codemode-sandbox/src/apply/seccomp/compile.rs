@@ -1,47 +1,13 @@
 //! Rules to BPF. Arguments are compared by their low 32 bits, which is what the kernel's handlers of these calls read.
 
 use super::lists::{Condition, Rule, Verdict, When};
-use crate::sys::BpfInstruction;
-
-const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
-const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
-const ALWAYS: u16 = (libc::BPF_JMP | libc::BPF_JA | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-
-/// Offsets in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
-
-#[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xc000_00b7;
-
-/// x32 calls are x86_64 calls with this bit; no other table may be reached.
-const X32_BIT: u32 = 0x4000_0000;
-
-const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
-
-const fn refuse(errno: i32) -> u32 {
-    libc::SECCOMP_RET_ERRNO | errno as u32
-}
+use crate::{
+    bpf::{ALLOW, ALWAYS, EQUAL, jump, known_calls_only, load_argument, mask, refuse, ret},
+    sys::BpfInstruction,
+};
 
 pub(super) fn compile(rules: &[Rule]) -> Vec<BpfInstruction> {
-    let newest = rules.iter().map(|rule| rule.number).max().unwrap_or(0).max(super::lists::NEWEST_KNOWN);
-    let mut program = vec![
-        load(ARCHITECTURE),
-        jump(EQUAL, NATIVE, 1, 0),
-        ret(KILL),
-        load(NUMBER),
-        jump(GREATER, X32_BIT - 1, 0, 1),
-        ret(KILL),
-        jump(GREATER, newest, 0, 1),
-        ret(refuse(libc::ENOSYS)),
-    ];
+    let mut program = known_calls_only();
     for rule in rules {
         let body = body(rule);
         program.push(jump(EQUAL, rule.number, 0, body.len() as u8));
@@ -72,9 +38,9 @@ fn body(rule: &Rule) -> Vec<BpfInstruction> {
 
 /// Goes on behind `otherwise`, which leads away from here, if the condition holds.
 fn test(condition: &Condition, otherwise: &[BpfInstruction]) -> Vec<BpfInstruction> {
-    let mut code = vec![load(ARGUMENTS + 8 * condition.argument)];
+    let mut code = vec![load_argument(condition.argument)];
     if condition.mask != u32::MAX {
-        code.push(BpfInstruction { code: AND, if_true: 0, if_false: 0, operand: condition.mask });
+        code.push(mask(condition.mask));
     }
     // One return per accepted value would need long jumps: accepted values skip what is behind them.
     let count = condition.values.len();
@@ -107,69 +73,34 @@ const fn verdict(verdict: Verdict) -> u32 {
     }
 }
 
-const fn load(offset: u32) -> BpfInstruction {
-    BpfInstruction { code: LOAD, if_true: 0, if_false: 0, operand: offset }
-}
-
-const fn jump(code: u16, operand: u32, if_true: u8, if_false: u8) -> BpfInstruction {
-    BpfInstruction { code, if_true, if_false, operand }
-}
-
-const fn ret(value: u32) -> BpfInstruction {
-    BpfInstruction { code: RETURN, if_true: 0, if_false: 0, operand: value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::seccomp::{FilterOptions, Internet, Local, Sockets, lists};
+    use crate::{
+        apply::seccomp::{FilterOptions, Internet, Local, Sockets, lists},
+        bpf::{NEWEST_KNOWN, tests as bpf},
+    };
 
     const IOC_SETFLAGS: u64 = 0x4008_6602;
     const OPTIONS: FilterOptions =
         FilterOptions { allow_exec: true, observe_exec: false, sockets: UNIX, allow_inotify: true };
     const UNIX: Sockets = Sockets { local: Local::All, internet: Internet::None };
 
-    /// Runs a filter as the kernel would.
-    fn run(program: &[BpfInstruction], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
-        let mut data = Vec::new();
-        data.extend(number.to_le_bytes());
-        data.extend(architecture.to_le_bytes());
-        data.extend(0u64.to_le_bytes());
-        arguments.iter().for_each(|argument| data.extend(argument.to_le_bytes()));
-        let (mut at, mut accumulator) = (0, 0u32);
-        loop {
-            let instruction = program[at];
-            at += 1;
-            let jump = |taken: bool| if taken { instruction.if_true } else { instruction.if_false } as usize;
-            match instruction.code {
-                LOAD => {
-                    let offset = instruction.operand as usize;
-                    accumulator = u32::from_le_bytes(data[offset..offset + 4].try_into().unwrap());
-                }
-                EQUAL => at += jump(accumulator == instruction.operand),
-                GREATER => at += jump(accumulator > instruction.operand),
-                AND => accumulator &= instruction.operand,
-                ALWAYS => at += instruction.operand as usize,
-                RETURN => return instruction.operand,
-                code => panic!("unexpected code {code:#x}"),
-            }
-        }
+    fn run(program: &[BpfInstruction], number: libc::c_long, arguments: [u64; 6]) -> u32 {
+        bpf::answer(program, number as u32, arguments)
     }
 
     fn native(number: libc::c_long, arguments: [u64; 6]) -> u32 {
-        run(&super::super::program(OPTIONS), NATIVE, number as u32, arguments)
+        run(&super::super::program(OPTIONS), number, arguments)
     }
 
     #[test]
-    fn foreign_tables_end_the_process() {
-        let program = super::super::program(OPTIONS);
-        assert_eq!(run(&program, 0x4000_0003, 1, [0; 6]), KILL);
-        assert_eq!(run(&program, NATIVE, X32_BIT | 1, [0; 6]), KILL);
+    fn foreign_tables_end_the_process_and_unknown_numbers_are_missing() {
+        bpf::foreign_tables_end_the_process_and_unknown_numbers_are_missing(&super::super::program(OPTIONS));
     }
 
     #[test]
-    fn unknown_numbers_are_missing_and_known_ones_refused() {
-        assert_eq!(native(9_999, [0; 6]), refuse(libc::ENOSYS));
+    fn what_is_not_listed_is_refused() {
         for number in [libc::SYS_ptrace, libc::SYS_mount, libc::SYS_bpf, libc::SYS_memfd_create, libc::SYS_unshare] {
             assert_eq!(native(number, [0; 6]), refuse(libc::EPERM));
         }
@@ -203,7 +134,7 @@ mod tests {
     fn sockets_of_the_host_cannot_be_reached() {
         let program =
             super::super::program(FilterOptions { sockets: Sockets { local: Local::Unconnected, ..UNIX }, ..OPTIONS });
-        let ask = |number: libc::c_long, arguments| run(&program, NATIVE, number as u32, arguments);
+        let ask = |number: libc::c_long, arguments| run(&program, number, arguments);
         let unix = libc::AF_UNIX as u64;
         let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
         assert_eq!(ask(libc::SYS_connect, [0; 6]), refuse(libc::EPERM));
@@ -219,7 +150,7 @@ mod tests {
 
     fn with_internet(internet: Internet) -> impl Fn(libc::c_long, [i32; 3]) -> u32 {
         let program = super::super::program(FilterOptions { sockets: Sockets { internet, ..UNIX }, ..OPTIONS });
-        move |number, [a, b, c]| run(&program, NATIVE, number as u32, [a as u64, b as u64, c as u64, 0, 0, 0])
+        move |number, [a, b, c]| run(&program, number, [a as u64, b as u64, c as u64, 0, 0, 0])
     }
 
     #[test]
@@ -296,21 +227,21 @@ mod tests {
         let program =
             super::super::program(FilterOptions { sockets: Sockets { local: Local::Pairs, ..UNIX }, ..OPTIONS });
         let unix = [libc::AF_UNIX as u64, libc::SOCK_STREAM as u64, 0, 0, 0, 0];
-        assert_eq!(run(&program, NATIVE, libc::SYS_socketpair as u32, unix), ALLOW);
-        assert_eq!(run(&program, NATIVE, libc::SYS_socket as u32, unix), refuse(libc::EPERM));
+        assert_eq!(run(&program, libc::SYS_socketpair, unix), ALLOW);
+        assert_eq!(run(&program, libc::SYS_socket, unix), refuse(libc::EPERM));
     }
 
     #[test]
     fn attributes_and_watches_are_answered_as_by_an_old_system() {
         assert_eq!(native(libc::SYS_setxattr, [0; 6]), refuse(libc::EOPNOTSUPP));
         let program = super::super::program(FilterOptions { allow_inotify: false, ..OPTIONS });
-        assert_eq!(run(&program, NATIVE, libc::SYS_inotify_init1 as u32, [0; 6]), refuse(libc::ENOSYS));
+        assert_eq!(run(&program, libc::SYS_inotify_init1, [0; 6]), refuse(libc::ENOSYS));
     }
 
     #[test]
     fn without_commands_nothing_is_executed() {
         let program = super::super::program(FilterOptions { allow_exec: false, ..OPTIONS });
-        assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
+        assert_eq!(run(&program, libc::SYS_execve, [0; 6]), refuse(libc::EPERM));
         assert_eq!(native(libc::SYS_execve, [0; 6]), ALLOW);
         assert_eq!(native(libc::SYS_execveat, [0; 6]), refuse(libc::EPERM));
     }
@@ -318,24 +249,25 @@ mod tests {
     #[test]
     fn of_all_calls_the_start_of_a_program_alone_can_be_observed() {
         let program = super::super::program(FilterOptions { observe_exec: true, ..OPTIONS });
-        let ask = |number: libc::c_long| run(&program, NATIVE, number as u32, [0; 6]);
+        let ask = |number: libc::c_long| run(&program, number, [0; 6]);
         assert_eq!(ask(libc::SYS_execve), libc::SECCOMP_RET_USER_NOTIF);
         assert_eq!(ask(libc::SYS_execveat), refuse(libc::EPERM));
         let observed = program.iter().filter(|line| line.operand == libc::SECCOMP_RET_USER_NOTIF).count();
         assert_eq!(observed, 1);
         // Nobody below can listen in its turn.
         assert_eq!(ask(libc::SYS_seccomp), refuse(libc::EPERM));
-        let prctl = |option: i32| run(&program, NATIVE, libc::SYS_prctl as u32, [option as u64, 2, 0, 0, 0, 0]);
+        let prctl = |option: i32| run(&program, libc::SYS_prctl, [option as u64, 2, 0, 0, 0, 0]);
         assert_eq!(prctl(libc::PR_SET_SECCOMP), refuse(libc::EPERM));
         // Where nothing may be started there is nothing to see.
         let program = super::super::program(FilterOptions { allow_exec: false, observe_exec: true, ..OPTIONS });
-        assert_eq!(run(&program, NATIVE, libc::SYS_execve as u32, [0; 6]), refuse(libc::EPERM));
+        assert_eq!(run(&program, libc::SYS_execve, [0; 6]), refuse(libc::EPERM));
     }
 
     #[test]
     fn no_call_is_listed_twice_and_every_line_has_a_reason() {
         let rules = lists::rules(OPTIONS);
         let mut numbers: Vec<_> = rules.iter().map(|rule| rule.number).collect();
+        assert!(numbers.iter().all(|number| *number <= NEWEST_KNOWN));
         numbers.sort_unstable();
         let before = numbers.len();
         numbers.dedup();

@@ -43,9 +43,6 @@ pub(super) struct Condition {
     pub(super) values: Vec<u32>,
 }
 
-/// Numbers above this are newer than this list (Linux 6.18: file_setattr) and get ENOSYS.
-pub(super) const NEWEST_KNOWN: u32 = 469;
-
 /// Files and directories: which of them is Landlock's and the mount namespace's business.
 const FILES: &[libc::c_long] = &[
     libc::SYS_openat,
