@@ -9,7 +9,7 @@ DENY_VERSION    := 0.20.2
 HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv build build-walls demo test test-rust test-python test-rootless test-security test-docker \
+.PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
         test-docker-source docker-build wheel bench fuzz fuzz-smoke \
         lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
@@ -32,7 +32,7 @@ build: python ## Build everything (dev profile) and install the wheel into .venv
 demo: build ## Run three real jobs with the embedded executor
 	@PYTHONPATH=examples $(VENV)/python -m demo
 
-test: test-rust test-python test-security test-rootless ## Run every test
+test: test-rust test-python test-network test-security test-rootless ## Run every test
 
 # The tests start real sandboxes: with the guest module that `build` leaves in target/, and an interpreter that is no shim.
 test-rust: build
@@ -45,8 +45,12 @@ test-python: build
 test-rootless: build ## The end-to-end tests again, as an ordinary user with the system's Python (only as root)
 	$(VENV)/python tools/rootless.py
 
+# As root; an ordinary user is told that it was skipped. Nothing leaves the machine: the servers are in namespaces.
+test-network: build ## Network modes with curl, pip, git and Python's clients against servers that the test starts
+	$(VENV)/python -m pytest tests/network
+
 # As root. An ordinary user has tier full only; the rest says that it was skipped.
-test-security: build build-walls ## 238 hostile programs in both tiers, and the runs without walls that must fail
+test-security: build build-walls ## 320 hostile programs in both tiers, and the runs without walls that must fail
 	$(VENV)/python tools/security.py
 
 build-walls: python ## The guest module and the daemon that can leave out a wall, for test-security only

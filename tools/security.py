@@ -20,6 +20,7 @@ FOLDER = Path("tests/security")
 PARTS = {
     "tier full": ("test_corpus.py", "test_endurance.py"),
     "tier container, stand-in": ("test_standin.py",),
+    "network": ("test_network.py",),
     "walls down": (),
 }
 LAST = "walls down"

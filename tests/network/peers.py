@@ -85,13 +85,21 @@ class Peers:
         for each in self._sockets:
             port = each.getsockname()[1]
             with knock(each.type, port) as ours:
-                peer = ours.getsockname()[1]
                 if each.type == socket.SOCK_DGRAM:
                     ours.send(b"knock")
-                assert self.wait(lambda visits: any((visit.peer, visit.port) == (peer, port) for visit in visits))  # noqa: B023
-            with self._changed:
-                self._visits[:] = [visit for visit in self._visits if (visit.peer, visit.port) != (peer, port)]
+                self._open_to(ours.getsockname()[1], port)
         self.wait(lambda visits: all(visit.ended.is_set() for visit in visits), _LAST_WORDS)
+
+    def _open_to(self, peer: int, port: int) -> None:
+        """Waits for one visit, and forgets it."""
+
+        def found(visits: list[Visit]) -> list[Visit]:
+            return [visit for visit in visits if (visit.peer, visit.port) == (peer, port)]
+
+        assert self.wait(found), f"nobody answers at port {port}"
+        with self._changed:
+            for visit in found(self._visits):
+                self._visits.remove(visit)
 
     def close(self) -> None:
         for each in self._sockets:
@@ -103,6 +111,8 @@ class Peers:
         with suppress(OSError):
             while True:
                 message, sender = datagrams.recvfrom(65536)
+                if not sender:
+                    return  # closed
                 visit = Visit("datagram", datagrams.getsockname()[1], sender[1], bytearray(message))
                 visit.ended.set()
                 self._note(visit)

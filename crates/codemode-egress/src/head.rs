@@ -65,9 +65,10 @@ fn request_line(line: &[u8]) -> Result<(bool, bool), Refusal> {
     if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
         return Err(NO_REQUEST_LINE);
     }
-    match Uri::try_from(target) {
-        Ok(_) => Ok((method == b"CONNECT", is_1_0)),
-        Err(_) => Err(Refusal::BadRequest("the URL is none, or longer than 64 KiB")),
+    let is_plain = target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#');
+    match is_plain && Uri::try_from(target).is_ok() {
+        true => Ok((method == b"CONNECT", is_1_0)),
+        false => Err(Refusal::BadRequest("the URL is none, has a fragment, or is longer than 64 KiB")),
     }
 }
 

@@ -82,13 +82,7 @@ enum Happening {
 
 impl Run {
     /// Hands the code over; from here on the sandbox is hostile.
-    pub(super) fn new(
-        sandbox: Sandbox,
-        job: &Job,
-        start: Start,
-        host: Host,
-        controls: Controls,
-    ) -> Self {
+    pub(super) fn new(sandbox: Sandbox, job: &Job, start: Start, host: Host, controls: Controls) -> Self {
         let Sandbox {
             stage,
             life,

@@ -225,11 +225,11 @@ def egress(host):
         return None
     targets = [name for name, family, _ in host["canaries"] if family == 2] + ["codemode-self-test.invalid:443"]
     for target in targets:
-        for request in (f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n", f"GET http://{target}/ HTTP/1.1\r\n\r\n"):
+        for asked in (f"CONNECT {target}", f"GET http://{target}/"):
             descriptor = _call("socket", 2, 1, 0)
             if descriptor < 0 or _call("connect", descriptor, bytes.fromhex(host["proxy"]), 16) < 0:
                 raise OSError(ctypes.get_errno(), "the proxy inside the sandbox cannot be reached")
-            os.write(descriptor, request.encode())
+            os.write(descriptor, f"{asked} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
             answer = os.read(descriptor, 4096)
             os.close(descriptor)
             if answer.split(b" ", 2)[1:2] in ([], [b"200"]):

@@ -17,6 +17,6 @@ mod verify;
 
 pub use error::{Step, StepError};
 pub use filters::Filters;
-pub use landlock::{FLOOR as LANDLOCK_FLOOR, JUDGES_SOCKETS as LANDLOCK_JUDGES_SOCKETS};
 pub(crate) use landlock::SCOPES as LANDLOCK_SCOPES;
+pub use landlock::{FLOOR as LANDLOCK_FLOOR, JUDGES_SOCKETS as LANDLOCK_JUDGES_SOCKETS};
 pub use mounts::can_mount_proc;

@@ -16,7 +16,7 @@ const CONTAINER: &[&str] = &[
 
 /// Whatever the tier.
 const ALL: &str =
-    "A bound on the network: with network.mode all, services on the executor's loopback and metadata addresses are reached.";
+    "A bound on the network: network.mode is all, which reaches loopback services and metadata addresses.";
 
 impl Probe {
     /// What the tier found here cannot promise and tier full can, and what this network leaves open, a sentence each.
