@@ -35,8 +35,8 @@ RESTRICTED = {
     "mode": "restricted", "allowed_domains": ALLOWED, "blocked_domains": BLOCKED, "ports": list(LISTED_PORTS),
 }  # fmt: skip
 COMMANDS = ["curl", "git", "bash", "cat", "sleep"]
-# What an environment for executed code has here, with all that they need.
-_PACKAGES = ("requests", "httpx", "pip")
+# The clients of executed code; all that they need comes with them.
+CLIENTS = ("requests", "httpx", "pip")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -73,10 +73,11 @@ def house(
     network: dict[str, Any],
     *,
     commands: list[str] = COMMANDS,
+    packages: tuple[str, ...] = CLIENTS,
     guest: Guest = ORDINARY,
     **policy: Any,
 ) -> Iterator[House]:
-    """`network`: the policy's block; the authority's certificate is added where it may be."""
+    """`network`: the policy's block; the authority's certificate is added where it may be. `policy`: its other blocks."""
     with ExitStack() as stack:
         home = stack.enter_context(caged_home())
         authority = Authority()
@@ -85,7 +86,7 @@ def house(
         container = tier == "container"
         folders = ("/workspace", "/outputs") if container else (str(workspace), str(home / "outputs"))
         # Elsewhere than as root the interpreter's files are read as any user would.
-        interpreter = _environment(home / "share/env", sys.executable if tier == "full" else SYSTEM_PYTHON)
+        interpreter = _environment(home / "share/env", sys.executable if tier == "full" else SYSTEM_PYTHON, packages)
         wanted: dict[str, Any] = {
             "execution": {"allowed_commands": commands},
             "network": network | ({} if network["mode"] == "none" else {"ca_file": str(trusted)}),
@@ -108,11 +109,11 @@ def house(
         yield House(executor, ground, home, workspace)
 
 
-def _environment(folder: Path, python: str) -> Path:
-    """With the clients that executed code may use; the interpreter's path."""
+def _environment(folder: Path, python: str, names: tuple[str, ...]) -> Path:
+    """With these packages; the interpreter's path."""
     subprocess.run([python, "-m", "venv", "--without-pip", "--symlinks", str(folder)], check=True)
     (packages,) = folder.glob("lib/python3.*/site-packages")
-    for name in _with_what_they_need(_PACKAGES):
+    for name in _with_what_they_need(names):
         _copy(metadata.distribution(name), packages)
     return folder / "bin/python"
 

@@ -42,9 +42,10 @@ class NetworkArena(Arena):
 def network_arena(tier: str, *, walls: bool = True, guest: Guest = ORDINARY) -> Iterator[NetworkArena]:
     """Without the walls of the network: mode all, and where the proxy would be is one that asks nobody."""
     network: dict[str, Any] = RESTRICTED | {"max_bytes": MAX_BYTES} if walls else {"mode": "all"}
+    at_once = 1 if tier == "container" else 2
     with ExitStack() as stack:
         where = stack.enter_context(
-            house(tier, network, commands=[], guest=guest, max_concurrent_executions=2 if tier == "full" else 1)
+            house(tier, network, commands=[], packages=(), guest=guest, max_concurrent_executions=at_once)
         )
         if not walls:
             stack.callback(NaiveEgress(where.ground).close)

@@ -3,7 +3,9 @@
 //! Two readers have to agree: rustls, which knows TLS, and a small strict one, because rustls passes over some of what
 //! the server name extension may hold, and another server might not.
 //!
-//! With Encrypted Client Hello only the outer name is seen, which is that of the server that decrypts the inner one.
+//! What this cannot see: with Encrypted Client Hello, the inner name; and whatever is said inside of TLS, such as the Host
+//! of a request, or a second ClientHello after a retry. A server that serves several names behind one address decides by
+//! itself what it makes of those.
 
 mod server_name;
 

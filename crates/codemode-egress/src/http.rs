@@ -43,8 +43,8 @@ pub(crate) async fn serve(
     let (bound, dialed) = bound.unzip();
     let server = Server {
         connection,
-        first: Mutex::new(bound.clone().zip(dialed.flatten())),
         bound,
+        first: Mutex::new(dialed.flatten()),
         upstream: tokio::sync::Mutex::new(None),
         tunnel: Mutex::new(None),
     };
@@ -80,7 +80,7 @@ struct Server<'a> {
     connection: &'a Connection,
     bound: Option<Target>,
     /// A connection to that host which no request has used yet.
-    first: Mutex<Option<(Target, Dialed)>>,
+    first: Mutex<Option<Dialed>>,
     upstream: tokio::sync::Mutex<Option<Upstream>>,
     /// What a CONNECT was granted: the connection goes on as a tunnel.
     tunnel: Mutex<Option<(Target, Dialed)>>,
@@ -166,7 +166,7 @@ impl Server<'_> {
     async fn connect(&self, target: &Target) -> Result<Upstream, Refusal> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let dialed = match first {
-            Some((_, dialed)) => {
+            Some(dialed) => {
                 self.connection.reuse(target, dialed.address.ip()).await?;
                 dialed
             }

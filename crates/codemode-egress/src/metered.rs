@@ -37,7 +37,7 @@ impl AsyncRead for Metered {
         // Only what is there is taken: a connection that waits holds nothing back from the others.
         ready!(this.stream.poll_read_ready(cx))?;
         let allowed = this.budget.take(buf.remaining());
-        if allowed == 0 {
+        if allowed == 0 && buf.remaining() > 0 {
             return Poll::Ready(Err(spent()));
         }
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(allowed));

@@ -3,7 +3,7 @@
 use hyper::{
     HeaderMap, Method, Request, Uri,
     header::{
-        CONNECTION, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE,
     },
     http::{request::Parts, uri::PathAndQuery},
@@ -125,6 +125,8 @@ pub(crate) fn forwarded<B>(request: Request<B>, target: &Target) -> Request<B> {
     parts.version = hyper::Version::HTTP_11;
     parts.extensions.clear();
     strip(&mut parts.headers);
+    // hyper has answered it, or does so when the body is read.
+    parts.headers.remove(EXPECT);
     if let Ok(host) = HeaderValue::try_from(host_header(target)) {
         parts.headers.insert(HOST, host);
     }

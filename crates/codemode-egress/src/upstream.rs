@@ -58,7 +58,15 @@ impl Upstream {
         match self.sender.try_send_request(request).await {
             Ok(response) if response.status().is_informational() => Err((Refusal::BadAnswer(SWITCHED), None)),
             Ok(response) => Ok(response),
-            Err(mut error) => Err((Refusal::BadAnswer(BROKEN), error.take_message())),
+            Err(mut error) => {
+                let request = error.take_message();
+                // hyper blames who gave it the body; that was the program.
+                let refusal = match error.error().is_user() {
+                    true => Refusal::BadRequest("the body of the request broke off or is malformed"),
+                    false => Refusal::BadAnswer(BROKEN),
+                };
+                Err((refusal, request))
+            }
         }
     }
 }

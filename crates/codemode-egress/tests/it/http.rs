@@ -145,8 +145,18 @@ async fn a_client_may_wait_for_permission_to_send_its_body() {
     assert_eq!(head(&mut stream).await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"body").await.unwrap();
     assert!(head(&mut stream).await.unwrap().starts_with("HTTP/1.1 200 "));
-    assert!(requests.all()[0].ends_with("\r\n\r\nbody"));
+    assert!(requests.all()[0].ends_with("\r\n\r\nbody") && !requests.all()[0].contains("expect"));
     world.decided(&["http example.org:80 allowed 93.184.215.14"]).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_malformed_is_the_programs_fault() {
+    let mut world = World::new();
+    world.serve(ORIGIN, |mut stream| async move { drop(rest(&mut stream).await) }).await;
+    let request = b"POST http://example.org/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n0\r\n\r\n";
+    let answer = world.exchange(request).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    world.decided(&["http example.org:80 allowed 93.184.215.14", "http example.org:80 bad_request"]).await;
 }
 
 #[tokio::test]
