@@ -77,7 +77,7 @@ def house(
     guest: Guest = ORDINARY,
     **policy: Any,
 ) -> Iterator[House]:
-    """`network`: the policy's block; the authority's certificate is added where it may be. `policy`: its other blocks."""
+    """`network`: the policy's block, to which the authority's certificate is added; `policy`: its other blocks."""
     with ExitStack() as stack:
         home = stack.enter_context(caged_home())
         authority = Authority()

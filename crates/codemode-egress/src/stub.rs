@@ -40,6 +40,8 @@ pub struct Refused {
     pub permission: Permission,
 }
 
+const LOCALHOST: &str = "localhost";
+
 /// Answers one question; `judge` is the policy. Asks nobody.
 pub fn answer(question: &[u8], table: &mut Table, judge: &dyn Fn(&Host) -> Permission) -> Reply {
     let Some(header) = Header::read(question) else { return Reply { message: None, refused: None } };
@@ -138,6 +140,14 @@ fn fill(
                 message.add_answer(Record::from_rdata(query.name.clone(), TTL, RData::PTR(rdata::PTR(name))));
             }
             None => *code = ResponseCode::NXDomain,
+        }
+        return None;
+    }
+    if strict(&query.name).is_some_and(|name| name.as_str() == LOCALHOST) {
+        // RFC 6761: no policy's business. Without a hosts file nobody else says so.
+        if query.query_type() == RecordType::A {
+            let address = rdata::A(Ipv4Addr::LOCALHOST);
+            message.add_answer(Record::from_rdata(query.name.clone(), TTL, RData::A(address)));
         }
         return None;
     }

@@ -48,6 +48,15 @@ fn refusal(host: &str, permission: Permission) -> (ResponseCode, Option<Refused>
 }
 
 #[test]
+fn localhost_is_what_it_is_everywhere() {
+    let (message, refused) = ask(&mut Table::new(), &about("LocalHost", RecordType::A));
+    let addresses: Vec<_> = message.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
+    assert_eq!((addresses, refused), (vec![Ipv4Addr::LOCALHOST.into()], None));
+    assert_eq!(code(&about("localhost", RecordType::AAAA)), (ResponseCode::NoError, None));
+    assert_eq!(code(&about("x.localhost", RecordType::A)), refusal("x.localhost", Permission::NotListed));
+}
+
+#[test]
 fn an_allowed_name_has_one_fake_address() {
     let mut table = Table::new();
     let (message, refused) = ask(&mut table, &about("API.example.com", RecordType::A));

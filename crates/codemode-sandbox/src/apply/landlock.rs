@@ -38,8 +38,11 @@ const READABLE: [&str; 4] = ["/workspace", "/proc", "/etc", "/run"];
 
 /// Where they are the container's, the code has of /proc what is about its first process. Not all of that: `net`, there
 /// and in `task`, is the container's network, with the addresses of whoever is connected to the executor.
-const READABLE_IN_CONTAINER: [&str; 10] = [
+const READABLE_IN_CONTAINER: [&str; 12] = [
     "/workspace",
+    // Which distribution it is, as pip and others ask. They expect it to be missing, not to be shut.
+    "/etc/os-release",
+    "/etc/debian_version",
     "/proc/self/cmdline",
     "/proc/self/comm",
     "/proc/self/fd",
