@@ -16,8 +16,14 @@ use codemode_server::{
     config::{ListenAddress, ServerConfig},
 };
 use codemode_types::{NetworkMode, Policy};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{exit::Failure, guest};
+
+/// Both ends and a pipe for each direction.
+const PER_CONNECTION: u64 = 6;
+/// Callers, parked sandboxes, files.
+const OTHER_DESCRIPTORS: u64 = 512;
 
 /// Through which callers come in and lines go out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +40,7 @@ impl<'a> Doors<'a> {
 
 /// Hardens this process, which runs one thread still; the interpreter to serve with.
 pub(crate) fn executor(policy: &Policy, embedding: Option<&Path>, doors: Doors<'_>) -> Result<PathBuf, Failure> {
+    raise_descriptor_limit(policy);
     let interpreter = guest::interpreter(policy, embedding).map_err(Failure::unavailable)?;
     #[cfg(feature = "removable-walls")]
     codemode_sandbox::apply::removed::choose_by(&guest::library().map_err(Failure::unavailable)?);
@@ -50,6 +57,34 @@ pub(crate) fn executor(policy: &Policy, embedding: Option<&Path>, doors: Doors<'
     let layers = harden::executor(&needs).map_err(Failure::unavailable)?;
     tracing::info!(gave_up = summary(&layers), "executor hardened");
     Ok(interpreter)
+}
+
+/// Connections of one execution must not take the descriptors of all others: as many as this process may have. Sandboxes
+/// have a limit of their own.
+fn raise_descriptor_limit(policy: &Policy) {
+    let held = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: held.maximum, maximum: held.maximum };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => held.maximum,
+        Err(_) => held.current,
+    };
+    if policy.network.mode == NetworkMode::Restricted {
+        let executions = policy.max_concurrent_executions.map_or_else(default_executions, u64::from);
+        let wanted = OTHER_DESCRIPTORS + executions * u64::from(policy.network.max_connections) * PER_CONNECTION;
+        if let Some(limit) = limit.filter(|limit| *limit < wanted) {
+            tracing::warn!(
+                limit,
+                wanted,
+                "network.max_connections may take more descriptors than this process may have; raise its hard limit \
+                 (ulimit -n, LimitNOFILE), or lower network.max_connections or max_concurrent_executions"
+            );
+        }
+    }
+}
+
+/// As the engine decides.
+fn default_executions() -> u64 {
+    2 * std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// The same for `doctor`, which ends soon after.

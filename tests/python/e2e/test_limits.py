@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from codemode import Codemode
+from codemode import ClientConfig, Codemode
 from e2e import processes
 from e2e.conftest import COMMANDS, Local, executor_of
+from e2e.daemon import KEY, Daemon
 
 # Gives this process and all it starts from here on a name that the host can look for.
 NAME = "import ctypes\nassert ctypes.CDLL(None, use_errno=True).prctl(15, {token!r}.encode(), 0, 0, 0) == 0\n"
@@ -228,3 +231,21 @@ def test_a_limit_beyond_any_clock_is_clamped_like_any_other(codemode: Codemode) 
         result = codemode.execute("1", execution_timeout=asked)
         assert result.result == 1
         assert any("code_timeout" in warning for warning in result.warnings), result.warnings
+
+
+def test_the_executor_itself_may_open_as_many_files_as_its_hard_limit_says(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+    try:
+        with (
+            Daemon(tmp_path) as daemon,
+            Codemode.from_client_config(ClientConfig(executor_url=daemon.url, executor_api_key=KEY)) as codemode,
+        ):
+            limits = Path(f"/proc/{daemon.pid}/limits").read_text()
+            inside = codemode.execute("import resource\nlist(resource.getrlimit(resource.RLIMIT_NOFILE))").result
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert line.split()[3:5] == [str(hard)] * 2
+    # The code's own is the policy's, as ever.
+    assert inside == [256, 256]
