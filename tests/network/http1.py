@@ -87,6 +87,8 @@ class Reader:
 
     def exactly(self, length: int) -> bytes:
         pieces, missing = [], length
+        if length < 0:
+            raise ValueError(f"a length of {length}")
         while missing:
             if not self._ahead and not self._more():
                 raise EOFError
