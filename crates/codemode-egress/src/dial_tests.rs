@@ -10,6 +10,9 @@ use tokio::{io::AsyncReadExt, net::TcpListener, time::Instant};
 
 use super::*;
 
+#[path = "../tests/support/loopback.rs"]
+mod loopback;
+
 const PUBLIC: &str = "93.184.215.14";
 
 /// Gives each of the answers once, and the last one from then on.
@@ -57,12 +60,7 @@ impl Connect for Net {
             });
         }
         let server = self.served.iter().find(|(served, _)| *served == address.ip()).map(|(_, server)| *server);
-        Box::pin(async move {
-            // Not tokio's: with a paused clock a connection that takes any time would time out.
-            let stream = std::net::TcpStream::connect(server.ok_or(io::ErrorKind::ConnectionRefused)?)?;
-            stream.set_nonblocking(true)?;
-            TcpStream::from_std(stream)
-        })
+        Box::pin(loopback::connect(server))
     }
 
     fn peer(&self, stream: &TcpStream) -> io::Result<SocketAddr> {

@@ -17,6 +17,9 @@ use tokio::{
     task::JoinSet,
 };
 
+#[path = "../support/loopback.rs"]
+mod loopback;
+
 /// What the tests ask for by name.
 pub(crate) const LISTED: [(&str, &str); 3] = [
     ("example.org", "93.184.215.14"),
@@ -62,12 +65,7 @@ impl Connect for Wire {
     fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<TcpStream>> {
         self.0.note(format!("dial {address}"));
         let server = self.0.servers.lock().unwrap().get(&address).copied();
-        Box::pin(async move {
-            // Not tokio's: with a paused clock a connection that takes any time would time out.
-            let stream = std::net::TcpStream::connect(server.ok_or(io::ErrorKind::ConnectionRefused)?)?;
-            stream.set_nonblocking(true)?;
-            TcpStream::from_std(stream)
-        })
+        Box::pin(loopback::connect(server))
     }
 
     fn peer(&self, stream: &TcpStream) -> io::Result<SocketAddr> {

@@ -157,7 +157,8 @@ impl Run {
             happening = hear(&self.cell), if self.cell_open => happening,
             gone = self.life.gone() => Happening::Gone(gone),
             Some((call_id, answer)) = self.controls.answers.recv() => Happening::Answer(call_id, answer),
-            happening = traffic(&mut self.host, &self.guest, &self.stdout, &self.stderr, &mut self.outlet, pending) => happening,
+            happening =
+                traffic(&mut self.host, &self.guest, &self.stdout, &self.stderr, &mut self.outlet, pending) => happening,
         }
     }
 
