@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # What mode `restricted` should cost at most: a tenth of the throughput, a millisecond of latency.
@@ -27,41 +28,39 @@ def section(found: dict[str, Any], cores: int) -> str:
 
 
 def throughput(found: dict[str, Any], missed: set[str]) -> str:
-    lines = [
-        "| MiB/s | TLS at 5 Gbit/s | cost | TLS, no wire | cost | HTTP, no wire | cost |",
-        "|---|" + "--:|" * 6,
-    ]
-    for key, name in NAMES.items():
-        row = found.get(key)
-        if row is None:
-            lines.append(f"| {name} | not measured | | | | | |")
-            continue
-        cells = []
+    def cells(key: str, row: dict[str, Any]) -> Iterator[str]:
         for scheme in ("paced", "https", "http"):
             cost = 1 - row[scheme] / found["direct"][scheme]
             mark = marked(key, cost > MOST_THROUGHPUT, scheme, missed)
-            cells += [f"{row[scheme] / 2**20:.0f}", "" if key == "direct" else f"{100 * cost:.0f} %{mark}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            yield f"{row[scheme] / 2**20:.0f}"
+            yield "" if key == "direct" else f"{100 * cost:.0f} %{mark}"
+
+    return table(["MiB/s", "TLS at 5 Gbit/s", "cost", "TLS, no wire", "cost", "HTTP, no wire", "cost"], found, cells)
 
 
 def latency(found: dict[str, Any], missed: set[str]) -> str:
-    lines = [
-        "| ms | HTTPS, new connection | p99 | added | HTTPS, kept | p99 | added | HTTP, kept | p99 | added |",
-        "|---|" + "--:|" * 9,
-    ]
-    for key, name in NAMES.items():
-        row = found.get(key)
-        if row is None:
-            lines.append(f"| {name} | not measured | | | | | | | | |")
-            continue
-        cells = []
+    def cells(key: str, row: dict[str, Any]) -> Iterator[str]:
         for kind in ("fresh", "kept", "kept_http"):
             added = row[kind]["median"] - found["direct"][kind]["median"]
             mark = marked(key, added > MOST_LATENCY, "latency", missed)
-            shown = "" if key == "direct" else f"{added:+.2f}{mark}"
-            cells += [f"{row[kind]['median']:.2f}", f"{row[kind]['p99']:.2f}", shown]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+            yield f"{row[kind]['median']:.2f}"
+            yield f"{row[kind]['p99']:.2f}"
+            yield "" if key == "direct" else f"{added:+.2f}{mark}"
+
+    kinds = ("HTTPS, new connection", "HTTPS, kept", "HTTP, kept")
+    return table(["ms", *(head for kind in kinds for head in (kind, "p99", "added"))], found, cells)
+
+
+def table(heads: list[str], found: dict[str, Any], cells: Callable[[str, dict[str, Any]], Iterable[str]]) -> str:
+    """A row for each contestant, measured or not."""
+    columns = len(heads) - 1
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "--:|" * columns]
+    for key, name in NAMES.items():
+        row = found.get(key)
+        if row is None:
+            lines.append(f"| {name} | not measured |" + " |" * (columns - 1))
+        else:
+            lines.append(f"| {name} | {' | '.join(cells(key, row))} |")
     return "\n".join(lines)
 
 
