@@ -17,6 +17,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use super::choices::Choices;
 
 const MOST_ENTRIES: usize = 40;
+/// Bytes of content that are to come along.
+const WANTED: u64 = 64;
 /// More than any file system holds; nothing of it is ever written.
 const HUGE: u64 = 1 << 50;
 
@@ -39,7 +41,7 @@ pub fn outputs(input: &[u8]) {
 
     let directory = File::open(&source).expect("the source");
     let kept = kept.then_some(target.as_path());
-    let collection = collect(directory.as_fd(), kept, Writer::Oneself).expect("a healthy folder");
+    let collection = collect(directory.as_fd(), kept, Writer::Oneself, WANTED).expect("a healthy folder");
 
     let after = [&source, &target, &elsewhere].map(|path| entries(path));
     assert_eq!(after[2], before[2], "something was written elsewhere");
@@ -55,6 +57,10 @@ fn told(collection: &Collection, source: &Entries) {
     }
     let paths: BTreeSet<_> = collection.files.iter().map(|file| PathBuf::from(&file.path)).collect();
     assert_eq!(paths.len(), collection.files.len(), "a file was taken twice");
+    let contents =
+        || collection.files.iter().filter_map(|file| file.data.as_ref().map(|data| (file, data.len() as u64)));
+    assert!(contents().all(|(file, length)| length == file.size), "a content was cut");
+    assert!(contents().map(|(_, length)| length).sum::<u64>() <= WANTED, "more came along than was wanted");
     for file in &collection.files {
         let parts = Path::new(&file.path).components();
         assert!(parts.into_iter().all(|part| matches!(part, Component::Normal(_))), "{}", file.path);

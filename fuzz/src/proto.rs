@@ -33,7 +33,7 @@ fn from_client(message: v1::ClientMessage) {
                 assert!(response_bytes(&policy.limits) <= response_bytes(&Limits::default()));
             }
         }
-        Some(Asked::Cancel(_) | Asked::Credit(_)) | None => {}
+        Some(Asked::ToolHeld(_) | Asked::Cancel(_) | Asked::Credit(_)) | None => {}
     }
 }
 
@@ -45,6 +45,7 @@ fn started(start: v1::Start) {
         assert_eq!(start.clone().with_overrides(&overrides), start);
         let (limits, _) = Limits::default().overridden(&overrides);
         assert!(limits.total_timeout <= Limits::default().total_timeout);
+        assert!(limits.max_tool_calls <= Limits::default().max_tool_calls);
     }
     for tool in start.tools {
         if let Ok(spec) = ToolSpec::try_from(tool.clone()) {

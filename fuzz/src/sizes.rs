@@ -77,6 +77,7 @@ fn overrides(input: &[u8]) {
         tool_timeout: duration(),
         total_timeout: duration(),
         max_code_length: duration().map(|length| length.as_secs()),
+        max_tool_calls: duration().map(|number| number.as_secs()),
     };
     let (limits, warnings) = held.overridden(&asked);
     let mut clamped = 0;
@@ -88,7 +89,12 @@ fn overrides(input: &[u8]) {
         assert_eq!(now, asked.unwrap_or(held).min(held));
         clamped += usize::from(asked.is_some_and(|asked| asked > held));
     }
-    assert_eq!(limits.max_code_length, asked.max_code_length.unwrap_or(u64::MAX).min(held.max_code_length));
-    clamped += usize::from(asked.max_code_length.is_some_and(|asked| asked > held.max_code_length));
+    for (asked, held, now) in [
+        (asked.max_code_length, held.max_code_length, limits.max_code_length),
+        (asked.max_tool_calls, held.max_tool_calls, limits.max_tool_calls),
+    ] {
+        assert_eq!(now, asked.unwrap_or(held).min(held));
+        clamped += usize::from(asked.is_some_and(|asked| asked > held));
+    }
     assert_eq!(warnings.len(), clamped, "{warnings:?}");
 }

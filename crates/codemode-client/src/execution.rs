@@ -57,6 +57,8 @@ fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {
         config: request.config,
         correlation_id: request.correlation_id.map(|id| id.to_string()).unwrap_or_default(),
         output_credit: DEFAULT_OUTPUT_CREDIT,
+        skip_tool_check: request.skip_tool_check,
+        artifact_bytes: request.artifact_bytes,
         ..v1::Start::default()
     };
     start.with_overrides(&request.overrides)
@@ -148,7 +150,8 @@ impl<S: OutputSink> Execution<'_, S> {
         let call_id = call.call_id;
         let (name, arguments) = (call.name, call.arguments);
         let (execution_id, value_bytes) = (self.id.clone(), self.value_bytes);
-        let call = ToolCall { execution_id, call_id, name, arguments, timeout, value_bytes };
+        let hold = self.route.hold(call_id);
+        let call = ToolCall { execution_id, call_id, name, arguments, timeout, value_bytes, hold };
         self.calls.spawn(call_id, self.host.call(call));
     }
 

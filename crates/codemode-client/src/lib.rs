@@ -44,6 +44,7 @@ pub use serde_json::{Value, json};
 pub use client::Client;
 pub use embedded::EmbeddedOptions;
 pub use error::ClientError;
+pub use link::Hold;
 pub use options::{ClientOptions, DEFAULT_TIMEOUT};
 pub use output::OutputSink;
 pub use request::{ExecutionOutcome, Request, new_execution_id};

@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -113,6 +114,10 @@ impl Route {
         let _ = self.link.outbox.send(v1::ClientMessage::new(&self.id, message));
     }
 
+    pub(crate) fn hold(&self, call_id: u64) -> Hold {
+        Hold { outbox: self.link.outbox.clone(), id: self.id.clone(), call_id }
+    }
+
     /// Cancel safe.
     pub(crate) async fn receive(&mut self) -> Result<Message, LinkFailure> {
         if let Some(message) = self.receiver.recv().await {
@@ -131,6 +136,30 @@ impl Drop for Route {
             self.send(v1::Cancel {});
         }
         self.link.routes.lock().open.remove(self.id.as_str());
+    }
+}
+
+/// The clock of one tool call.
+#[derive(Clone)]
+pub struct Hold {
+    outbox: mpsc::UnboundedSender<v1::ClientMessage>,
+    id: ExecutionId,
+    call_id: u64,
+}
+
+impl Hold {
+    /// While a call is held its `tool_timeout` stands still, for a person is being asked; the `total_timeout` of the
+    /// execution goes on.
+    pub fn set(&self, held: bool) {
+        // Without a stream there is no clock.
+        let message = v1::ToolHeld { call_id: self.call_id, held };
+        let _ = self.outbox.send(v1::ClientMessage::new(&self.id, message));
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hold").field("id", &self.id).field("call_id", &self.call_id).finish()
     }
 }
 

@@ -20,6 +20,10 @@ pub struct Request {
     /// `None`: the executor makes one.
     pub correlation_id: Option<CorrelationId>,
     pub overrides: LimitOverrides,
+    /// Runs the code although it calls tools that do not exist, or with parameters that they do not have.
+    pub skip_tool_check: bool,
+    /// How many bytes of the files in /outputs are to come with the report, at most.
+    pub artifact_bytes: u64,
     /// Cancels the execution and still delivers its report (outcome `cancelled`, output so far), unlike dropping the
     /// future of `execute`, which cancels as well.
     pub cancel: CancellationToken,

@@ -3,6 +3,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use codemode_types::{ExecutionId, ToolFailure, ToolSpec, nearest};
 use serde_json::Value;
 
+use crate::link::Hold;
+
 /// Every execution has these without a registration; they are not in `ToolHost::specs`.
 pub const META_TOOLS: [&str; 3] = ["__list__", "__schema__", "__search__"];
 
@@ -18,6 +20,8 @@ pub struct ToolCall {
     pub timeout: Duration,
     /// A larger answer becomes a failure.
     pub value_bytes: u64,
+    /// Stops the clock of `timeout` while a person is asked.
+    pub hold: Hold,
 }
 
 /// Resolves to tagged JSON. Dropped when the execution no longer waits for it.
@@ -83,14 +87,8 @@ impl Tools {
         F: Fn(Vec<u8>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Vec<u8>, ToolFailure>> + Send + 'static,
     {
-        let spec = ToolSpec {
-            name: name.into(),
-            description: description.into(),
-            input_schema: None,
-            output_schema: None,
-            is_async: true,
-            has_context: false,
-        };
+        let spec =
+            ToolSpec { name: name.into(), description: description.into(), is_async: true, ..ToolSpec::default() };
         self.tools.retain(|(existing, _)| existing.name != spec.name);
         self.tools.push((spec, Arc::new(move |arguments| Box::pin(function(arguments)))));
         self

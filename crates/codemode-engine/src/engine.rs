@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Attacks, EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
     admission::Admission,
-    execution::{Controls, EVENTS, Job, Wanted, execute},
+    execution::{Controls, EVENTS, Job, Wanted, Word, execute},
     pool::Pool,
     request, self_test, start,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) isolation: Isolation,
     pub(crate) python: String,
+    pub(crate) packages: Arc<[String]>,
     pub(crate) places: u32,
     /// Where files for the host go.
     pub(crate) outputs: Option<PathBuf>,
@@ -71,6 +72,7 @@ impl Engine {
             policy: Arc::clone(&self.shared.policy),
             max_concurrent_executions: self.shared.places,
             python: self.shared.python.clone(),
+            packages: Arc::clone(&self.shared.packages),
         }
     }
 
@@ -90,19 +92,20 @@ impl Engine {
             context: request.context,
             config: request.config,
             policy: request.policy,
+            check_tools: request.check_tools,
+            artifact_bytes: request.artifact_bytes.min(limits.result_bytes.bytes()),
             limits,
             ceiling: Arc::clone(&self.shared.limits),
             warnings: warnings.clone(),
             arrived,
         };
         let (sender, events) = mpsc::channel(EVENTS);
-        let (answers, answers_receiver) = mpsc::unbounded_channel();
+        let (words, heard) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
         let stop = self.shared.stop.clone();
-        let controls =
-            Controls { answers: answers_receiver, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
+        let controls = Controls { words: heard, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
         self.shared.running.spawn(execute(Arc::clone(&self.shared), job, entry, controls));
-        Ok(Execution { warnings, events, answers, cancel })
+        Ok(Execution { warnings, events, words, cancel })
     }
 
     /// Refuses new executions, waits for live ones until `patience` is over, kills the rest, ends the zygote.
@@ -134,7 +137,12 @@ impl Execution {
     /// Answers a tool call. Answers to calls that are over are dropped.
     pub fn answer(&self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) {
         // Fails only where the execution is over.
-        let _ = self.answers.send((call_id, answer));
+        let _ = self.words.send(Word::Answer(call_id, answer));
+    }
+
+    /// A call's own time stands still while it is held; the execution's `total_timeout` does not.
+    pub fn hold(&self, call_id: u64, held: bool) {
+        let _ = self.words.send(Word::Held(call_id, held));
     }
 
     /// Ends the execution with outcome `cancelled`; `Finished` still comes.

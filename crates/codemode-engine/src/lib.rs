@@ -22,7 +22,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use codemode_types::{
-    CorrelationId, ExecutionId, ExecutionReport, Isolation, LimitOverrides, OutputStream, Policy, ToolFailure, ToolSpec,
+    CorrelationId, ExecutionId, ExecutionReport, Isolation, LimitOverrides, OutputStream, Policy, ToolSpec,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ pub struct EngineInfo {
     pub max_concurrent_executions: u32,
     /// The guest interpreter's version, such as `3.11.7`.
     pub python: String,
+    /// What is installed for it, each as `name version`, in the order of the names.
+    pub packages: Arc<[String]>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +70,10 @@ pub struct ExecutionRequest {
     pub overrides: LimitOverrides,
     /// The engine's own policy, or one that `Policy::narrowed` made of it.
     pub policy: Arc<Policy>,
+    /// Whether the code's calls of tools are looked at before it runs.
+    pub check_tools: bool,
+    /// Of files in /outputs the report brings along, at most; never more than `limits.result_bytes`.
+    pub artifact_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -98,6 +104,6 @@ pub struct Execution {
     pub warnings: Vec<String>,
     /// Bounded: a reader that stops reading stops the code's output, not the deadlines.
     pub events: mpsc::Receiver<ExecutionEvent>,
-    answers: mpsc::UnboundedSender<(u64, Result<Vec<u8>, ToolFailure>)>,
+    words: mpsc::UnboundedSender<execution::Word>,
     cancel: CancellationToken,
 }

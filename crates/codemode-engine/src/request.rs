@@ -87,14 +87,7 @@ mod tests {
 
     #[test]
     fn tools_are_checked() {
-        let tool = |name: &str| ToolSpec {
-            name: name.into(),
-            description: String::new(),
-            input_schema: None,
-            output_schema: None,
-            is_async: false,
-            has_context: false,
-        };
+        let tool = |name: &str| ToolSpec { name: name.into(), ..ToolSpec::default() };
         assert!(tools(&[tool("a"), tool("b")]).is_ok());
         for bad in [vec![tool("")], vec![tool("a"), tool("a")], vec![tool("a"); MOST_TOOLS + 1]] {
             assert_eq!(tools(&bad).unwrap_err().code, ErrorCode::InvalidRequest);

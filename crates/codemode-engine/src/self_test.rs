@@ -102,6 +102,8 @@ fn request(engine: &Engine, program: &Program, host: &[u8]) -> Result<ExecutionR
         config: Vec::new(),
         overrides: LimitOverrides::default(),
         policy: Arc::new(policy(&engine.info().policy, program)),
+        check_tools: false,
+        artifact_bytes: 0,
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let groups = groups(&probe)?;
     let programs = Programs::of(&plan);
     let unlisted = unlisted_programs(&plan);
+    let packages = plan.packages.clone().into();
     let keeper = Keeper::start(Launch { guest_library, plan }).await?;
     let zygote = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?;
     let trial = Trial { programs: unlisted, removed: zygote.removed.clone() };
@@ -66,6 +67,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
         policy: Arc::new(policy),
         isolation,
         python: zygote.python.clone(),
+        packages,
         places,
         outputs,
         egress,

@@ -186,6 +186,7 @@ impl Bridge {
         dict.set_item("roots", &self.roots)?;
         dict.set_item("result_bytes", start.result_bytes)?;
         dict.set_item("value_bytes", start.value_bytes)?;
+        dict.set_item("check_tools", start.check_tools)?;
         Ok(dict)
     }
 }

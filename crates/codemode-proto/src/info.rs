@@ -12,6 +12,10 @@ pub struct ExecutorInfo {
     /// What holds for this stream: the executor's own policy, narrowed by `Hello.policy`.
     pub policy: Policy,
     pub max_concurrent_executions: u32,
+    /// The version of the interpreter that runs the code, such as `3.11.7`.
+    pub python: String,
+    /// What is installed for it, each as `name version`, in the order of the names.
+    pub packages: Vec<String>,
 }
 
 impl From<ExecutorInfo> for v1::Info {
@@ -21,6 +25,8 @@ impl From<ExecutorInfo> for v1::Info {
             isolation: Some(info.isolation.into()),
             policy: info.policy.to_value().to_string().into_bytes(),
             max_concurrent_executions: info.max_concurrent_executions,
+            python: info.python,
+            packages: info.packages,
         }
     }
 }
@@ -38,6 +44,8 @@ impl TryFrom<v1::Info> for ExecutorInfo {
             policy: Policy::from_value(&policy, Path::new("/"))
                 .map_err(|error| DecodeError::invalid("info.policy", error))?,
             max_concurrent_executions: info.max_concurrent_executions,
+            python: info.python,
+            packages: info.packages,
         })
     }
 }

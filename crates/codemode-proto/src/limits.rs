@@ -14,9 +14,9 @@ pub fn request_bytes(limits: &Limits) -> usize {
     fit(limits.value_bytes.bytes().saturating_mul(2).saturating_add(code))
 }
 
-/// The largest `ServerMessage` that an executor with these limits sends.
+/// The largest `ServerMessage` that an executor with these limits sends: a result with as much again of artifacts.
 pub fn response_bytes(limits: &Limits) -> usize {
-    fit(limits.result_bytes.bytes().max(limits.value_bytes.bytes()))
+    fit(limits.result_bytes.bytes().saturating_mul(2).max(limits.value_bytes.bytes()))
 }
 
 fn fit(bytes: u64) -> usize {
@@ -32,6 +32,7 @@ impl TryFrom<&v1::Start> for LimitOverrides {
             tool_timeout: duration("start.tool_timeout_ms", start.tool_timeout_ms)?,
             total_timeout: duration("start.total_timeout_ms", start.total_timeout_ms)?,
             max_code_length: start.max_code_length,
+            max_tool_calls: start.max_tool_calls,
         })
     }
 }
@@ -43,12 +44,13 @@ impl v1::Start {
             tool_timeout_ms: overrides.tool_timeout.map(milliseconds),
             total_timeout_ms: overrides.total_timeout.map(milliseconds),
             max_code_length: overrides.max_code_length,
+            max_tool_calls: overrides.max_tool_calls,
             ..self
         }
     }
 }
 
-fn duration(field: &'static str, milliseconds: Option<u64>) -> Result<Option<Duration>, DecodeError> {
+pub(crate) fn duration(field: &'static str, milliseconds: Option<u64>) -> Result<Option<Duration>, DecodeError> {
     match milliseconds {
         Some(0) => Err(DecodeError::invalid(field, "must be above 0")),
         other => Ok(other.map(Duration::from_millis)),

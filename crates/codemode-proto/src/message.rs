@@ -32,7 +32,7 @@ macro_rules! into_message {
     };
 }
 
-into_message!(client_message: Hello, Start, ToolResult, Cancel, Credit);
+into_message!(client_message: Hello, Start, ToolResult, ToolHeld, Cancel, Credit);
 into_message!(server_message: Accepted, Output, ToolCall, ToolCallAbandoned, Finished, Rejected);
 
 impl From<v1::Info> for v1::server_message::Message {

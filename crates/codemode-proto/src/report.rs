@@ -114,6 +114,7 @@ impl From<Artifact> for v1::Artifact {
             sha256: artifact.sha256,
             // A folder whose name is not UTF-8 is shown as it can be; nobody opens a file by this text.
             host_path: artifact.host_path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            data: artifact.data,
         }
     }
 }
@@ -126,6 +127,7 @@ impl From<v1::Artifact> for Artifact {
             mime_type: artifact.mime_type,
             sha256: artifact.sha256,
             host_path: Some(artifact.host_path).filter(|path| !path.is_empty()).map(Into::into),
+            data: artifact.data,
         }
     }
 }

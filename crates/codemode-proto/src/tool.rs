@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use codemode_types::{ToolFailure, ToolSpec};
 
-use crate::{DecodeError, limits::milliseconds, v1};
+use crate::{
+    DecodeError,
+    limits::{duration, milliseconds},
+    v1,
+};
 
 /// Longer names would only fill logs; the guest's own rule for names is stricter.
 const MAX_NAME: usize = 256;
@@ -16,6 +20,7 @@ impl From<ToolSpec> for v1::ToolSpec {
             output_schema: tool.output_schema,
             is_async: tool.is_async,
             has_context: tool.has_context,
+            timeout_ms: tool.timeout.map(milliseconds),
         }
     }
 }
@@ -34,6 +39,7 @@ impl TryFrom<v1::ToolSpec> for ToolSpec {
             output_schema: tool.output_schema,
             is_async: tool.is_async,
             has_context: tool.has_context,
+            timeout: duration("tools.timeout_ms", tool.timeout_ms)?,
         })
     }
 }

@@ -132,10 +132,12 @@ impl Job for Step {
             Work::Call { dispatch, call } => (dispatch, call),
             Work::Resume(function) => return Ok((function.bind(py).clone(), PyTuple::empty(py))),
         };
-        let ToolCall { execution_id, call_id, name, arguments, value_bytes, .. } = call;
+        let ToolCall { execution_id, call_id, name, arguments, value_bytes, hold, .. } = call;
         let arguments = PyBytes::new(py, arguments);
         let resume = Bound::new(py, Resume(self.reply.clone()))?;
-        let arguments = (execution_id.as_str(), *call_id, name, arguments, *value_bytes, resume).into_pyobject(py)?;
+        let hold = Bound::new(py, Hold(hold.clone()))?;
+        let id = execution_id.as_str();
+        let arguments = (id, *call_id, name, arguments, *value_bytes, resume, hold).into_pyobject(py)?;
         Ok((dispatch.bind(py).clone(), arguments))
     }
 
@@ -160,6 +162,17 @@ struct Resume(Reply);
 impl Resume {
     fn __call__(&self, function: Py<PyAny>) {
         self.0.send(Next::Resume(function));
+    }
+}
+
+/// Stops the clock of a call, or lets it go on.
+#[pyclass(frozen)]
+struct Hold(codemode_client::Hold);
+
+#[pymethods]
+impl Hold {
+    fn __call__(&self, held: bool) {
+        self.0.set(held);
     }
 }
 

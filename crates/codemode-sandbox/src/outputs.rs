@@ -36,6 +36,8 @@ pub struct Collected {
     /// Lower-case hex.
     pub sha256: String,
     pub host_path: Option<PathBuf>,
+    /// The content, where it was wanted and there was room for it.
+    pub data: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,8 +57,14 @@ pub enum Writer {
 }
 
 /// Reads every regular file below `directory`; where there is a `destination`, puts it there under the same relative
-/// name, owned by that folder's owner, replacing a file of that name.
-pub fn collect(directory: BorrowedFd<'_>, destination: Option<&Path>, writer: Writer) -> io::Result<Collection> {
+/// name, owned by that folder's owner, replacing a file of that name. Contents of up to `wanted` bytes together come
+/// along, file by file in the order of the names; one that does not fit is passed over.
+pub fn collect(
+    directory: BorrowedFd<'_>,
+    destination: Option<&Path>,
+    writer: Writer,
+    wanted: u64,
+) -> io::Result<Collection> {
     match (writer, destination) {
         (Writer::Owner, Some(path)) => {
             // Held by who may get there, opened by who may read it.
@@ -64,12 +72,12 @@ pub fn collect(directory: BorrowedFd<'_>, destination: Option<&Path>, writer: Wr
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
                     become_owner(&held)?;
-                    take(directory, Some(Destination::open(held.as_fd(), Path::new("."), path)?))
+                    take(directory, Some(Destination::open(held.as_fd(), Path::new("."), path)?), wanted)
                 });
                 thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes them died")))
             })
         }
-        (_, path) => take(directory, path.map(|path| Destination::open(fs::CWD, path, path)).transpose()?),
+        (_, path) => take(directory, path.map(|path| Destination::open(fs::CWD, path, path)).transpose()?, wanted),
     }
 }
 
@@ -85,13 +93,14 @@ fn become_owner(folder: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-fn take(directory: BorrowedFd<'_>, destination: Option<Destination>) -> io::Result<Collection> {
+fn take(directory: BorrowedFd<'_>, destination: Option<Destination>, wanted: u64) -> io::Result<Collection> {
     let space = fstatfs(directory)?;
     let mut collector = Collector {
         destination,
         collection: Collection::default(),
         // Files may be sparse: together they may not claim more than the folder can hold.
         bytes_left: space.f_blocks.saturating_mul(u64::try_from(space.f_bsize).unwrap_or(4096)),
+        wanted,
         skipped: 0,
     };
     let root = open_below(directory, Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -107,6 +116,8 @@ struct Collector {
     destination: Option<Destination>,
     collection: Collection,
     bytes_left: u64,
+    /// Bytes of content that there is room for.
+    wanted: u64,
     skipped: usize,
 }
 
@@ -188,17 +199,37 @@ impl Collector {
             return Ok(());
         }
         self.bytes_left -= size;
+        let mut data = (size <= self.wanted).then(|| Vec::with_capacity(usize::try_from(size).unwrap_or(0)));
+        let content = Copied { from: file.take(size), to: data.as_mut() };
         let taken = match &self.destination {
-            Some(destination) => destination.store(file.take(size), path)?,
-            None => digest(file.take(size), &mut io::sink())?,
+            Some(destination) => destination.store(content, path)?,
+            None => digest(content, &mut io::sink())?,
         };
+        self.wanted -= data.as_ref().map_or(0, |data| data.len() as u64);
         self.collection.files.push(Collected {
             path: path.to_string_lossy().into_owned(),
             size: taken.size,
             sha256: taken.sha256,
             host_path: self.destination.as_ref().map(|destination| destination.path.join(path)),
+            data,
         });
         Ok(())
+    }
+}
+
+/// What is read, and a copy of it where one is wanted.
+struct Copied<'a, R> {
+    from: R,
+    to: Option<&'a mut Vec<u8>>,
+}
+
+impl<R: Read> Read for Copied<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        if let Some(copy) = &mut self.to {
+            copy.extend_from_slice(&buffer[..length]);
+        }
+        Ok(length)
     }
 }
 
@@ -300,7 +331,7 @@ mod tests {
 
     fn collect_from(source: &Path, destination: Option<&Path>) -> Collection {
         let directory = File::open(source).unwrap();
-        collect(directory.as_fd(), destination, Writer::Oneself).unwrap()
+        collect(directory.as_fd(), destination, Writer::Oneself, 0).unwrap()
     }
 
     #[test]
@@ -317,6 +348,21 @@ mod tests {
         assert_eq!(std_fs::read_to_string(target.path().join("sub/a.txt")).unwrap(), "hello");
         assert_eq!(collection.skipped.len(), 3, "{:?}", collection.skipped);
         assert_eq!(collection.files[0].sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+    }
+
+    #[test]
+    fn contents_come_along_as_far_as_there_is_room() {
+        let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (name, content) in [("a", "12"), ("b", "12345"), ("c", "123"), ("d", "1"), ("e", "")] {
+            std_fs::write(source.path().join(name), content).unwrap();
+        }
+        for destination in [None, Some(target.path())] {
+            let directory = File::open(source.path()).unwrap();
+            let collection = collect(directory.as_fd(), destination, Writer::Oneself, 5).unwrap();
+            let contents: Vec<_> = collection.files.into_iter().map(|file| file.data).collect();
+            let held = |text: &str| Some(text.as_bytes().to_vec());
+            assert_eq!(contents, [held("12"), None, held("123"), None, held("")]);
+        }
     }
 
     #[test]

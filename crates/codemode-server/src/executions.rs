@@ -95,6 +95,8 @@ impl Executions {
             isolation: info.isolation,
             policy: policy.clone(),
             max_concurrent_executions: info.max_concurrent_executions,
+            python: info.python,
+            packages: info.packages.to_vec(),
         }
     }
 

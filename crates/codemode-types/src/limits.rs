@@ -63,6 +63,7 @@ pub struct LimitOverrides {
     pub tool_timeout: Option<Duration>,
     pub total_timeout: Option<Duration>,
     pub max_code_length: Option<u64>,
+    pub max_tool_calls: Option<u64>,
 }
 
 impl Limits {
@@ -84,15 +85,15 @@ impl Limits {
         lower("code_timeout", &mut limits.code_timeout, overrides.code_timeout);
         lower("tool_timeout", &mut limits.tool_timeout, overrides.tool_timeout);
         lower("total_timeout", &mut limits.total_timeout, overrides.total_timeout);
-        if let Some(asked) = overrides.max_code_length {
-            let held = limits.max_code_length;
-            if asked > held {
-                warnings.push(format!(
-                    "max_code_length: {asked} characters are more than this executor allows; {held} hold"
-                ));
+        let mut fewer = |name: &str, what: &str, slot: &mut u64, asked: Option<u64>| {
+            let Some(asked) = asked else { return };
+            if asked > *slot {
+                warnings.push(format!("{name}: {asked} {what} are more than this executor allows; {slot} hold"));
             }
-            limits.max_code_length = held.min(asked);
-        }
+            *slot = asked.min(*slot);
+        };
+        fewer("max_code_length", "characters", &mut limits.max_code_length, overrides.max_code_length);
+        fewer("max_tool_calls", "calls", &mut limits.max_tool_calls, overrides.max_tool_calls);
         (limits, warnings)
     }
 

@@ -76,6 +76,8 @@ pub struct Artifact {
     pub sha256: String,
     /// Where the executor put it, if it has an outputs folder.
     pub host_path: Option<PathBuf>,
+    /// The content, where the client asked for it and it was small enough.
+    pub data: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 /// A tool as the client offers it to one execution. Schemas are JSON Schema text that the engine passes on unread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolSpec {
     pub name: String,
     pub description: String,
@@ -7,6 +9,8 @@ pub struct ToolSpec {
     pub output_schema: Option<Vec<u8>>,
     pub is_async: bool,
     pub has_context: bool,
+    /// How long one call may take, where that is less than the limit for all of them.
+    pub timeout: Option<Duration>,
 }
 
 /// Why a tool call has no value; becomes a `ToolError` in the guest.

@@ -25,6 +25,8 @@ pub struct Start {
     pub allowed_commands: Vec<String>,
     pub result_bytes: u64,
     pub value_bytes: u64,
+    /// Whether the calls of tools in the code are looked at before it runs.
+    pub check_tools: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +155,8 @@ fn encode_start(start: &Start) -> Vec<u8> {
         .u8(start.allow_direct_execution.into())
         .texts(&start.allowed_commands)
         .u64(start.result_bytes)
-        .u64(start.value_bytes);
+        .u64(start.value_bytes)
+        .u8(start.check_tools.into());
     writer.into_frame()
 }
 
@@ -169,6 +172,8 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<Start, DecodeError> {
                 output_schema: reader.option()?,
                 is_async: reader.flag("is_async")?,
                 has_context: reader.flag("has_context")?,
+                // The engine's business.
+                timeout: None,
             })
         })?,
         context: reader.bytes()?,
@@ -177,6 +182,7 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<Start, DecodeError> {
         allowed_commands: reader.list(MAX_COMMANDS, Reader::text)?,
         result_bytes: reader.u64()?,
         value_bytes: reader.u64()?,
+        check_tools: reader.flag("check_tools")?,
     })
 }
 
@@ -281,7 +287,7 @@ mod tests {
             input_schema: Some(b"{}".to_vec()),
             output_schema: None,
             is_async: true,
-            has_context: false,
+            ..ToolSpec::default()
         };
         for message in [
             ToGuest::Start(Box::new(Start { code: "2 + 2".into(), tools: vec![tool], ..Start::default() })),

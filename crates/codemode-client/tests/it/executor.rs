@@ -121,7 +121,13 @@ impl Server {
 
 pub(crate) fn info() -> v1::Info {
     let policy = codemode_types::Policy::default().to_value().to_string().into_bytes();
-    v1::Info { version: "1".into(), isolation: Some(isolation()), policy, max_concurrent_executions: 2 }
+    v1::Info {
+        version: "1".into(),
+        isolation: Some(isolation()),
+        policy,
+        max_concurrent_executions: 2,
+        ..v1::Info::default()
+    }
 }
 
 fn isolation() -> v1::Isolation {

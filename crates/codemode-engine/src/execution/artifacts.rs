@@ -16,13 +16,19 @@ pub(crate) struct Artifacts {
 }
 
 /// Moves the files into `destination`, or only lists them. To be called once nothing of the sandbox is left.
-pub(crate) async fn gather(directory: Option<OwnedFd>, destination: Option<PathBuf>, writer: Writer) -> Artifacts {
+/// Brings along as much of their contents as `wanted` bytes have room for.
+pub(crate) async fn gather(
+    directory: Option<OwnedFd>,
+    destination: Option<PathBuf>,
+    writer: Writer,
+    wanted: u64,
+) -> Artifacts {
     let Some(directory) = directory else { return Artifacts::default() };
     // The common case, and a thread's time is worth more than this look.
     if is_empty(&directory) {
         return Artifacts::default();
     }
-    let gathered = tokio::task::spawn_blocking(move || gather_blocking(&directory, destination, writer)).await;
+    let gathered = tokio::task::spawn_blocking(move || gather_blocking(&directory, destination, writer, wanted)).await;
     gathered.unwrap_or_else(|error| Artifacts { warnings: vec![warning(&error)], ..Artifacts::default() })
 }
 
@@ -31,7 +37,7 @@ fn is_empty(directory: &OwnedFd) -> bool {
     entries.filter_map(Result::ok).all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
 }
 
-fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>, writer: Writer) -> Artifacts {
+fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>, writer: Writer, wanted: u64) -> Artifacts {
     let mut warnings = Vec::new();
     let destination = destination.filter(|folder| match std::fs::create_dir_all(folder) {
         Ok(()) => true,
@@ -40,7 +46,7 @@ fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>, writer: Wr
             false
         }
     });
-    match collect(directory.as_fd(), destination.as_deref(), writer) {
+    match collect(directory.as_fd(), destination.as_deref(), writer, wanted) {
         Ok(Collection { files, skipped }) => {
             warnings.extend(skipped);
             Artifacts { files: files.into_iter().map(artifact).collect(), warnings }
@@ -57,8 +63,8 @@ fn warning(error: &impl std::fmt::Display) -> String {
 }
 
 fn artifact(file: Collected) -> Artifact {
-    let Collected { path, size, sha256, host_path } = file;
-    Artifact { mime_type: mime_type(&path), path, size, sha256, host_path }
+    let Collected { path, size, sha256, host_path, data } = file;
+    Artifact { mime_type: mime_type(&path), path, size, sha256, host_path, data }
 }
 
 fn mime_type(path: &str) -> String {

@@ -1,9 +1,6 @@
 //! Which tool calls are served: exact names, bounded counts, sizes and times. Pure: what it decides, the run does.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use codemode_types::{
     Limits, ToolCallRecord, ToolCallStatus, ToolFailure, ToolSpec, Violation, ViolationSource, nearest,
@@ -22,10 +19,10 @@ const SUGGESTIONS: u32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Broker {
-    names: HashSet<String>,
+    /// Of each tool that may be called, how long a call may take.
+    timeouts: HashMap<String, Timeout>,
     most_calls: u64,
     value_bytes: u64,
-    timeout: Duration,
     calls: u64,
     suggested: u32,
     live: HashMap<u64, LiveCall>,
@@ -35,14 +32,35 @@ pub(crate) struct Broker {
 #[derive(Debug)]
 struct LiveCall {
     since: Instant,
+    timeout: Timeout,
+    /// Spent waiting for a person, which is not the tool's time.
+    held: Duration,
+    held_since: Option<Instant>,
     /// Its place in `records`.
     record: usize,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Timeout {
+    length: Duration,
+    /// The tool's, and not the limit for all.
+    is_own: bool,
+}
+
+impl LiveCall {
+    /// None while it is held.
+    fn deadline(&self) -> Option<Instant> {
+        match self.held_since {
+            Some(_) => None,
+            None => Some(self.since + self.timeout.length + self.held),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Ask the host.
-    Serve,
+    /// Ask the host, who has so long.
+    Serve { timeout: Duration },
     /// Answer at once.
     Refuse { failure: ToolFailure, violation: Option<Violation> },
     /// The guest breaks the protocol.
@@ -51,12 +69,16 @@ pub(crate) enum Decision {
 
 impl Broker {
     pub(crate) fn new(tools: &[ToolSpec], limits: &Limits) -> Self {
-        let offered = tools.iter().map(|tool| tool.name.clone());
+        let common = Timeout { length: limits.tool_timeout, is_own: false };
+        let timeout = |tool: &ToolSpec| match tool.timeout {
+            Some(length) if length < common.length => Timeout { length, is_own: true },
+            _ => common,
+        };
+        let offered = tools.iter().map(|tool| (tool.name.clone(), timeout(tool)));
         Self {
-            names: offered.chain(META_TOOLS.map(str::to_owned)).collect(),
+            timeouts: offered.chain(META_TOOLS.map(|name| (name.to_owned(), common))).collect(),
             most_calls: limits.max_tool_calls,
             value_bytes: limits.value_bytes.bytes(),
-            timeout: limits.tool_timeout,
             calls: 0,
             suggested: 0,
             live: HashMap::new(),
@@ -73,10 +95,6 @@ impl Broker {
         self.calls > self.most_calls
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     pub(crate) fn call(&mut self, call_id: u64, name: &str, arguments: &[u8]) -> Decision {
         if self.live.contains_key(&call_id) {
             return Decision::Nonsense(format!("tool call {call_id} was made while it was pending"));
@@ -85,19 +103,33 @@ impl Broker {
         if self.refused_for_their_number() {
             return self.too_many();
         }
-        if !self.names.contains(name) {
+        let Some(timeout) = self.timeouts.get(name).copied() else {
             let (failure, violation) = self.unknown(name);
             self.record(name, arguments, &failure.message);
             return Decision::Refuse { failure, violation: Some(violation) };
-        }
+        };
         if arguments.len() as u64 > self.value_bytes {
             let failure = self.too_large("ToolArgumentsTooLarge", "the arguments are", arguments.len());
             self.record(name, arguments, &failure.message);
             return Decision::Refuse { failure, violation: None };
         }
         let record = self.record(name, arguments, "");
-        self.live.insert(call_id, LiveCall { since: Instant::now(), record });
-        Decision::Serve
+        let call = LiveCall { since: Instant::now(), timeout, held: Duration::ZERO, held_since: None, record };
+        self.live.insert(call_id, call);
+        Decision::Serve { timeout: timeout.length }
+    }
+
+    /// A person is asked about the call, or has answered.
+    pub(crate) fn hold(&mut self, call_id: u64, held: bool) {
+        let Some(call) = self.live.get_mut(&call_id) else { return };
+        match (held, call.held_since) {
+            (true, None) => call.held_since = Some(Instant::now()),
+            (false, Some(since)) => {
+                call.held += since.elapsed();
+                call.held_since = None;
+            }
+            _ => {}
+        }
     }
 
     /// What the guest is to be told; `None`: that call is over, or never was.
@@ -119,7 +151,7 @@ impl Broker {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.live.values().map(|call| call.since + self.timeout).min()
+        self.live.values().filter_map(LiveCall::deadline).min()
     }
 
     /// The calls whose time is up, and what the guest is to be told of each.
@@ -128,7 +160,7 @@ impl Broker {
         let mut late: Vec<u64> = self
             .live
             .iter()
-            .filter(|(_, call)| call.since + self.timeout <= now)
+            .filter(|(_, call)| call.deadline().is_some_and(|deadline| deadline <= now))
             .map(|(call_id, _)| *call_id)
             .collect();
         late.sort_unstable();
@@ -138,10 +170,9 @@ impl Broker {
     fn give_up(&mut self, call_id: u64) -> Option<ToolFailure> {
         let call = self.live.remove(&call_id)?;
         let name = self.records.get(call.record).map(|record| record.name.clone()).unwrap_or_default();
-        let message = format!(
-            "tool_timeout: `{name}` did not answer within {} s (limits.tool_timeout)",
-            self.timeout.as_secs_f64()
-        );
+        let Timeout { length, is_own } = call.timeout;
+        let whose = if is_own { "the tool's own timeout" } else { "limits.tool_timeout" };
+        let message = format!("tool_timeout: `{name}` did not answer within {} s ({whose})", length.as_secs_f64());
         self.close(&call, ToolCallStatus::Timeout, &message);
         Some(ToolFailure::new("ToolTimeout", message))
     }
@@ -184,7 +215,7 @@ impl Broker {
         let name = escaped(&shortened(name, 200));
         self.suggested = self.suggested.saturating_add(1);
         let near = match self.suggested <= SUGGESTIONS {
-            true => nearest(&name, self.names.iter().map(String::as_str)).map(str::to_owned),
+            true => nearest(&name, self.timeouts.keys().map(String::as_str)).map(str::to_owned),
             false => None,
         };
         let failure = ToolFailure {

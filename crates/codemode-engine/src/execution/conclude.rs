@@ -61,7 +61,7 @@ impl Run {
         // A warden's cell left its files readable, and the daemon has no right to write to another's folder.
         let writer = if self.life.is_guarded() { Writer::Owner } else { Writer::Oneself };
         let destination = job.policy.filesystem.outputs.mount.as_ref().and(shared.outputs.clone());
-        let artifacts = artifacts::gather(self.outputs.take(), destination, writer).await;
+        let artifacts = artifacts::gather(self.outputs.take(), destination, writer, job.artifact_bytes).await;
         // In this order: a warden removes what it finds once it is released.
         drop(self.stage.take());
         drop(self.life);

@@ -12,10 +12,17 @@ use crate::ExecutionEvent;
 /// Events that wait for a host, at most.
 pub(crate) const EVENTS: usize = 16;
 
+/// About a tool call.
+#[derive(Debug)]
+pub(crate) enum Word {
+    Answer(u64, Result<Vec<u8>, ToolFailure>),
+    Held(u64, bool),
+}
+
 /// What the host may say while its execution runs.
 #[derive(Debug)]
 pub(crate) struct Controls {
-    pub(crate) answers: mpsc::UnboundedReceiver<(u64, Result<Vec<u8>, ToolFailure>)>,
+    pub(crate) words: mpsc::UnboundedReceiver<Word>,
     pub(crate) wanted: Wanted,
 }
 

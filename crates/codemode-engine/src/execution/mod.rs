@@ -26,7 +26,7 @@ pub use self::violations::NETWORK_VIOLATION;
 use self::{conclude::Conclusion, end::End, host::Host, outlet::Outlet, run::Run};
 pub(crate) use self::{
     exec_watch::Listener as ExecListener,
-    host::{Controls, EVENTS, Wanted},
+    host::{Controls, EVENTS, Wanted, Word},
     outlet::Inlets,
 };
 use crate::{
@@ -49,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) context: Vec<u8>,
     pub(crate) config: Vec<u8>,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) check_tools: bool,
+    pub(crate) artifact_bytes: u64,
     /// The policy's, lowered by the request.
     pub(crate) limits: Limits,
     /// The engine's own policy's: what a request can ask for at most.
@@ -141,5 +143,6 @@ fn start(job: &mut Job) -> Start {
         },
         result_bytes: job.limits.result_bytes.bytes(),
         value_bytes: job.limits.value_bytes.bytes(),
+        check_tools: job.check_tools,
     }
 }

@@ -18,7 +18,7 @@ use super::{
     clock::{Clock, Overdue},
     end::End,
     exec_watch::ExecWatch,
-    host::{Controls, Host},
+    host::{Controls, Host, Word},
     outlet::Outlet,
     output::Output,
     violations::Violations,
@@ -71,7 +71,7 @@ enum Happening {
     Gone(Option<Gone>),
     Exited(i32),
     CellClosed,
-    Answer(u64, Result<Vec<u8>, ToolFailure>),
+    Word(Word),
     /// The host took what waited.
     Flushed,
     Output(OutputStream),
@@ -156,7 +156,7 @@ impl Run {
             alarm = self.watch.alarm() => Happening::Alarm(alarm),
             happening = hear(&self.cell), if self.cell_open => happening,
             gone = self.life.gone() => Happening::Gone(gone),
-            Some((call_id, answer)) = self.controls.answers.recv() => Happening::Answer(call_id, answer),
+            Some(word) = self.controls.words.recv() => Happening::Word(word),
             happening =
                 traffic(&mut self.host, &self.guest, &self.stdout, &self.stderr, &mut self.outlet, pending) => happening,
         }
@@ -172,7 +172,8 @@ impl Run {
             Happening::Gone(gone) => return Some(self.gone(gone)),
             Happening::Exited(status) => return Some(End::Exited(status)),
             Happening::CellClosed => self.cell_open = false,
-            Happening::Answer(call_id, answer) => self.answer(call_id, answer),
+            Happening::Word(Word::Answer(call_id, answer)) => self.answer(call_id, answer),
+            Happening::Word(Word::Held(call_id, held)) => self.broker.hold(call_id, held),
             Happening::Flushed => {}
             Happening::Output(OutputStream::Stdout) => self.output(OutputStream::Stdout),
             Happening::Output(OutputStream::Stderr) => self.output(OutputStream::Stderr),
@@ -272,8 +273,7 @@ impl Run {
 
     fn call(&mut self, call_id: u64, name: String, arguments: Vec<u8>) -> Option<End> {
         match self.broker.call(call_id, &name, &arguments) {
-            Decision::Serve => {
-                let timeout = self.broker.timeout();
+            Decision::Serve { timeout } => {
                 self.host.tell(ExecutionEvent::ToolCall { call_id, name, arguments, timeout });
             }
             Decision::Refuse { failure, violation } => {

@@ -51,14 +51,7 @@ pub(crate) async fn engine_against(policy: Value, attacks: &[Attacks]) -> Result
 }
 
 pub(crate) fn tool(name: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.into(),
-        description: String::new(),
-        input_schema: None,
-        output_schema: None,
-        is_async: false,
-        has_context: false,
-    }
+    ToolSpec { name: name.into(), ..ToolSpec::default() }
 }
 
 pub(crate) fn request(engine: &Engine, code: &str) -> ExecutionRequest {
@@ -71,6 +64,8 @@ pub(crate) fn request(engine: &Engine, code: &str) -> ExecutionRequest {
         config: b"{}".to_vec(),
         overrides: LimitOverrides::default(),
         policy: engine.info().policy,
+        check_tools: true,
+        artifact_bytes: 0,
     }
 }
 

@@ -7,7 +7,7 @@ pub struct ClientMessage {
     /// it may be empty, then the executor chooses. Empty for Hello.
     #[prost(string, tag = "1")]
     pub execution_id: ::prost::alloc::string::String,
-    #[prost(oneof = "client_message::Message", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "client_message::Message", tags = "2, 3, 4, 5, 6, 7")]
     pub message: ::core::option::Option<client_message::Message>,
 }
 /// Nested message and enum types in `ClientMessage`.
@@ -24,6 +24,8 @@ pub mod client_message {
         Cancel(super::Cancel),
         #[prost(message, tag = "6")]
         Credit(super::Credit),
+        #[prost(message, tag = "7")]
+        ToolHeld(super::ToolHeld),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -75,6 +77,12 @@ pub struct Info {
     pub policy: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint32, tag = "4")]
     pub max_concurrent_executions: u32,
+    /// version of the interpreter that runs the code, such as 3.11.7
+    #[prost(string, tag = "5")]
+    pub python: ::prost::alloc::string::String,
+    /// what is installed for it: `name version`, in the order of the names
+    #[prost(string, repeated, tag = "6")]
+    pub packages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Start {
@@ -104,6 +112,15 @@ pub struct Start {
     /// Bytes of output that may be under way before the first Credit. 0: 1 MiB.
     #[prost(uint64, tag = "10")]
     pub output_credit: u64,
+    /// can only lower the executor's
+    #[prost(uint64, optional, tag = "11")]
+    pub max_tool_calls: ::core::option::Option<u64>,
+    /// Runs the code although it calls tools that do not exist, or with parameters that they do not have.
+    #[prost(bool, tag = "12")]
+    pub skip_tool_check: bool,
+    /// How many bytes of the files in /outputs are wanted with the result, at most; no more than `limits.result_bytes`.
+    #[prost(uint64, tag = "13")]
+    pub artifact_bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolSpec {
@@ -121,6 +138,9 @@ pub struct ToolSpec {
     pub is_async: bool,
     #[prost(bool, tag = "6")]
     pub has_context: bool,
+    /// of one call; the executor's own limit holds if it is lower
+    #[prost(uint64, optional, tag = "7")]
+    pub timeout_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolResult {
@@ -138,6 +158,15 @@ pub mod tool_result {
         #[prost(message, tag = "3")]
         Failure(super::ToolFailure),
     }
+}
+/// The client waits for a person before it runs this tool: the call's own time stands still, `total_timeout` does not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolHeld {
+    #[prost(uint64, tag = "1")]
+    pub call_id: u64,
+    /// false: the call goes on
+    #[prost(bool, tag = "2")]
+    pub held: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolFailure {
@@ -278,6 +307,9 @@ pub struct Artifact {
     /// where the executor put it; empty where it has no outputs folder
     #[prost(string, tag = "5")]
     pub host_path: ::prost::alloc::string::String,
+    /// the content, where `Start.artifact_bytes` has room for it
+    #[prost(bytes = "vec", optional, tag = "6")]
+    pub data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Violation {

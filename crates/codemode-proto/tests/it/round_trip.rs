@@ -35,6 +35,7 @@ pub(crate) fn report() -> ExecutionReport {
             mime_type: "image/png".into(),
             sha256: "00".repeat(32),
             host_path: Some("/out/a/b.png".into()),
+            data: Some(b"png".to_vec()),
         }],
         violations: vec![Violation {
             kind: "unauthorized_command".into(),
@@ -90,6 +91,7 @@ fn tools_and_answers_survive() {
         output_schema: None,
         is_async: true,
         has_context: false,
+        timeout: Some(Duration::from_millis(1_500)),
     };
     assert_eq!(ToolSpec::try_from(v1::ToolSpec::from(tool.clone())), Ok(tool));
     let failure = ToolFailure { valid_parameters: vec!["city*".into()], ..ToolFailure::new("TypeError", "no") };
@@ -105,6 +107,7 @@ fn limits_and_output_survive() {
         tool_timeout: None,
         total_timeout: Some(Duration::from_secs(9)),
         max_code_length: Some(10),
+        max_tool_calls: Some(0),
     };
     let start = v1::Start::default().with_overrides(&overrides);
     assert_eq!(LimitOverrides::try_from(&start), Ok(overrides));
@@ -122,6 +125,8 @@ fn info_survives() {
         isolation: report().isolation,
         policy: Policy::default(),
         max_concurrent_executions: 4,
+        python: "3.11.7".into(),
+        packages: vec!["pandas 2.3".into()],
     };
     assert_eq!(ExecutorInfo::try_from(v1::Info::from(info.clone())), Ok(info));
 }

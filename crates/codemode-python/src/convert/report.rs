@@ -115,6 +115,8 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &ExecutorInfo, embedded: bool) ->
         "limits": policy.get_item("limits")?,
         "policy": policy,
         "max_concurrent_executions": info.max_concurrent_executions,
+        "python": &info.python,
+        "packages": &info.packages,
         "embedded": embedded,
     }))
 }
@@ -145,6 +147,7 @@ fn artifact<'py>(py: Python<'py>, artifact: &Artifact) -> PyResult<Bound<'py, Py
         "mime_type": &artifact.mime_type,
         "sha256": &artifact.sha256,
         "host_path": artifact.host_path.as_deref().map(|path| path.to_string_lossy().into_owned()),
+        "data": artifact.data.as_deref().map(|data| PyBytes::new(py, data)),
     }))
 }
 

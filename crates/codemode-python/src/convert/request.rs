@@ -14,6 +14,8 @@ pub(crate) fn request(raw: &Bound<'_, PyDict>) -> PyResult<(Request, Vec<ToolSpe
         config: bytes(raw, "config")?,
         correlation_id: correlation_id(raw)?,
         overrides: overrides(raw)?,
+        skip_tool_check: !optional(raw, "check_tools")?.unwrap_or(true),
+        artifact_bytes: optional(raw, "artifact_bytes")?.unwrap_or(0),
         ..Request::default()
     };
     let tools = match get(raw, "tools")? {
@@ -29,7 +31,8 @@ fn overrides(raw: &Bound<'_, PyDict>) -> PyResult<LimitOverrides> {
         code_timeout: limit("code_timeout")?,
         tool_timeout: limit("tool_timeout")?,
         total_timeout: limit("total_timeout")?,
-        max_code_length: get(raw, "max_code_length")?.map(|value| value.extract()).transpose()?,
+        max_code_length: optional(raw, "max_code_length")?,
+        max_tool_calls: optional(raw, "max_tool_calls")?,
     })
 }
 
@@ -49,7 +52,18 @@ fn spec(tool: &Bound<'_, PyAny>) -> PyResult<ToolSpec> {
         output_schema: tool.get_item("output_schema")?.extract()?,
         is_async: tool.get_item("is_async")?.extract()?,
         has_context: tool.get_item("has_context")?.extract()?,
+        timeout: match tool.get_item("timeout")? {
+            none if none.is_none() => None,
+            value => Some(seconds("timeout", &value)?),
+        },
     })
+}
+
+fn optional<'py, T>(raw: &Bound<'py, PyDict>, key: &str) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    get(raw, key)?.map(|value| value.extract().map_err(Into::into)).transpose()
 }
 
 fn bytes(raw: &Bound<'_, PyDict>, key: &str) -> PyResult<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! The CPython that runs the code: which folders are its own.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -96,6 +97,22 @@ impl Interpreter {
 }
 
 impl Interpreter {
+    /// What is installed for the code, each as `name version`, in the order of the names. Of two that have one name the
+    /// first on the search path is the one that imports find.
+    pub fn packages(&self) -> Vec<String> {
+        let mut found = BTreeMap::new();
+        for entry in self.search_path.iter().filter(|entry| self.owns(entry)) {
+            for file in fs::read_dir(entry).into_iter().flatten().flatten() {
+                if let Some((name, version)) = file.file_name().to_str().and_then(distribution)
+                    && name != CLIENT
+                {
+                    found.entry(name).or_insert(version);
+                }
+            }
+        }
+        found.into_iter().map(|(name, version)| format!("{name} {version}")).collect()
+    }
+
     /// Whether a folder is part of the installation. Others on the search path are somebody's projects (editable
     /// installs), with files that no code should see.
     fn owns(&self, entry: &Path) -> bool {
@@ -109,6 +126,21 @@ impl Interpreter {
         tree.add_link(&self.command, &self.executable);
         tree.add_file(&self.command.ancestors().nth(2)?.join("pyvenv.cfg"))
     }
+}
+
+/// The distribution of the client library, see `hide_client`.
+const CLIENT: &str = "codemode-runtime";
+
+/// Name and version of the distribution that a folder or file among the packages describes; the name as package indexes
+/// normalise it.
+fn distribution(file: &str) -> Option<(String, String)> {
+    let stem = file.strip_suffix(".dist-info").or_else(|| file.strip_suffix(".egg-info"))?;
+    let (name, rest) = stem.split_once('-')?;
+    // An egg adds the version of Python.
+    let version = rest.split('-').next()?;
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = !name.is_empty() && !version.is_empty() && plain(name) && plain(version) && file.len() <= 200;
+    fits.then(|| (name.to_ascii_lowercase().replace(['_', '.'], "-"), version.to_owned()))
 }
 
 /// The client library and the executor are nothing to the code: where the environment has them they are covered.
@@ -145,5 +177,30 @@ fn scan_file(tree: &mut Tree, path: &Path) {
     // Whatever its mode: the loader asks only for the right to read.
     if elf::read(path).is_some_and(|object| object.interpreter.is_some()) {
         tree.mask(path.to_owned(), false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_told_by_their_metadata() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = folder.path().join("site-packages");
+        for name in
+            ["Foo_Bar-1.2.dist-info", "old-0.1-py3.11.egg-info", "codemode_runtime-1.dist-info", "foo", "-1.dist-info"]
+        {
+            fs::create_dir_all(packages.join(name)).unwrap();
+        }
+        let interpreter = Interpreter {
+            version: (3, 11, 0),
+            implementation: "cpython".into(),
+            command: "/x".into(),
+            executable: "/x".into(),
+            search_path: vec![packages.clone(), packages, folder.path().join("elsewhere")],
+            prefixes: Vec::new(),
+        };
+        assert_eq!(interpreter.packages(), ["foo-bar 1.2", "old 0.1"]);
     }
 }

@@ -39,6 +39,8 @@ pub struct SandboxPlan {
     pub means: Means,
     /// The interpreter's own idea of the file to start.
     pub interpreter: PathBuf,
+    /// What is installed for it, each as `name version`.
+    pub packages: Vec<String>,
     /// Read-only parts of the host, each at the same path inside.
     pub binds: Vec<Bind>,
     /// Symbolic links, link → target.
@@ -134,6 +136,7 @@ impl SandboxPlan {
         };
         Ok(Self {
             means,
+            packages: interpreter.packages(),
             interpreter: interpreter.command,
             binds,
             links,

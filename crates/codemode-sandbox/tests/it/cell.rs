@@ -120,7 +120,8 @@ fn what_is_left_in_outputs_can_be_read_once_all_is_dead() {
     cell.run("open('/outputs/report.txt', 'w').write('done')", &[]);
     let target = tempfile::tempdir().unwrap();
     let collection =
-        outputs::collect(std::os::fd::AsFd::as_fd(&outputs), Some(target.path()), outputs::Writer::Oneself).unwrap();
+        outputs::collect(std::os::fd::AsFd::as_fd(&outputs), Some(target.path()), outputs::Writer::Oneself, 4).unwrap();
+    assert_eq!(collection.files[0].data.as_deref(), Some(&b"done"[..]));
     assert_eq!(collection.files.len(), 1);
     assert_eq!(fs::read_to_string(target.path().join("report.txt")).unwrap(), "done");
 }

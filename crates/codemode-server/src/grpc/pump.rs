@@ -14,6 +14,7 @@ use crate::executions::{Admitted, log_end};
 #[derive(Debug)]
 pub(super) enum Command {
     Answer(u64, Result<Vec<u8>, ToolFailure>),
+    Held(u64, bool),
     Cancel,
     Credit(u64),
 }
@@ -45,6 +46,7 @@ pub(super) async fn pump(
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Answer(call_id, answer)) => execution.answer(call_id, answer),
+                Some(Command::Held(call_id, held)) => execution.hold(call_id, held),
                 Some(Command::Cancel) => execution.cancel(),
                 Some(Command::Credit(bytes)) => credit = credit.saturating_add(bytes),
                 None => return,

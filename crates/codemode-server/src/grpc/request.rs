@@ -20,6 +20,8 @@ pub(super) fn request(id: ExecutionId, start: v1::Start, policy: Arc<Policy>) ->
         config: start.config,
         overrides,
         policy,
+        check_tools: !start.skip_tool_check,
+        artifact_bytes: start.artifact_bytes,
     })
 }
 

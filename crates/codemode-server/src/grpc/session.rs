@@ -126,6 +126,9 @@ impl Session<'_> {
                     .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("ProtocolError", error.to_string()))));
                 self.command(&id, Command::Answer(call_id, answer)).await;
             }
+            Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => {
+                self.command(&id, Command::Held(call_id, held)).await;
+            }
             Some(Message::Cancel(_)) => self.command(&id, Command::Cancel).await,
             Some(Message::Credit(credit)) => self.command(&id, Command::Credit(credit.bytes)).await,
             Some(Message::Hello(_)) => return Err(Status::invalid_argument("Hello comes once, at the beginning")),

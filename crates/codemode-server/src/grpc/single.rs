@@ -98,10 +98,11 @@ async fn relay(
                     .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("ProtocolError", error.to_string()))));
                 Command::Answer(call_id, answer)
             }
+            Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => Command::Held(call_id, held),
             Some(Message::Cancel(_)) => Command::Cancel,
             Some(Message::Credit(credit)) => Command::Credit(credit.bytes),
             Some(Message::Start(_) | Message::Hello(_)) | None => {
-                return Err(Status::invalid_argument("after Start come only ToolResult, Cancel and Credit"));
+                return Err(Status::invalid_argument("after Start come only ToolResult, ToolHeld, Cancel and Credit"));
             }
         };
         let _ = commands.send(command).await;

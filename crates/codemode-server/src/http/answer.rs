@@ -6,6 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use codemode_types::{ErrorCode, ExecutionReport, Isolation, Outcome, Rejection, Usage};
 use serde::Serialize;
 use serde_json::{
@@ -150,13 +151,17 @@ fn tool_calls(report: &ExecutionReport) -> Vec<ToolCall<'_>> {
 
 fn artifacts(report: &ExecutionReport) -> Vec<Value> {
     let artifacts = report.artifacts.iter().map(|artifact| {
-        json!({
+        let mut item = json!({
             "path": artifact.path,
             "size": artifact.size,
             "mime_type": artifact.mime_type,
             "sha256": artifact.sha256,
             "host_path": artifact.host_path.as_ref().map(|path| path.to_string_lossy()),
-        })
+        });
+        if let Some(data) = &artifact.data {
+            item["data"] = BASE64_STANDARD.encode(data).into();
+        }
+        item
     });
     artifacts.collect()
 }

@@ -34,6 +34,9 @@ struct Body<'a> {
     tool_timeout: Option<f64>,
     total_timeout: Option<f64>,
     max_code_length: Option<u64>,
+    max_tool_calls: Option<u64>,
+    check_tools: Option<bool>,
+    artifact_bytes: Option<u64>,
     correlation_id: Option<String>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
@@ -113,8 +116,11 @@ fn request(executions: &Executions, headers: &HeaderMap, body: Body<'_>) -> Resu
             tool_timeout: seconds("tool_timeout", body.tool_timeout)?,
             total_timeout: seconds("total_timeout", body.total_timeout)?,
             max_code_length: body.max_code_length,
+            max_tool_calls: body.max_tool_calls,
         },
         policy: executions.policy(),
+        check_tools: body.check_tools.unwrap_or(true),
+        artifact_bytes: body.artifact_bytes.unwrap_or(0),
     })
 }
 
