@@ -1,8 +1,10 @@
-use codemode_engine::ExecutionEvent;
-use codemode_types::{Outcome, ToolCallStatus, ToolFailure, ViolationSource};
+use std::time::Duration;
+
+use codemode_engine::{ExecutionEvent, ExecutionRequest};
+use codemode_types::{LimitOverrides, Outcome, ToolCallStatus, ToolFailure, ToolSpec, ViolationSource};
 use serde_json::json;
 
-use crate::harness::{echo, engine, finish, request, run};
+use crate::harness::{echo, engine, finish, request, run, tool};
 
 #[tokio::test]
 async fn a_call_reaches_the_host_and_its_answer_comes_back() {
@@ -98,4 +100,54 @@ async fn meta_tools_reach_the_host() {
     let ran = finish(engine.execute(request(&engine, "tools['__list__'].run()")).unwrap(), echo).await;
     assert_eq!(ran.outcome(), Outcome::Ok, "{ran:#?}");
     assert_eq!(ran.calls[0].1, "__list__");
+}
+
+#[tokio::test]
+async fn a_tool_of_little_time_is_given_no_more() {
+    let engine = engine(json!({})).await;
+    let timeout = Some(Duration::from_millis(200));
+    let tools = vec![ToolSpec { timeout, ..tool("quick") }, tool("echo")];
+    let code = "import time\ntry:\n    tools['quick'].run()\nexcept TimeoutError as e:\n    result = [str(e), tools['echo'].run(n=1)]";
+    let execution = engine.execute(ExecutionRequest { tools, ..request(&engine, code) }).unwrap();
+    let ran = finish(execution, |name, arguments| (name == "echo").then(|| Ok(arguments.into()))).await;
+    assert!(ran.result().contains("did not answer within 0.2 s (the tool's own timeout)"), "{}", ran.result());
+    assert_eq!(ran.report.tool_calls[0].status, ToolCallStatus::Timeout);
+}
+
+#[tokio::test]
+async fn a_held_call_outlives_the_tools_time_and_ends_with_the_total() {
+    let engine = engine(json!({"limits": {"tool_timeout": 0.2, "total_timeout": 2}})).await;
+    let mut execution = engine.execute(request(&engine, "tools['echo'].run()")).unwrap();
+    let Some(ExecutionEvent::ToolCall { call_id, .. }) = execution.events.recv().await else { panic!("no call") };
+    execution.hold(call_id, true);
+    let ran = finish(execution, |_, _| None).await;
+    assert_eq!(ran.end(), (Outcome::Timeout, "Timeout".into(), 124));
+    assert_eq!(ran.report.tool_calls[0].status, ToolCallStatus::Abandoned);
+    assert!(ran.report.usage.guest < Duration::from_secs(1), "waiting for a person is not the code's time");
+}
+
+#[tokio::test]
+async fn a_request_can_ask_for_fewer_calls_and_never_for_more() {
+    let engine = engine(json!({"limits": {"max_tool_calls": 3}})).await;
+    let code =
+        "n = 0\ntry:\n    while True:\n        tools['echo'].run()\n        n += 1\nexcept Exception:\n    result = n";
+    for (asked, made, warnings) in [(2, "2", 0), (0, "0", 0), (9, "3", 1)] {
+        let overrides = LimitOverrides { max_tool_calls: Some(asked), ..LimitOverrides::default() };
+        let execution = engine.execute(ExecutionRequest { overrides, ..request(&engine, code) }).unwrap();
+        let ran = finish(execution, echo).await;
+        assert_eq!((ran.result().as_str(), ran.report.warnings.len()), (made, warnings), "{ran:#?}");
+    }
+}
+
+#[tokio::test]
+async fn contents_come_along_as_far_as_they_are_wanted() {
+    let engine = engine(json!({"limits": {"result_bytes": 8192}})).await;
+    let code =
+        "for name, size in [('a', 3), ('b', 9000), ('c', 4)]:\n    open(f'/outputs/{name}', 'w').write('x' * size)";
+    for (artifact_bytes, sizes) in [(0, [None; 3]), (6, [Some(3), None, None]), (1 << 40, [Some(3), None, Some(4)])] {
+        let execution = engine.execute(ExecutionRequest { artifact_bytes, ..request(&engine, code) }).unwrap();
+        let artifacts = finish(execution, echo).await.report.artifacts;
+        let held: Vec<_> = artifacts.iter().map(|it| it.data.as_ref().map(Vec::len)).collect();
+        assert_eq!(held, sizes, "no more than limits.result_bytes");
+    }
 }

@@ -44,6 +44,18 @@ fn an_execution_tells_everything() {
 }
 
 #[test]
+fn contents_of_files_come_along_when_they_are_wanted() {
+    block_on(async {
+        let served = serve(json!({})).await;
+        let code = "open('/outputs/a.txt', 'w').write('hello')";
+        let body = served.post(&json!({"code": code})).await.json();
+        assert_eq!((&body["artifacts"][0]["size"], &body["artifacts"][0]["data"]), (&5.into(), &Value::Null));
+        let body = served.post(&json!({"code": code, "artifact_bytes": 100})).await.json();
+        assert_eq!(body["artifacts"][0]["data"], "aGVsbG8=");
+    });
+}
+
+#[test]
 fn failures_are_answers_too() {
     block_on(async {
         let served = serve(json!({})).await;
