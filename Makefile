@@ -38,6 +38,7 @@ test: test-rust test-python test-network test-security test-rootless ## Run ever
 test-rust: build
 	@$(CARGO) nextest --version >/dev/null 2>&1 || { echo "codemode: installing cargo-nextest $(NEXTEST_VERSION), once; this takes some minutes"; $(CARGO) install --locked --version $(NEXTEST_VERSION) cargo-nextest; }
 	PYTHON="$$("$(PYTHON)" -c 'import sys; print(sys._base_executable)')" $(CARGO) nextest run --workspace --locked
+	CODEMODE_EXECUTABLE="$(CURDIR)/target/debug/codemode" $(CARGO) test --doc --package codemode-client --locked
 
 test-python: build
 	$(VENV)/python -m pytest

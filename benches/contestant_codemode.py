@@ -48,7 +48,7 @@ def main() -> None:
 
 def registry() -> ComponentRegistry:
     made = ComponentRegistry()
-    made.register_tool("echo", lambda value: value)
+    made.register_tool("echo", lambda value: value, description="The value itself.")
     return made
 
 

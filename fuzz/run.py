@@ -39,6 +39,7 @@ DICTIONARIES = {
     "dns_stub": "dns.dict",
     "egress_heads": "egress.dict",
     "proto": "policy.dict",
+    "schema": "values.dict",
     "values_decode": "values.dict",
     "values_tables": "values.dict",
 }

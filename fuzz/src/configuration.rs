@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use codemode_server::config::{
-    Arguments, ConfigError, EmbeddedConfig, ListenAddress, PolicySource, ServerConfig, Sources,
-};
+use codemode_server::config::{ConfigError, EmbeddedConfig, ListenAddress, PolicySource, ServerConfig, Sources};
 use codemode_types::Policy;
 
 const KEY: &str = "k3y-that-nobody-may-read";
@@ -28,7 +26,7 @@ pub fn configuration(input: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("codemode.yaml");
     fs::write(&path, yaml).expect("written");
-    let sources = Sources { file: Some(path.clone()), environment, arguments: Arguments::default() };
+    let sources = Sources { file: Some(path.clone()), environment, ..Sources::default() };
     let said = match ServerConfig::load(&sources) {
         Ok(config) => {
             stands(&config.policy);

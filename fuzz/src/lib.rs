@@ -14,5 +14,6 @@ pub mod outputs;
 pub mod policy;
 pub mod proto;
 pub mod replay;
+pub mod schema;
 pub mod sizes;
 pub mod wire;

@@ -65,7 +65,33 @@ _HOME = {
     "tool": "tools",
 }
 
-__all__ = [*_HOME, "__version__"]
+# Written out, because type checkers read it and do not run it.
+__all__ = [
+    "AsyncCodemode",
+    "AuthenticationError",
+    "ClientConfig",
+    "Codemode",
+    "CodemodeError",
+    "ComponentAlreadyExistsError",
+    "ComponentNotFoundError",
+    "ComponentRegistry",
+    "ConfigError",
+    "ContextAwareTool",
+    "ExecutionError",
+    "ExecutionFailed",
+    "ExecutionResult",
+    "ExecutorClientError",
+    "ExecutorConnectionError",
+    "ExecutorOverloaded",
+    "ExecutorTimeoutError",
+    "RegistryError",
+    "RuntimeContext",
+    "ScopedRegistry",
+    "Tool",
+    "ToolError",
+    "__version__",
+    "tool",
+]
 
 
 def __getattr__(name: str) -> Any:

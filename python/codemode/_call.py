@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+import contextlib
+import functools
 import logging
-import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codemode._context import RuntimeContext
+from codemode import _checks, _values
+from codemode._approval import OnApproval
+from codemode._context import RuntimeContext, overlay
 from codemode._dispatch import Dispatcher
-from codemode._errors import CodemodeError, ConfigError, from_native
-from codemode._explain import shown
+from codemode._errors import CodemodeError, from_native
 from codemode._result import ExecutionResult, rejected, result_from_raw
 from codemode._settings import Settings
+from codemode._watch import Watch
+from codemode.events import ToolEvent
 
 if TYPE_CHECKING:
     from codemode._native import RawRequest
+    from codemode._tool import ToolEntry
 
 # Refusals that blame the code itself: they become a result, like every other fault of the code.
 _CODE_REFUSALS = frozenset({"invalid_code", "code_too_long"})
 _log = logging.getLogger("codemode")
 
 TextSink = Callable[[str], object]
-# Seconds. What is longer means the same to an executor, which has a ceiling of its own, and fits no clock.
-_LONGEST = 1e9
-_HUGE = int(sys.float_info.max)
+EventSink = Callable[[ToolEvent], object]
+# Calls an application's function with what it is to be told, where and when the client wants it called.
+Deliver = Callable[[Callable[[Any], object], Any], object]
+
+# The contents of artifacts that come with a result: as much as an executor hands out unless it is told otherwise.
+ARTIFACT_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one execution may do with tools, and what of its artifacts it brings back."""
+
+    on_approval: OnApproval | None
+    max_tool_calls: int | None
+    check_tools: bool
+    artifact_bytes: int
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """The application's functions that are told what happens."""
+
+    on_stdout: TextSink | None
+    on_stderr: TextSink | None
+    on_tool_call: EventSink | None
 
 
 @dataclass(frozen=True)
@@ -38,8 +67,24 @@ class Options:
     context: RuntimeContext | Mapping[str, Any] | None
     config: Mapping[str, Any] | None
     correlation_id: str | None
-    on_stdout: TextSink | None
-    on_stderr: TextSink | None
+    rules: Rules
+    sinks: Sinks
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What an execution finds: the application's tools and values, and where its functions run.
+
+    `tool_timeout` is asked during a tool call for the executor's limit.
+    """
+
+    entries: Mapping[str, ToolEntry]
+    context: RuntimeContext
+    config: Mapping[str, Any]
+    on_approval: OnApproval | None
+    loop: Callable[[], asyncio.AbstractEventLoop]
+    deliver: Deliver
+    tool_timeout: Callable[[], float | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +108,7 @@ class Call:
         own = self.dispatcher
         own.close()  # what has not begun by now never does
         limit = self.settings.traceback_limit
-        return result_from_raw(raw, warnings=own.warnings, traceback_limit=limit, begun=own.begun)
+        return result_from_raw(raw, warnings=own.warnings, traceback_limit=limit, begun=own.begun, denied=own.denied)
 
     def refused(self, error: BaseException) -> ExecutionResult:
         """The result if the code is to blame; otherwise raises the public exception."""
@@ -81,20 +126,48 @@ class Call:
         return bool(getattr(from_native(error), "retryable", False))
 
 
+def make_call(code: str | bytes, options: Options, scene: Scene, settings: Settings) -> Call:
+    """Checks all that `execute` was given."""
+    given, rules, sinks = options.context, options.rules, options.sinks
+    if not isinstance(given, RuntimeContext):
+        given = _checks.mapping(given, "context", "a RuntimeContext or a mapping of variables")
+    context = overlay(scene.context, given)
+    config = {**scene.config, **_checks.mapping(options.config, "config")}
+    on_approval = _checks.function(rules.on_approval, "on_approval") or scene.on_approval
+    for name in ("on_stdout", "on_stderr", "on_tool_call"):
+        _checks.function(getattr(sinks, name), name)
+    tell = functools.partial(scene.deliver, sinks.on_tool_call) if sinks.on_tool_call else None
+    dispatcher = Dispatcher(scene.entries, context, scene.loop, on_approval, Watch(tell, scene.tool_timeout))
+    least_one, least_none = "a number of calls, 1 or more", "a number of bytes, 0 or more"
+    request: RawRequest = {
+        "code": _checks.source(code),
+        "tools": [entry.spec for entry in scene.entries.values()],
+        # Metadata is for the application's own tools and stays with them.
+        "context": _encoded(context.variables, "context", dispatcher),
+        "config": _encoded(config, "config", dispatcher),
+        "code_timeout": _checks.seconds(options.execution_timeout, "execution_timeout"),
+        "check_tools": _checks.flag(rules.check_tools, "check_tools"),
+        "artifact_bytes": _checks.count(rules.artifact_bytes, "artifact_bytes", least=0, what=least_none),
+    }
+    if rules.max_tool_calls is not None:
+        request["max_tool_calls"] = _checks.count(rules.max_tool_calls, "max_tool_calls", least=1, what=least_one)
+    if correlation_id := options.correlation_id or settings.correlation_id():
+        request["correlation_id"] = correlation_id
+    if settings.max_code_length is not None:
+        request["max_code_length"] = settings.max_code_length
+    output = Output(sinks, scene.deliver) if sinks.on_stdout or sinks.on_stderr else None
+    return Call(request, dispatcher, settings, output)
+
+
 class Output:
-    """Hands the streams on as text; a character that two chunks share arrives whole.
+    """Hands the streams on as text; a character that two chunks share arrives whole."""
 
-    `deliver(sink, text)` calls the application's function, where and when the client wants it called.
-    """
-
-    def __init__(
-        self, on_stdout: TextSink | None, on_stderr: TextSink | None, deliver: Callable[[TextSink, str], object]
-    ) -> None:
+    def __init__(self, sinks: Sinks, deliver: Deliver) -> None:
         self.used = False
         self._deliver = deliver
         decoder = codecs.getincrementaldecoder("utf-8")
-        sinks = {1: on_stdout, 2: on_stderr}
-        self._sinks = {stream: (sink, decoder("replace")) for stream, sink in sinks.items() if sink}
+        given = {1: sinks.on_stdout, 2: sinks.on_stderr}
+        self._sinks = {stream: (sink, decoder("replace")) for stream, sink in given.items() if sink}
 
     def __call__(self, stream: int, data: bytes) -> None:
         self.used = True
@@ -103,52 +176,39 @@ class Output:
             self._deliver(sink, text)
 
     def end(self) -> None:
-        """What an unfinished character left behind. Called where `execute` returns, after all that was delivered."""
+        """What an unfinished character left behind. Called where `execute` returns."""
         for sink, decoder in self._sinks.values():
             if text := decoder.decode(b"", True):
-                call_here(sink, text)
+                self._deliver(sink, text)
 
 
-def call_here(sink: TextSink, text: str) -> None:
-    """For the synchronous client: calls the function in the native thread that received the output."""
+class Mailbox:
+    """Calls the application's functions on a loop, in the order in which things happened."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._posted: deque[tuple[Callable[[Any], object], Any]] = deque()
+
+    def post(self, function: Callable[[Any], object], news: Any) -> None:
+        self._posted.append((function, news))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self.deliver)
+
+    def deliver(self) -> None:
+        """On the loop. Before `execute` returns it delivers what the loop has not come to yet."""
+        while self._posted:
+            call_here(*self._posted.popleft())
+
+
+def call_here(function: Callable[[Any], object], news: Any) -> None:
+    """Calls the application's function in this thread; its failure is its own."""
     try:
-        sink(text)
+        function(news)
     except Exception:
-        _log.exception("the output callback %r failed", sink)
+        _log.exception("the callback %r failed", function)
 
 
-def seconds(value: float | None, name: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and abs(value) > _HUGE:
-        raise ConfigError(f"{name} must be a positive number of seconds, got an int that no float can hold")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise ConfigError(f"{name} must be a positive number of seconds, got {value!r}")
-    return min(float(value), _LONGEST)
-
-
-def names(tool_filter: Iterable[str] | None) -> list[str] | None:
-    if tool_filter is None or isinstance(tool_filter, str):
-        return None if tool_filter is None else [tool_filter]
-    given = list(tool_filter) if isinstance(tool_filter, Iterable) else None
-    if given is None:
-        raise TypeError(f"tool_filter must name tools, as in ['weather'], got {type(tool_filter).__name__}")
-    for name in given:
-        if not isinstance(name, str):
-            raise TypeError(f"tool_filter must name tools, as in ['weather']; one of its items is {shown(name)}")
-    return given
-
-
-def mapping(value: Mapping[str, Any] | None, name: str, what: str = "a mapping") -> Mapping[str, Any]:
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be {what}, got {type(value).__name__}")
-    return value or {}
-
-
-def source(code: str | bytes) -> bytes:
-    if isinstance(code, bytes):
-        return code
-    if not isinstance(code, str):
-        raise TypeError(f"code must be str or bytes, got {type(code).__name__}")
-    # Lone surrogates pass: the executor refuses what is not UTF-8, in the words it has for that.
-    return code.encode("utf-8", "surrogatepass")
+def _encoded(value: Mapping[str, Any], what: str, dispatcher: Dispatcher) -> bytes:
+    encoded, warnings = _values.encode(dict(value), root=what, reprs=False)
+    dispatcher.warnings += warnings
+    return encoded

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
-import functools
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from codemode import _env, _values
-from codemode._call import Call, Options, Output, TextSink, call_here, mapping, names, seconds, source
-from codemode._connection import Connection, Policy, connect, embed
+from codemode import _checks
+from codemode._approval import OnApproval
+from codemode._call import ARTIFACT_BYTES, EventSink, Options, Rules, Sinks, TextSink, call_here
+from codemode._connection import Connection, Policy, embed, opened
 from codemode._context import RuntimeContext, overlay
-from codemode._dispatch import Dispatcher
 from codemode._errors import (
     CodemodeError,
     ConfigError,
@@ -24,20 +21,24 @@ from codemode._errors import (
     ExecutorTimeoutError,
     from_native,
 )
-from codemode._registry import ComponentRegistry, Registry, ScopedRegistry, pick
+from codemode._executions import Executions
+from codemode._read_config import known, read
+from codemode._registry import ComponentRegistry, Registry, ScopedRegistry
 from codemode._result import ExecutionResult
+from codemode._run import run
 from codemode._settings import Settings
+from codemode._stream import Channel, stream
+from codemode.events import Event
 
 if TYPE_CHECKING:
     from typing_extensions import Never, Self
 
-    from codemode._native import RawRequest, RawResult
     from codemode.config import ClientConfig
 
 _UNREACHABLE = (ExecutorConnectionError, ExecutorTimeoutError, ExecutorOverloaded)
 
 
-class _Client:
+class _Client(Executions):
     """Without a configuration: the executor of CODEMODE_EXECUTOR_URL, or a private one started on first use."""
 
     def __init__(
@@ -45,28 +46,58 @@ class _Client:
         config: ClientConfig | Mapping[str, Any] | None = None,
         *,
         registry: Registry | None = None,
+        on_approval: OnApproval | None = None,
         **misplaced: Never,
     ) -> None:
         if misplaced:
             raise _misplaced(type(self).__name__, misplaced)
         config = _config_from_environment() if config is None else _config_from(config)
-        if config is None:
-            self._attach(embed(), Settings(), registry)
-        elif config.executor_url is None:
-            config.check_embedded()
-            self._attach(embed(timeout=config.timeout), config.settings(), registry)
-        else:
-            self._attach(connect(config), config.settings(), registry)
+        settings = Settings() if config is None else config.settings()
+        self._attach(opened(config), settings, registry, on_approval)
 
     @classmethod
-    def from_client_config(cls, config: ClientConfig | Mapping[str, Any], registry: Registry | None = None) -> Self:
-        """From a `ClientConfig`, or from its keys as a mapping."""
-        return cls(_config_from(config), registry=registry)
+    def from_client_config(
+        cls,
+        config: ClientConfig | Mapping[str, Any] | None = None,
+        registry: Registry | None = None,
+        config_path: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """From a `ClientConfig`, from its keys as a mapping, or from a YAML file; without any, from the environment."""
+        if config_path is None:
+            return cls(config, registry=registry)
+        if config is not None:
+            raise ConfigError("config and config_path are both given; give one of them")
+        return cls.from_config(config_path, registry)
 
     @classmethod
-    def from_env(cls, registry: Registry | None = None) -> Self:
-        """From the CODEMODE_* variables; a private executor where they name no URL."""
-        return cls(registry=registry)
+    def from_config(cls, config_path: str | os.PathLike[str], registry: Registry | None = None) -> Self:
+        """From a YAML file, which may be one that an executor reads as well.
+
+        The CODEMODE_* variables win over the `.env` beside the file, and that over the file. Relative paths begin at
+        the file's folder. A private executor holds the policy's blocks; one behind `executor_url` is asked to narrow
+        its own policy to them, and what is wider is a `ConfigError` at the first use.
+        """
+        from codemode.config import ClientConfig
+
+        return cls(ClientConfig.from_yaml(config_path), registry=registry)
+
+    @classmethod
+    def from_dict(cls, config_dict: Mapping[str, Any], registry: Registry | None = None) -> Self:
+        """From the keys of the YAML file. Relative paths begin at the working directory."""
+        return cls(config_dict, registry=registry)
+
+    @classmethod
+    def from_env(cls, registry: Registry | None = None, *, dotenv: str | os.PathLike[str] | None = None) -> Self:
+        """From the CODEMODE_* variables, and from the file `dotenv` where one of them is not set; a private executor
+        where they name no URL.
+
+        No `.env` is read unless it is named: whoever writes it names the executor that tools and code are given to.
+        """
+        if dotenv is None:
+            return cls(registry=registry)
+        from codemode.config import ClientConfig
+
+        return cls(ClientConfig.from_env(dotenv=dotenv), registry=registry)
 
     @classmethod
     def local(cls, policy: Policy = None, *, registry: Registry | None = None) -> Self:
@@ -77,28 +108,6 @@ class _Client:
         self = cls.__new__(cls)
         self._attach(embed(policy), Settings(), registry)
         return self
-
-    async def execute_async(
-        self,
-        code: str | bytes,
-        execution_timeout: float | None = None,
-        tool_filter: Iterable[str] | None = None,
-        *,
-        context: RuntimeContext | Mapping[str, Any] | None = None,
-        config: Mapping[str, Any] | None = None,
-        correlation_id: str | None = None,
-        check: bool = False,
-        on_stdout: TextSink | None = None,
-        on_stderr: TextSink | None = None,
-    ) -> ExecutionResult:
-        """Runs the code in a fresh sandbox without blocking the event loop, which also runs the async tools.
-
-        The parameters are those of `Codemode.execute`; output callbacks run on the loop. Cancelling the task stops
-        the code.
-        """
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, on_stdout, on_stderr)
-        result = await self._execute_async(code, options)
-        return result.raise_for_error() if check else result
 
     @property
     def registry(self) -> ComponentRegistry:
@@ -117,8 +126,15 @@ class _Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._registry!r})"
 
-    def _attach(self, connection: Connection, settings: Settings, registry: Registry | None) -> None:
+    def _attach(
+        self,
+        connection: Connection,
+        settings: Settings,
+        registry: Registry | None,
+        on_approval: OnApproval | None = None,
+    ) -> None:
         self._connection = connection
+        self._on_approval = _checks.function(on_approval, "on_approval")
         self._settings = settings
         self._registry = ComponentRegistry() if registry is None else registry
         self._context = RuntimeContext()
@@ -134,61 +150,11 @@ class _Client:
         self._connection.handles.add(twin)
         return twin
 
-    def _open(self) -> Connection:
-        if self._is_closed:
-            raise CodemodeError("this client is closed; create a new one", code="closed")
-        return self._connection
-
     def _lets_go(self) -> bool:
         """Marks this client as closed; whether the connection is to be closed with it."""
         self._is_closed = True
         self._connection.handles.discard(self)
         return not self._is_copy or not self._connection.handles
-
-    def _call(
-        self,
-        code: str | bytes,
-        options: Options,
-        loop: Callable[[], asyncio.AbstractEventLoop],
-        deliver: Callable[[TextSink, str], object],
-    ) -> Call:
-        entries = self._registry.entries()
-        if (wanted := names(options.tool_filter)) is not None:
-            entries = pick(entries, wanted)
-        given = options.context
-        if not isinstance(given, RuntimeContext):
-            given = mapping(given, "context", "a RuntimeContext or a mapping of variables")
-        context = overlay(self._registry.get_context(), self._context, given)
-        config = {**self._registry.get_config(), **self._config, **mapping(options.config, "config")}
-        dispatcher = Dispatcher(entries, context, loop)
-        request: RawRequest = {
-            "code": source(code),
-            "tools": [entry.spec for entry in entries.values()],
-            # Metadata is for the application's own tools and stays with them.
-            "context": _encoded(context.variables, "context", dispatcher),
-            "config": _encoded(config, "config", dispatcher),
-            "code_timeout": seconds(options.execution_timeout, "execution_timeout"),
-        }
-        if correlation_id := options.correlation_id or self._settings.correlation_id():
-            request["correlation_id"] = correlation_id
-        if self._settings.max_code_length is not None:
-            request["max_code_length"] = self._settings.max_code_length
-        sinks = options.on_stdout, options.on_stderr
-        return Call(request, dispatcher, self._settings, Output(*sinks, deliver) if any(sinks) else None)
-
-    async def _execute_async(self, code: str | bytes, options: Options) -> ExecutionResult:
-        connection, loop = self._open(), asyncio.get_running_loop()
-        await connection.lifecycle.open_async(self._registry)
-        call = self._call(code, options, lambda: loop, functools.partial(_deliver, loop))
-        with call:
-            for pause in self._settings.pauses():
-                try:
-                    return call.finished(await _submit(connection, call))
-                except Exception as error:  # sorted by `refused`
-                    if pause is None or not call.may_repeat(error):
-                        return call.refused(error)
-                    await asyncio.sleep(pause)
-        raise AssertionError("unreachable: the last pause is None")
 
     def _is_healthy(self) -> bool:
         return _reachable(self._open().native.health)
@@ -217,16 +183,66 @@ class Codemode(_Client):
         check: bool = False,
         on_stdout: TextSink | None = None,
         on_stderr: TextSink | None = None,
+        on_tool_call: EventSink | None = None,
+        on_approval: OnApproval | None = None,
+        max_tool_calls: int | None = None,
+        check_tools: bool = True,
+        artifact_bytes: int = ARTIFACT_BYTES,
     ) -> ExecutionResult:
         """Runs the code in a fresh sandbox.
 
         `execution_timeout` is this execution's `code_timeout` in seconds: time spent in tools does not count.
-        `tool_filter` names the only tools it may call. `on_stdout` and `on_stderr` receive output as it comes, in
-        another thread. What the code does wrong is in the result; with `check` it raises `ExecutionFailed`.
+        `tool_filter` names the only tools it may call. `on_stdout` and `on_stderr` receive output as it comes,
+        `on_tool_call` the tool events of `codemode.events`, in other threads. `max_tool_calls` lowers the
+        executor's limit; without `check_tools` code runs although it calls tools that do not exist. `artifact_bytes` of
+        artifacts' contents come with the result. What the code does wrong is in the result; with `check` it raises
+        `ExecutionFailed`.
+
+        `on_approval`, in place of the client's, gets an `ApprovalRequest` for each call that needs consent, in the
+        call's thread. It returns a bool, an `ApprovalDecision`, or an awaitable of one, which runs on the loop of the
+        async tools and holds no thread. Without one, and when it fails, such calls are denied.
         """
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, on_stdout, on_stderr)
+        rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
+        sinks = Sinks(on_stdout, on_stderr, on_tool_call)
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
         result = self._execute(code, options)
         return result.raise_for_error() if check else result
+
+    def stream(
+        self,
+        code: str | bytes,
+        execution_timeout: float | None = None,
+        tool_filter: Iterable[str] | None = None,
+        *,
+        context: RuntimeContext | Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+        on_approval: OnApproval | None = None,
+        max_tool_calls: int | None = None,
+        check_tools: bool = True,
+        artifact_bytes: int = ARTIFACT_BYTES,
+    ) -> Generator[Event, None, None]:
+        """Runs the code when the first event is asked for, and yields what happens; the last event is `Finished`.
+
+        The parameters are those of `execute`. Leaving the loop early, or closing the iterator, ends the execution.
+        While nobody asks for events the code may have to wait, and its time goes on. An executor that cannot be
+        reached, or a connection that breaks, raises here.
+        """
+        channel = Channel()
+        rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
+        sinks = channel.sinks()
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
+        connection = self._open_here("stream", "async for … in client.stream_async(…)")
+        call = self._call(code, options, connection.loop.get, call_here)
+        return stream(connection, self._registry, call, channel)
+
+    def prompt(self, tool_filter: Iterable[str] | None = None) -> str:
+        """The text that tells a model how to write code for this client: its tools, and what the executor's real
+        configuration allows (folders, commands, network, packages, limits).
+
+        The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
+        """
+        return self._prompt(tool_filter)
 
     def health_check(self) -> bool:
         """Whether the executor answers."""
@@ -255,25 +271,19 @@ class Codemode(_Client):
             await self._connection.close_async()
 
     def _execute(self, code: str | bytes, options: Options) -> ExecutionResult:
+        connection = self._open_here("execute", "await client.execute_async(…)")
+        connection.lifecycle.open(self._registry, connection.loop.run)
+        return run(connection, self._call(code, options, connection.loop.get, call_here))
+
+    def _open_here(self, method: str, instead: str) -> Connection:
         connection = self._open()
         if connection.loop.is_here():
             raise CodemodeError(
-                "execute() would block the event loop that runs this client's async tools; "
-                "in an async tool write `await client.execute_async(…)`",
+                f"{method}() would block the event loop that runs this client's async tools; "
+                f"in an async tool write `{instead}`",
                 code="would_block",
             )
-        native = connection.native
-        connection.lifecycle.open(self._registry, connection.loop.run)
-        call = self._call(code, options, connection.loop.get, call_here)
-        with call:
-            for pause in self._settings.pauses():
-                try:
-                    return call.finished(native.execute(call.request, call.dispatcher, call.output))
-                except Exception as error:  # sorted by `refused`
-                    if pause is None or not call.may_repeat(error):
-                        return call.refused(error)
-                    time.sleep(pause)
-        raise AssertionError("unreachable: the last pause is None")
+        return connection
 
 
 class AsyncCodemode(_Client):
@@ -283,8 +293,13 @@ class AsyncCodemode(_Client):
     ...     print(await codemode.execute("2 + 2"))
     """
 
-    # The same, under the name that one expects of an asynchronous client.
+    # The same, under the names that one expects of an asynchronous client.
     execute = _Client.execute_async
+    stream = _Client.stream_async
+
+    async def prompt(self, tool_filter: Iterable[str] | None = None) -> str:
+        """As `Codemode.prompt`."""
+        return await asyncio.to_thread(self._prompt, tool_filter)
 
     async def health_check(self) -> bool:
         """Whether the executor answers."""
@@ -306,44 +321,14 @@ class AsyncCodemode(_Client):
         await self.close()
 
 
-def _deliver(loop: asyncio.AbstractEventLoop, sink: TextSink, text: str) -> None:
-    """Calls an output callback on the loop."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-        loop.call_soon_threadsafe(call_here, sink, text)
-
-
-async def _submit(connection: Connection, call: Call) -> RawResult:
-    """Waits for the native client without blocking the loop; cancellation reaches the sandbox."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[RawResult] = loop.create_future()
-
-    def settle(raw: RawResult | None, error: BaseException | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(raw or {})
-
-    def on_done(raw: RawResult | None, error: BaseException | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, raw, error)
-
-    execution = connection.native.submit(call.request, call.dispatcher, on_done, call.output)
-    try:
-        return await answer
-    except asyncio.CancelledError:
-        execution.cancel()
-        raise
-
-
 def _config_from_environment() -> ClientConfig | None:
     """None where no variable is set: then pydantic need not be imported for it."""
-    if not (values := _env.client_values()):
+    settings = read("client", environ=os.environ)
+    if not settings["set"]:
         return None
     from codemode.config import ClientConfig
 
-    return ClientConfig.model_validate(values)
+    return ClientConfig.of(settings)
 
 
 def _config_from(config: ClientConfig | Mapping[str, Any]) -> ClientConfig:
@@ -353,7 +338,7 @@ def _config_from(config: ClientConfig | Mapping[str, Any]) -> ClientConfig:
     if isinstance(config, (str, os.PathLike)):
         raise ConfigError(
             f"the first argument is the configuration, got {type(config).__name__}; "
-            "pass ClientConfig(executor_url=…), or Codemode.local(path) for a policy file"
+            "pass ClientConfig(executor_url=…), or write Codemode.from_config(path) for a file"
         )
     from codemode.config import ClientConfig
 
@@ -361,20 +346,12 @@ def _config_from(config: ClientConfig | Mapping[str, Any]) -> ClientConfig:
 
 
 def _misplaced(name: str, arguments: Mapping[str, Any]) -> Exception:
-    from codemode.config import ClientConfig
-
     given = ", ".join(f"{key}=…" for key in arguments)
-    if set(arguments) <= {*ClientConfig.model_fields, "executor_timeout"}:
+    if set(arguments) <= known("client"):
         return ConfigError(f"settings are given as one value: write {name}(ClientConfig({given}))")
     if set(arguments) == {"policy"}:
         return ConfigError(f"a policy is for an executor of one's own: write {name}.local(…)")
     return TypeError(f"{name}() takes a configuration and registry=…, but got {given}")
-
-
-def _encoded(value: Mapping[str, Any], what: str, dispatcher: Dispatcher) -> bytes:
-    encoded, warnings = _values.encode(dict(value), root=what, reprs=False)
-    dispatcher.warnings += warnings
-    return encoded
 
 
 def _reachable(probe: Callable[[], bool]) -> bool:

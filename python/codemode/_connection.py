@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ from codemode._errors import CodemodeError, ConfigError, from_native
 from codemode._fork import track
 from codemode._lifecycle import Lifecycle
 from codemode._loop import BackgroundLoop
+from codemode._read_config import encode
 
 if TYPE_CHECKING:
     from codemode._native import NativeClient
@@ -72,24 +72,32 @@ class Connection:
         self.loop.stop()
 
 
+def opened(config: ClientConfig | None) -> Connection:
+    """To the executor that the configuration names, or to a private one."""
+    if config is None:
+        return embed()
+    return _embedded(**config.embedded_options()) if config.executor_url is None else connect(config)
+
+
 def connect(config: ClientConfig) -> Connection:
     """To the executor that the configuration names; dials on first use."""
     return _open("connect", config.executor_url, config.connect_options())
 
 
-def embed(policy: Policy = None, timeout: float | None = None) -> Connection:
+def embed(policy: Policy = None) -> Connection:
     """A private executor, a child of this process, started on first use."""
-    options: dict[str, Any] = {"executable": str(_locate.executable()), "interpreter": sys.executable}
-    if timeout is not None:
-        options["timeout"] = timeout
+    if policy is None:
+        return _embedded()
     if isinstance(policy, Mapping):
-        options |= {"policy": _policy_text(policy), "base_dir": os.getcwd()}
-    elif policy is not None:
-        path = Path(policy).absolute()
-        if not path.is_file():
-            raise ConfigError(f"policy file {os.fspath(policy)!r} does not exist (looked for {path})")
-        options["policy_path"] = str(path)
-    return _open("embedded", options)
+        return _embedded(policy=encode(policy, "the policy"), base_dir=os.getcwd())
+    path = Path(policy).absolute()
+    if not path.is_file():
+        raise ConfigError(f"policy file {os.fspath(policy)!r} does not exist (looked for {path})")
+    return _embedded(policy_path=str(path))
+
+
+def _embedded(**options: Any) -> Connection:
+    return _open("embedded", {"executable": str(_locate.executable()), "interpreter": sys.executable, **options})
 
 
 def _open(constructor: str, *arguments: Any) -> Connection:
@@ -99,10 +107,3 @@ def _open(constructor: str, *arguments: Any) -> Connection:
         return Connection(getattr(native.NativeClient, constructor)(*arguments))
     except native.NativeError as error:
         raise from_native(error) from None
-
-
-def _policy_text(policy: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(policy, default=os.fspath)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the policy must hold plain values as YAML has them: {error}") from None

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import inspect
+import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
 from codemode import _values
+from codemode._approval import ApprovalDenied, ApprovalRequest, OnApproval
+from codemode._asking import Question, denied
 from codemode._context import RuntimeContext
 from codemode._errors import ToolError
 from codemode._failure import failure
 from codemode._loop import finish
 from codemode._meta import NAMES as META_NAMES
 from codemode._meta import meta_tools
+from codemode._progress import reporter
 from codemode._registry import not_found
 from codemode._tool import ToolEntry
+from codemode._watch import Watch
 
 _log = logging.getLogger("codemode.tools")
 
 Answer = tuple[bool, bytes]
+# The decision was yes, and the tool has not run yet.
+_APPROVED = object()
 
 
 class Dispatcher:
     """`entries` are all that this execution may call: the executor enforces that too, but the client trusts no wire.
 
-    Sync tools run in the calling worker thread, async ones on the loop that `loop` names, holding no thread. Both see
-    the context variables of the task or thread that called `execute`.
+    Sync tools run in the calling worker thread, async ones on the loop that `loop` names, holding no thread, and so
+    does `on_approval`. All see the context variables of the task or thread that called `execute`.
     """
 
     def __init__(
@@ -39,18 +47,24 @@ class Dispatcher:
         entries: Mapping[str, ToolEntry],
         context: RuntimeContext,
         loop: Callable[[], asyncio.AbstractEventLoop],
+        on_approval: OnApproval | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.warnings: list[str] = []
         self.used = False  # whether any call came: then the execution must never be repeated
         self.begun: list[tuple[str, bytes]] = []  # name and arguments of the calls whose tool was really called
+        self.denied: list[tuple[str, bytes, str]] = []  # the same of those that were not approved, and why
         self._entries = entries
         self._context = context
         self._loop = loop
+        self._on_approval = on_approval
+        self._watch = watch or Watch()
         self._variables = contextvars.copy_context()
         self._pending: dict[int, Future[Any]] = {}
         self._abandoned: set[int] = set()
         self._closed = False
-        self._lock = threading.Lock()
+        # Reentrant: a stream that is collected in the middle of this ends its execution in the same thread.
+        self._lock = threading.RLock()
 
     def __call__(
         self,
@@ -60,29 +74,26 @@ class Dispatcher:
         arguments: bytes,
         value_bytes: int,
         resume: Callable[[Callable[[], Answer]], object],
+        hold: Callable[[bool], object],
     ) -> Answer | None:
         """(True, tagged JSON of the value) or (False, JSON of the failure); never raises.
 
-        None: the tool is async. `resume` is called once it has ended, with a function that has the answer.
+        None: something is awaited. `resume` is called once it has ended, with a function that has the answer.
+        `hold(True)` stops the clock of the call.
         """
         self.used = True
-        call = _Call(execution_id, call_id, name, arguments, value_bytes)
-        return self._guarded(call, lambda: self._begin(call, resume))
-
-    def _guarded(self, call: _Call, work: Callable[[], bytes | None]) -> Answer | None:
-        try:
-            value = self._variables.copy().run(work)
-        except BaseException as error:  # a tool that calls sys.exit must not end a native thread
-            # The host's log has what the code must not see.
-            _log.info("tool %s failed in execution %s", call.name, call.execution_id, exc_info=True)
-            return False, failure(error, call.arguments)
-        return None if value is None else (True, value)
+        call = _Call(execution_id, call_id, name, arguments, value_bytes, resume, hold)
+        timeout = self._entries[name].timeout if name in self._entries else None
+        self._watch.started(call_id, name, timeout, lambda: _shown_keywords(call))
+        return self._guarded(call, lambda: self._begin(call))
 
     def abandon(self, call_id: int) -> None:
         """The execution no longer waits for this call: cancels it if it is async."""
         with self._lock:
             self._abandoned.add(call_id)  # it may not have begun to wait yet
             future = self._pending.get(call_id)
+        if not self._closed:
+            self._watch.given_up(call_id)
         if future is not None:
             future.cancel()
 
@@ -91,28 +102,108 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             pending = list(self._pending.values())
+        self._watch.close()
         for future in pending:
             future.cancel()
 
-    def _begin(self, call: _Call, resume: Callable[[Callable[[], Answer]], object]) -> bytes | None:
+    def _guarded(self, call: _Call, work: Callable[[], bytes | None]) -> Answer | None:
+        try:
+            value = self._variables.copy().run(self._reporting, call, work)
+        except BaseException as error:  # a tool that calls sys.exit must not end a native thread
+            # The host's log has what the code must not see.
+            _log.info("tool %s failed in execution %s", call.name, call.execution_id, exc_info=True)
+            body = failure(error, call.arguments)
+            self._failed(call, error, json.loads(body)["message"])
+            return False, body
+        if value is None:
+            return None
+        self._watch.finished(call.call_id, "ok")
+        return True, value
+
+    def _reporting(self, call: _Call, work: Callable[[], bytes | None]) -> bytes | None:
+        reporter.set(lambda message, fraction: self._watch.progress(call.call_id, message, fraction))
+        return work()
+
+    def _failed(self, call: _Call, error: BaseException, message: str) -> None:
+        if isinstance(error, ApprovalDenied):
+            self.denied.append((call.name, call.arguments, message))
+            self._watch.finished(call.call_id, "denied", message)
+        elif self._unwanted(call):
+            self._watch.given_up(call.call_id)
+        else:
+            self._watch.finished(call.call_id, "error", message)
+
+    def _begin(self, call: _Call) -> bytes | None:
         entry = self._find(call.name)
         given = entry.arguments(_keywords(call))
-        with self._lock:
-            if self._unwanted(call.call_id):
-                raise ToolError("the call was cancelled")
-            self.begun.append((call.name, call.arguments))
-        value = entry.form.call(given, self._context)
+        question = self._question(call, entry, given)
+        if question is not None and (answer := question.ask()) is not None:
+            self._await_decision(call, entry, given, question, answer)
+            return None
+        value = self._called(call, entry, given)
         if not inspect.isawaitable(value):
             return self._encoded(call, entry, value)
-        self._start(call, value, lambda future: resume(lambda: self._resumed(call, entry, future)))
+        self._start(call, finish(value), lambda future: call.resume(lambda: self._resumed(call, entry, given, future)))
         return None
 
-    def _resumed(self, call: _Call, entry: ToolEntry, future: Future[Any]) -> Answer:
+    def _question(self, call: _Call, entry: ToolEntry, given: Mapping[str, Any]) -> Question | None:
+        """None where the call may run at once."""
+        if entry.gate is None:
+            return None
+        action, reason = entry.gate.verdict(given)
+        if action == "allow":
+            return None
+        if action == "deny":
+            raise denied(entry.name, reason)
+        if self._on_approval is None:
+            raise denied(entry.name, f"{reason}, and this client has no on_approval")
+        self._check_wanted(call)
+        arguments = _copied(call, given)
+        self._watch.asked(call.call_id, arguments)
+        request = ApprovalRequest(entry.name, arguments, reason, self._context, call.execution_id, call.call_id)
+
+        def hold(is_held: bool) -> None:
+            self._watch.held(call.call_id, is_held)
+            call.hold(is_held)
+
+        return Question(self._on_approval, request, hold)
+
+    def _await_decision(
+        self, call: _Call, entry: ToolEntry, given: Mapping[str, Any], question: Question, answer: Awaitable[Any]
+    ) -> None:
+        """Holds no thread while a person thinks. A call resumes once: an async tool runs right after the decision."""
+
+        async def decided() -> Any:
+            await question.decided(answer, lambda: self._unwanted(call))
+            if not entry.form.is_async:
+                return _APPROVED
+            value = self._called(call, entry, given)
+            return await value if inspect.isawaitable(value) else value
+
+        def done(future: Future[Any]) -> None:
+            question.release()  # also where it was cancelled before it began
+            call.resume(lambda: self._resumed(call, entry, given, future))
+
+        try:
+            self._start(call, decided(), done)
+        except BaseException:
+            question.release()
+            raise
+
+    def _called(self, call: _Call, entry: ToolEntry, given: Mapping[str, Any]) -> Any:
+        """Calls the tool; what nobody waits for any more never begins."""
+        with self._lock:
+            self._check_wanted(call)
+            self.begun.append((call.name, call.arguments))
+        return entry.form.call(given, self._context)
+
+    def _resumed(self, call: _Call, entry: ToolEntry, given: Mapping[str, Any], future: Future[Any]) -> Answer:
         def work() -> bytes:
-            try:
-                value = future.result()
-            except CancelledError:
-                raise ToolError("the call was cancelled") from None
+            value = _result(future)
+            if value is _APPROVED:
+                value = self._called(call, entry, given)
+                if inspect.isawaitable(value):  # of a tool that did not say that it is async
+                    value = _result(self._start(call, finish(value)))
             return self._encoded(call, entry, value)
 
         return self._guarded(call, work) or (True, b"null")
@@ -131,8 +222,10 @@ class Dispatcher:
             return meta_tools(self._entries)[name]
         raise not_found("tool", name, self._entries)
 
-    def _start(self, call: _Call, awaitable: Any, done: Callable[[Future[Any]], object]) -> None:
-        coroutine = finish(awaitable)
+    def _start(
+        self, call: _Call, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object] | None = None
+    ) -> Future[Any]:
+        """Runs it on the loop; cancelled with the call."""
         try:
             future = asyncio.run_coroutine_threadsafe(coroutine, self._loop())
         except BaseException:
@@ -140,18 +233,24 @@ class Dispatcher:
             raise
         with self._lock:
             self._pending[call.call_id] = future
-            unwanted = self._unwanted(call.call_id)
+            unwanted = self._unwanted(call)
         future.add_done_callback(lambda _: self._forget(call.call_id))
-        future.add_done_callback(done)
+        if done:
+            future.add_done_callback(done)
         if unwanted:
             future.cancel()
+        return future
 
     def _forget(self, call_id: int) -> None:
         with self._lock:
             self._pending.pop(call_id, None)
 
-    def _unwanted(self, call_id: int) -> bool:
-        return self._closed or call_id in self._abandoned
+    def _check_wanted(self, call: _Call) -> None:
+        if self._unwanted(call):
+            raise ToolError("the call was cancelled")
+
+    def _unwanted(self, call: _Call) -> bool:
+        return self._closed or call.call_id in self._abandoned
 
 
 @dataclass(frozen=True)
@@ -161,6 +260,8 @@ class _Call:
     name: str
     arguments: bytes
     value_bytes: int
+    resume: Callable[[Callable[[], Answer]], object]
+    hold: Callable[[bool], object]
 
 
 def _keywords(call: _Call) -> dict[str, Any]:
@@ -171,3 +272,26 @@ def _keywords(call: _Call) -> dict[str, Any]:
     if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
         raise ToolError(f"arguments of tool {call.name!r} must be given by name")
     return given
+
+
+def _shown_keywords(call: _Call) -> dict[str, Any]:
+    """A copy for whoever watches; empty where they cannot be read, which the call's failure tells."""
+    try:
+        return _keywords(call)
+    except Exception:  # whatever a decoder says about what hostile code sent
+        return {}
+
+
+def _copied(call: _Call, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown to a person must not be what the tool gets: whoever shows it may change it."""
+    try:
+        return copy.deepcopy(dict(given))
+    except Exception:  # of a type that the application's own validators made
+        return _keywords(call)
+
+
+def _result(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except CancelledError:
+        raise ToolError("the call was cancelled") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 _ATTRIBUTE = "__codemode_tool__"
@@ -17,15 +17,13 @@ class ToolOptions:
     description: str | None = None
     input_schema: Any = None
     output_schema: Any = None
+    timeout: float | None = None
+    approval: Any = None
 
     def over(self, other: ToolOptions) -> ToolOptions:
         """These options, completed by others."""
-        return ToolOptions(
-            self.name if self.name is not None else other.name,
-            self.description if self.description is not None else other.description,
-            self.input_schema if self.input_schema is not None else other.input_schema,
-            self.output_schema if self.output_schema is not None else other.output_schema,
-        )
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return ToolOptions(**{key: getattr(other, key) if value is None else value for key, value in said.items()})
 
 
 def mark(target: _T, options: ToolOptions) -> _T:

@@ -17,14 +17,17 @@ def meta_tools(entries: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
     """The meta-tools over what one execution may call; they never show more than that."""
 
     def list_tools() -> dict[str, Any]:
+        """Every tool that this code may call."""
         return {"tools": [_outline(entry) for entry in entries.values()], "count": len(entries)}
 
     def schema(name: str) -> dict[str, Any]:
+        """How one tool is called and what it returns."""
         if name not in entries:
             raise not_found("tool", name, entries)
         return _details(entries[name])
 
     def search(query: str) -> dict[str, Any]:
+        """The tools whose name, parameters or description have these words, the best first."""
         words = re.findall(r"\w+", query.lower())
         ranked = [(rank, kind, entry) for entry in entries.values() for rank, kind in [_match(entry, words)] if rank]
         ranked.sort(key=lambda found: -found[0])

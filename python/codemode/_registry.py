@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from codemode._context import RuntimeContext, as_context
+from codemode._approval import ApprovalOption
+from codemode._context import RuntimeContext, as_context, overlay
 from codemode._errors import (
     ComponentAlreadyExistsError,
     ComponentNotFoundError,
@@ -45,12 +46,15 @@ class ComponentRegistry:
         output_schema: Any = None,
         description: str | None = None,
         overwrite: bool = False,
+        timeout: float | None = None,
+        approval: ApprovalOption = None,
     ) -> None:
         """`register_tool(tool)` or `register_tool("name", tool)`.
 
         A tool is a `Tool`, a function or async function, an object with `run`, `_run`, `execute` or
         `run_with_context(context, **kw)`, or a tool of CrewAI or LangChain; a class with a constructor that needs no
         arguments is instantiated. Schemas are a pydantic model or JSON Schema, made from type hints where not given.
+        `timeout` and `approval` are those of `@tool`.
         """
         if tool is None:
             name, tool = None, name
@@ -58,7 +62,7 @@ class ComponentRegistry:
             raise RegistryError(
                 f"register_tool needs a tool, got {tool!r}; write register_tool(tool) or register_tool('name', tool)"
             )
-        entry = make_entry(tool, ToolOptions(name, description, input_schema, output_schema))
+        entry = make_entry(tool, ToolOptions(name, description, input_schema, output_schema, timeout, approval))
         self._add("tool", entry.name, entry, overwrite)
 
     def register(self, decorated: Any, overwrite: bool = False) -> None:
@@ -84,6 +88,13 @@ class ComponentRegistry:
     def get_tool(self, name: str) -> Any:
         """The tool as it was registered."""
         return self._get("tool", name).component
+
+    def describe(self) -> str:
+        """The tools as Python stubs, for a person or a model to read: signatures, types, defaults, docstrings.
+
+        `RegistryError` if a tool's name is no Python identifier: a stub cannot have it.
+        """
+        return render(self.entries())
 
     # Agents, teams and flows
 
@@ -174,6 +185,15 @@ class ComponentRegistry:
             named = [(kind, name, value) for kind in KINDS for name, value in self._components[kind].items()]
         return [(f"{kind} {name!r}", _component(value)) for kind, name, value in named]
 
+    def include(self, other: Registry) -> None:
+        """Takes over another registry's tools as they are, its context and its configuration."""
+        with self._lock:
+            for name, entry in other.entries().items():
+                self._add("tool", name, entry, overwrite=False)
+            self.update_config(other.get_config())
+            if (context := other.get_context()) is not None:
+                self._context = overlay(self._context, context)
+
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
 
@@ -212,6 +232,10 @@ class ScopedRegistry:
         if name not in entries:
             raise not_found("tool", name, entries)
         return entries[name].component
+
+    def describe(self) -> str:
+        """As `ComponentRegistry.describe`, of the tools that this view shows."""
+        return render(self.entries())
 
     def get_agent(self, name: str) -> Any:
         return self._parent.get_agent(name)
@@ -272,6 +296,16 @@ class ScopedRegistry:
 
 
 Registry = ComponentRegistry | ScopedRegistry
+
+
+def render(entries: Mapping[str, ToolEntry]) -> str:
+    """The stubs of these tools."""
+    native = importlib.import_module("codemode._native")
+    try:
+        return str(native.render_stubs([entry.spec for entry in entries.values()]))
+    except native.NativeError as error:
+        code, message, *_ = error.args
+        raise RegistryError(message, code=code) from None
 
 
 def pick(entries: Mapping[str, ToolEntry], names: Iterable[str]) -> dict[str, ToolEntry]:

@@ -9,10 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from codemode import _values
+from codemode._artifact import Artifact
 from codemode._errors import CodemodeError, ExecutionFailed
 
 # What the executor keeps of a call at most: characters of the name, bytes of the arguments.
 _RECORDED_NAME, _RECORDED_ARGUMENTS = 200, 4096
+# Characters of an error that tell two failures apart; the executor keeps more.
+_COMPARED = 200
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,11 @@ class ExecutionError:
 
 @dataclass(frozen=True)
 class ToolCallRecord:
-    """One tool call as the executor saw it. `status`: ok, error, timeout or abandoned.
+    """One tool call as the executor saw it. `status`: ok, error, denied, timeout or abandoned.
 
-    `ran` False: the tool itself was never called (no such tool, arguments that do not fit, given up while it waited
-    its turn), so running the code again repeats nothing. The client knows this of its own; it is not on the wire.
+    `ran` False: the tool itself was never called (no such tool, arguments that do not fit, not approved, given up while
+    it waited its turn), so running the code again repeats nothing. The client knows this, and who was denied, of its
+    own; it is not on the wire.
     """
 
     name: str
@@ -55,17 +59,6 @@ class ToolCallRecord:
             return _values.decode(self.arguments_json)
         except ValueError:
             return self.arguments_json.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file that the code left in /outputs. `path` is relative to it; `host_path` is None where there is no folder."""
-
-    path: str
-    size: int
-    mime_type: str
-    sha256: str
-    host_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +127,12 @@ class ExecutionResult:
             text += "\nTool calls that already ran (running the code again repeats them): " + ", ".join(ran)
         return text
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from codemode._html import page
+
+        return page(self)
+
     def raise_for_error(self) -> ExecutionResult:
         """Itself, or `ExecutionFailed` if the execution did not succeed."""
         if self.success:
@@ -149,9 +148,10 @@ def result_from_raw(
     warnings: Iterable[str] = (),
     traceback_limit: int | None = None,
     begun: Iterable[tuple[str, bytes]] | None = None,
+    denied: Iterable[tuple[str, bytes, str]] = (),
 ) -> ExecutionResult:
     """From the dict that the native client returns. The rest is what the client's own side knows: its warnings, and
-    name and arguments of each call that reached its tool.
+    name and arguments of each call that reached its tool, or was denied and why.
     """
     error = _error(raw["error"], traceback_limit) if raw["error"] else None
     fields: dict[str, Any] = dict(
@@ -161,7 +161,7 @@ def result_from_raw(
         stderr=raw["stderr"].decode("utf-8", "replace"),
         exit_code=raw["exit_code"],
         error=error,
-        tool_calls=_ran(tuple(map(_tool_call, raw["tool_calls"])), begun),
+        tool_calls=_ran(_denied(tuple(map(_tool_call, raw["tool_calls"])), denied), begun),
         artifacts=tuple(Artifact(**{**item, "host_path": item["host_path"] or None}) for item in raw["artifacts"]),
         violations=tuple(Violation(**item) for item in raw["violations"]),
         usage=Usage(**raw["usage"]),
@@ -219,6 +219,23 @@ def _tool_call(item: Mapping[str, Any]) -> ToolCallRecord:
     )
 
 
+def _denied(
+    records: tuple[ToolCallRecord, ...], denied: Iterable[tuple[str, bytes, str]]
+) -> tuple[ToolCallRecord, ...]:
+    """The records, those of denied calls with that status; to the executor they are errors like others."""
+    left = Counter((_key(name, arguments), reason[:_COMPARED]) for name, arguments, reason in denied)
+    if not left:
+        return records
+    told = []
+    for record in records:
+        key = _key(record.name, record.arguments_json), (record.error or "")[:_COMPARED]
+        if record.status == "error" and left[key] > 0:
+            left[key] -= 1
+            record = replace(record, status="denied", ran=False)
+        told.append(record)
+    return tuple(told)
+
+
 def _ran(records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]] | None) -> tuple[ToolCallRecord, ...]:
     """The records, each with whether its tool was called; the executor cuts what it records."""
     if begun is None:
@@ -228,7 +245,7 @@ def _ran(records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]]
     # Of calls that look alike, those that were answered come first.
     for index, record in sorted(enumerate(records), key=lambda item: item[1].status != "ok"):
         key = _key(record.name, record.arguments_json)
-        if left[key] > 0:
+        if record.status != "denied" and left[key] > 0:
             left[key] -= 1
             ran.add(index)
     return tuple(

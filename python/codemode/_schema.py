@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import collections.abc
+import importlib
 import inspect
+import json
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 
-from codemode import _docstring, _jsonschema
+from codemode import _values
+from codemode._docstring import Docstring, Documented
+from codemode._doctypes import hint_of
 from codemode._errors import RegistryError
 from codemode._explain import Problem, describe, from_pydantic, resolve, unexpected
+
+if TYPE_CHECKING:
+    from codemode._native import NativeSchema
 
 # What a tool may give as a schema: a pydantic model or any other type, or JSON Schema.
 SchemaSource = Any
@@ -31,12 +38,14 @@ class Schema(Protocol):
 
 @dataclass(frozen=True)
 class HandWritten:
-    """JSON Schema as the application wrote it."""
+    """JSON Schema as the application wrote it. Values pass unchanged: it is asked about what crosses the wire."""
 
     json: dict[str, Any]
+    native: NativeSchema
 
     def check(self, value: Any) -> tuple[Any, list[Problem]]:
-        return value, _jsonschema.check(self.json, value, self.json)
+        data, _ = _values.encode(value, reprs=False)
+        return value, [Problem(tuple(path), words, tuple(near)) for path, words, near in self.native.check(data)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,12 @@ def valid_parameters(schema: Mapping[str, Any]) -> list[str]:
         f"{name}{'*' if name in required else ''}: {describe(member, schema)}"
         for name, member in schema.get("properties", {}).items()
     ]
-    return [*found, "**any other"] if schema.get("additionalProperties", True) is not False else found
+    return [*found, "**any other"] if is_open(schema) else found
+
+
+def is_open(schema: Mapping[str, Any]) -> bool:
+    """Whether it takes parameters that it does not name."""
+    return schema.get("additionalProperties", True) is not False
 
 
 def input_schema(source: SchemaSource, tool: str) -> Schema:
@@ -112,8 +126,7 @@ def input_schema(source: SchemaSource, tool: str) -> Schema:
         return Arguments(json, source, {name: name for name in source.model_fields}, defaults=True)
     if isinstance(source, Mapping):
         schema = _hand_written(source, tool, "input_schema")
-        shape = resolve(schema.json, schema.json)
-        if shape.get("type", "object") != "object" or not {"type", "properties"} & set(shape):
+        if not _describes_object(schema.json, schema.json):
             raise RegistryError(
                 f"input_schema of tool {tool!r} must be the JSON Schema of an object "
                 '({"type": "object", "properties": {…}}): code calls tools with keyword arguments'
@@ -132,10 +145,9 @@ def output_schema(source: SchemaSource, tool: str) -> Schema:
 
 
 def from_signature(
-    signature: inspect.Signature, hints: Mapping[str, Any], doc: str | None, skip: frozenset[str]
+    signature: inspect.Signature, hints: Mapping[str, Any], doc: Docstring, skip: frozenset[str]
 ) -> Arguments:
     """The schema of a function's keyword arguments; parameters in `skip` are not for the code to give."""
-    words = _docstring.parameters(doc)
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
     is_open = False
@@ -148,13 +160,20 @@ def from_signature(
         field = f"p{len(names)}"
         names[field] = name
         default = ... if parameter.default is parameter.empty else parameter.default
+        documented = doc.parameters.get(name, Documented())
+        hint = _documented_type(parameter, documented) if parameter.annotation is parameter.empty else hints.get(name)
         fields[field] = (
-            _parameter_type(hints.get(name, Any)),
-            Field(default, alias=name, description=words.get(name)),
+            Any if hint is None else _parameter_type(hint),
+            Field(default, alias=name, description=documented.description or None),
         )
     config = ConfigDict(extra="allow" if is_open else "forbid", arbitrary_types_allowed=True)
     model = create_model("Arguments", __config__=config, **fields)
     return Arguments(_json_of(TypeAdapter(model), "validation"), model, names, defaults=False)
+
+
+def from_documented_return(doc: Docstring) -> Schema | None:
+    """The schema of a result of which only the docstring tells; none where that is no simple type."""
+    return from_return(hint_of(doc.returns))
 
 
 def from_return(hint: Any) -> Schema | None:
@@ -181,10 +200,42 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
+def open_object() -> Arguments:
+    """Takes any keyword arguments."""
+    anything = inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)
+    return from_signature(inspect.Signature([anything]), {}, Docstring("", {}, ""), frozenset())
+
+
 def _hand_written(source: Mapping[str, Any], tool: str, what: str) -> HandWritten:
-    if unknown := _jsonschema.unsupported(source):
-        raise RegistryError(f"{what} of tool {tool!r} uses what cannot be enforced: {', '.join(unknown)}")
-    return HandWritten(dict(source))
+    # Imported late: most applications write no JSON Schema, and registering a tool need not load the native client.
+    native = importlib.import_module("codemode._native")
+    try:
+        text = json.dumps(dict(source), allow_nan=False, ensure_ascii=False).encode()
+        return HandWritten(json.loads(text), native.NativeSchema(text))
+    except native.NativeError as error:
+        problem = error.args[1]
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"it is not JSON ({error})"
+    raise RegistryError(f"{what} of tool {tool!r} cannot be enforced: {problem}")
+
+
+def _describes_object(schema: Any, root: Any) -> bool:
+    """Whether a schema says that what fits it is an object, or at least names an object's members."""
+    schema = resolve(schema, root)
+    if not isinstance(schema, Mapping):
+        return False
+    if "type" in schema:
+        return "object" in ([schema["type"]] if isinstance(schema["type"], str) else schema["type"])
+    branches = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if branches:
+        return all(_describes_object(branch, root) for branch in branches)
+    return "properties" in schema or any(_describes_object(branch, root) for branch in schema.get("allOf", ()))
+
+
+def _documented_type(parameter: inspect.Parameter, documented: Documented) -> Any:
+    """The type of a parameter that has no hint, as its docstring tells."""
+    hint = hint_of(documented.type)
+    return hint if hint is None or parameter.default is not None else Optional[hint]  # noqa: UP045
 
 
 def _parameter_type(hint: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
@@ -12,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from codemode import _docstring, _schema
+from codemode import _checks, _docstring, _schema
 from codemode._context import RuntimeContext
+from codemode._docstring import Docstring
 from codemode._errors import RegistryError
 from codemode._explain import Problem, sentence
 from codemode._forms import Form, form_of, signature_of
+from codemode._gate import Gate, gate_for
 from codemode._marker import ToolOptions, options_of
 from codemode.tools import Tool
 
 if TYPE_CHECKING:
     from codemode._native import RawToolSpec
-
-_OPEN: dict[str, Any] = {"type": "object", "properties": {}}
 
 
 class InvalidArguments(Exception):
@@ -49,6 +50,8 @@ class ToolEntry:
     form: Form
     input: _schema.Schema
     output: _schema.Schema | None
+    timeout: float | None
+    gate: Gate | None
 
     def arguments(self, given: Mapping[str, Any]) -> Any:
         """The arguments, validated."""
@@ -81,6 +84,7 @@ class ToolEntry:
             "output_schema": _json(self.output.json) if self.output else None,
             "is_async": self.form.is_async,
             "has_context": self.form.has_context,
+            "timeout": self.timeout,
         }
 
 
@@ -93,33 +97,61 @@ def make_entry(component: Any, options: ToolOptions, *, reserved: bool = False) 
     options = options.over(_attributes(component))
     name = _checked_name(options.name if options.name is not None else _default_name(component), reserved)
     described = form.function.func if isinstance(form.function, partial) else form.function
-    # Not `inspect.getdoc`: where a method says nothing it answers with the base class's words.
-    doc = getattr(described, "__doc__", None) or (type(component).__doc__ if inspect.ismethod(described) else None)
+    doc = _docstring.parse(_doc_of(component, described))
+    input_schema = _input(name, form, options, described, doc)
     return ToolEntry(
         name,
-        options.description if options.description is not None else _docstring.summary(doc),
+        _described(name, options, doc),
         component,
         form,
-        _input(name, form, options, described, doc),
-        _output(name, form, options, described),
+        input_schema,
+        _output(name, form, options, described, doc),
+        _checks.seconds(options.timeout, f"timeout of tool {name!r}", RegistryError),
+        gate_for(options.approval, name, input_schema),
     )
 
 
-def _input(name: str, form: Form, options: ToolOptions, described: Any, doc: str | None) -> _schema.Schema:
+def _doc_of(component: Any, described: Any) -> str | None:
+    # Not `inspect.getdoc`: where a method says nothing it answers with the base class's words.
+    own: str | None = getattr(described, "__doc__", None)
+    if own or not inspect.ismethod(described):
+        return own
+    text = type(component).__doc__
+    # Where a data class says nothing, `dataclass` writes its fields there.
+    is_made = dataclasses.is_dataclass(component) and (text or "").startswith(f"{type(component).__name__}(")
+    return None if is_made else text
+
+
+def _described(name: str, options: ToolOptions, doc: Docstring) -> str:
+    description = options.description if options.description is not None else doc.summary
+    if not isinstance(description, str):
+        raise RegistryError(f"the description of tool {name!r} must be text, got {description!r}")
+    if not description.strip():
+        raise RegistryError(
+            f"tool {name!r} has no description: models choose tools by it; write a docstring or pass description=…"
+        )
+    return description
+
+
+def _input(name: str, form: Form, options: ToolOptions, described: Any, doc: Docstring) -> _schema.Schema:
     source = options.input_schema if options.input_schema is not None else form.schema
     if source is not None:
         return _schema.input_schema(source, name)
     signature = signature_of(form.function)
     if signature is None:
-        return _schema.HandWritten(_OPEN)
+        return _schema.open_object()
     return _schema.from_signature(signature, _schema.hints_of(described), doc, form.hidden)
 
 
-def _output(name: str, form: Form, options: ToolOptions, described: Any) -> _schema.Schema | None:
+def _output(name: str, form: Form, options: ToolOptions, described: Any, doc: Docstring) -> _schema.Schema | None:
     if options.output_schema is not None:
         return _schema.output_schema(options.output_schema, name)
-    # Tools written for other frameworks annotate `-> str` and return what they like; nothing enforced it there.
-    return None if form.schema is not None else _schema.from_return(_schema.hints_of(described).get("return"))
+    if form.schema is not None:
+        # Tools written for other frameworks annotate `-> str` and return what they like; nothing enforced it there.
+        return None
+    if "return" not in getattr(inspect.unwrap(described), "__annotations__", {}):
+        return _schema.from_documented_return(doc)
+    return _schema.from_return(_schema.hints_of(described).get("return"))
 
 
 def _instance(cls: type) -> Any:
@@ -146,6 +178,8 @@ def _attributes(component: Any) -> ToolOptions:
         name if isinstance(name, str) and name else None,
         description if isinstance(description, str) and description else None,
         *schemas,
+        # Elsewhere these names mean something else.
+        *((component.timeout, component.approval) if isinstance(component, Tool) else ()),
     )
 
 

@@ -6,10 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, overload
 
+from codemode._approval import Approval, ApprovalDecision, ApprovalOption, ApprovalRequest, ApprovalRule
 from codemode._context import RuntimeContext
 from codemode._marker import ToolOptions, mark
+from codemode._progress import report_progress
 
-__all__ = ["ContextAwareTool", "Tool", "tool"]
+__all__ = [
+    "Approval",
+    "ApprovalDecision",
+    "ApprovalRequest",
+    "ApprovalRule",
+    "ContextAwareTool",
+    "Tool",
+    "report_progress",
+    "tool",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -18,8 +29,8 @@ class Tool(ABC):
     """A tool as a class: set `name` and `description`, write `execute` with the parameters that the code may give.
 
     `execute` may be async. The schemas come from its type hints unless `input_schema` (a pydantic model or JSON
-    Schema) or `output_schema` (any type, or JSON Schema) are set. Optional `open()` and `close()` are called once
-    per client.
+    Schema) or `output_schema` (any type, or JSON Schema) are set. `timeout` (seconds) and `approval` are those of
+    `@tool`. Optional `open()` and `close()` are called once per client.
 
     >>> class ReadFile(Tool):
     ...     name = "read_file"
@@ -34,6 +45,8 @@ class Tool(ABC):
     description: str = ""
     input_schema: ClassVar[Any] = None
     output_schema: ClassVar[Any] = None
+    timeout: float | None = None
+    approval: ApprovalOption = None
 
     # `*args: Any, **kwargs: Any` is how typing spells "any signature": subclasses name their own parameters.
     @abstractmethod
@@ -58,14 +71,28 @@ def tool(name: _F) -> _F: ...
 
 @overload
 def tool(
-    name: str | None = None, description: str | None = None, input_schema: Any = None, output_schema: Any = None
+    name: str | None = None,
+    description: str | None = None,
+    input_schema: Any = None,
+    output_schema: Any = None,
+    timeout: float | None = None,
+    approval: ApprovalOption = None,
 ) -> Callable[[_F], _F]: ...
 
 
-def tool(name: Any = None, description: str | None = None, input_schema: Any = None, output_schema: Any = None) -> Any:
+def tool(
+    name: Any = None,
+    description: str | None = None,
+    input_schema: Any = None,
+    output_schema: Any = None,
+    timeout: float | None = None,
+    approval: ApprovalOption = None,
+) -> Any:
     """Marks a function, an async function or a class as a tool, for `registry.register` or `discover_tools`.
 
-    The name is the function's own unless given; what is decorated stays as it was.
+    The name is the function's own unless given; what is decorated stays as it was. `timeout` is how many seconds a call
+    may take; the executor's `tool_timeout` holds if it is lower. `approval` says which calls need the consent of
+    `on_approval`: "ask" (or True), "deny", an `Approval`, or a list of `ApprovalRule`.
 
     >>> @tool
     ... def add(a: int, b: int) -> int:
@@ -74,5 +101,5 @@ def tool(name: Any = None, description: str | None = None, input_schema: Any = N
     """
     if callable(name):
         return mark(name, ToolOptions())
-    options = ToolOptions(name, description, input_schema, output_schema)
+    options = ToolOptions(name, description, input_schema, output_schema, timeout, approval)
     return lambda target: mark(target, options)

@@ -87,6 +87,6 @@ def start(setup: Setup, folders: Folders) -> Iterator[Started]:
 def client(container: Container, key: str | None = KEY, **tools: Any) -> Codemode:
     registry = ComponentRegistry()
     for name, tool in tools.items():
-        registry.register_tool(name, tool)
+        registry.register_tool(name, tool, description=f"The tool {name}.")
     config = ClientConfig(executor_url=container.url, executor_api_key=key)
     return Codemode.from_client_config(config, registry=registry)

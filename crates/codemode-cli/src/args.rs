@@ -1,8 +1,8 @@
 //! The command line, and the help a person learns it from.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use codemode_server::config::{ListenAddress, LogLevel};
 
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Ask an executor whether it serves
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(HealthArgs),
+    /// Show the tools of Python files and modules
+    #[command(subcommand)]
+    Tools(ToolsCommand),
     /// Print the version
     Version,
     /// Certificates for TLS
@@ -48,6 +51,16 @@ pub(crate) enum TlsCommand {
     /// Make certificates to develop with: an authority, the executor's, and clients' ones
     #[command(after_help = GENERATE_CERTS_EXAMPLES)]
     GenerateCerts(GenerateCertsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolsCommand {
+    /// Print the tools as Python stubs: signatures, types, defaults and docstrings
+    #[command(after_help = TOOLS_STUBS_EXAMPLES)]
+    Stubs(ToolsStubsArgs),
+    /// List the tools with their parameters
+    #[command(after_help = TOOLS_LIST_EXAMPLES)]
+    List(ToolsListArgs),
 }
 
 #[derive(Args, Debug)]
@@ -101,11 +114,11 @@ pub(crate) struct RunArgs {
     /// Print one JSON document with everything instead
     #[arg(long)]
     pub(crate) json: bool,
-    /// The policy, in YAML; the options above win over it
+    /// The client's configuration and the policy, in YAML; the options above win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Run on this executor instead of one of its own; its key comes from CODEMODE_EXECUTOR_API_KEY
-    #[arg(long, value_name = "URL", env = "CODEMODE_EXECUTOR_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) remote: RemoteArgs,
@@ -148,6 +161,32 @@ pub(crate) struct HealthArgs {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) remote: RemoteArgs,
+}
+
+/// Where the application's tools are.
+#[derive(Args, Debug)]
+pub(crate) struct ToolsSource {
+    /// A Python file or module with tools; repeat it for more
+    #[arg(long, required = true, value_name = "FILE|MODULE", value_hint = ValueHint::FilePath)]
+    pub(crate) tools: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ToolsStubsArgs {
+    #[command(flatten)]
+    pub(crate) source: ToolsSource,
+    /// Write them to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ToolsListArgs {
+    #[command(flatten)]
+    pub(crate) source: ToolsSource,
+    /// Print one JSON document with the schemas instead
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -213,7 +252,7 @@ Examples:
 
 Certificates and keys in files are read again when they change, and at once on SIGHUP.
 
-Environment:
+Environment, and .env in the current folder:
   CODEMODE_API_KEY, CODEMODE_API_KEY_FILE    the key that callers must send, or a file with it
   CODEMODE_API_KEY_PREVIOUS, ..._FILE        the key from before, as long as it shall hold
   CODEMODE_TLS_CERT_FILE, _KEY_FILE          as --tls-cert and --tls-key
@@ -242,7 +281,11 @@ Examples:
   CODEMODE_EXECUTOR_URL=http://127.0.0.1:8001 codemode run job.py
   codemode run job.py --url https://executor.example --api-key-file key --tls-ca ca.pem
 
-Environment, with --url:
+A file may name the executor as well (executor_url). Its policy is then a request to narrow that
+executor's own; without one it is the policy of an executor of this command's own.
+
+Environment, and .env in the current folder:
+  CODEMODE_EXECUTOR_URL                      as --url
   CODEMODE_EXECUTOR_API_KEY                  the key
   CODEMODE_EXECUTOR_API_KEY_FILE             as --api-key-file
   CODEMODE_TLS_CA_FILE                       as --tls-ca; also named CODEMODE_TLS_CERT_PATH
@@ -274,6 +317,36 @@ Environment: CODEMODE_TLS_CLIENT_CERT_FILE and CODEMODE_TLS_CLIENT_KEY_FILE as -
 --tls-key; with --url also CODEMODE_TLS_CA_FILE as --tls-ca.
 
 Exit codes: 0 where it serves, 1 where it does not, 64 for bad usage or configuration.";
+
+const TOOLS_STUBS_EXAMPLES: &str = "\
+A source offers what its function `register(registry)` registers; without one, what its variable
+`registry` holds; without both, every @tool and every instance of Tool at its top. It is imported
+as the current folder's own, by the Python that this command came with, or that
+CODEMODE_GUEST_INTERPRETER names. What it prints goes to standard error.
+
+Examples:
+  cat my_tools.py
+    from codemode import tool
+
+    @tool
+    def weather(location: str, days: int = 1) -> dict[str, float]:
+        \"Highest temperature of each day.\"
+        ...
+  codemode tools stubs --tools my_tools.py
+  codemode tools stubs --tools my_tools.py --tools shop.tools -o tools.pyi
+
+Exit codes: 2 where the tools cannot be loaded or a name is no Python identifier, 69 where there is
+no Python with the package, 64 for bad usage.";
+
+const TOOLS_LIST_EXAMPLES: &str = "\
+Parameters in brackets can be left out. What a source offers: see `codemode tools stubs --help`.
+
+Examples:
+  codemode tools list --tools my_tools.py
+  codemode tools list --tools shop.tools --json | jq '.[].name'
+
+Exit codes: 2 where the tools cannot be loaded, 69 where there is no Python with the package, 64 for
+bad usage.";
 
 const GENERATE_CERTS_EXAMPLES: &str = "\
 For development and tests: whoever can read ca-key.pem can pass for the executor and for every

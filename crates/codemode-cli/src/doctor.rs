@@ -12,7 +12,7 @@ use std::{
 };
 
 use codemode_sandbox::probe::{LayerReport, LayerStatus, Probe, probe};
-use codemode_server::config::{Arguments, ServerConfig, Sources};
+use codemode_server::config::{ServerConfig, Sources};
 use codemode_types::{NetworkMode, Policy};
 use serde_json::{Value, json};
 
@@ -79,7 +79,8 @@ fn harden_itself(
     let Some(file) = file else {
         return Ok(harden::trial(probe, &Policy::default(), embedding, Doors::default()));
     };
-    let sources = Sources { file: Some(file.to_owned()), environment, arguments: Arguments::default() };
+    let dotenv = environment::dotenv();
+    let sources = Sources { file: Some(file.to_owned()), environment, dotenv, ..Sources::default() };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     Ok(harden::trial(probe, &config.policy, embedding, Doors::of(&config)))
 }

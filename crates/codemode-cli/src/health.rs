@@ -20,12 +20,14 @@ const NOT_SERVING: u8 = 1;
 
 pub(crate) fn health(args: HealthArgs) -> Result<ExitCode, Failure> {
     let variables = environment::variables();
-    let (url, tls) = match &args.url {
-        Some(url) => (url.clone(), remote::tls(url, &args.remote, &variables)?),
+    let options = match &args.url {
+        Some(url) => {
+            ClientOptions::from_config(&remote::probe(&args.remote, url, &variables)?).map_err(Failure::usage)?
+        }
         None => here(&args, variables)?,
     };
-    let api_key = remote::api_key_argument(&args.remote)?;
-    let options = ClientOptions { timeout: PATIENCE, tls, api_key, ..ClientOptions::new(&url) };
+    let url = options.url.clone();
+    let options = ClientOptions { timeout: PATIENCE, ..options };
     match runtime()?.block_on(asked(options)) {
         Ok(true) => exit::print(&format!("serving: {url}\n")),
         Ok(false) => Err(not_serving(format!("not serving: {url} is starting or stopping"))),
@@ -51,9 +53,10 @@ fn not_serving(reason: impl ToString) -> Failure {
 }
 
 /// Where `codemode serve` would listen with the same file and environment, and how it would speak there.
-fn here(args: &HealthArgs, variables: BTreeMap<String, String>) -> Result<(String, Option<TlsOptions>), Failure> {
-    let identity = remote::identity(&args.remote, &variables);
-    let sources = Sources { file: args.config.clone(), environment: variables, ..Sources::default() };
+fn here(args: &HealthArgs, variables: BTreeMap<String, String>) -> Result<ClientOptions, Failure> {
+    let (identity, api_key) = remote::identity(&args.remote, &variables)?;
+    let dotenv = environment::dotenv();
+    let sources = Sources { file: args.config.clone(), environment: variables, dotenv, ..Sources::default() };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     // Nobody issues certificates for the address of a machine that talks to itself.
@@ -61,7 +64,7 @@ fn here(args: &HealthArgs, variables: BTreeMap<String, String>) -> Result<(Strin
     let asked = own.is_some() || args.remote.asks_for_tls();
     let mode = args.remote.tls_ca.clone().map(TlsMode::Custom).or(own).unwrap_or_default();
     let tls = asked.then_some(TlsOptions { mode, ..identity });
-    Ok((url_of(scheme, &config.listen)?, tls))
+    Ok(ClientOptions { tls, api_key, ..ClientOptions::new(url_of(scheme, &config.listen)?) })
 }
 
 fn url_of(scheme: &str, address: &ListenAddress) -> Result<String, Failure> {

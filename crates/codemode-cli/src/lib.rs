@@ -15,6 +15,7 @@ mod remote;
 mod run;
 mod serve;
 mod tls;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Health(args) => health::health(args),
+        Command::Tools(command) => tools::tools(command),
         Command::Version => exit::print(&format!("codemode {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Tls(TlsCommand::GenerateCerts(args)) => tls::generate_certs(&args),
         Command::Completions(args) => completions::print(args.shell),

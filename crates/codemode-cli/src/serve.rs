@@ -29,8 +29,10 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         tls_cert: args.tls_cert,
         tls_key: args.tls_key,
         tls_client_ca: args.tls_client_ca,
+        ..Arguments::default()
     };
-    let sources = Sources { file: args.config, environment: environment::variables(), arguments };
+    let (environment, dotenv) = (environment::variables(), environment::dotenv());
+    let sources = Sources { file: args.config, environment, dotenv, arguments };
     let mut config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
     let tls = config.tls.take().map(Tls::load).transpose().map_err(Failure::configuration)?;

@@ -7,26 +7,34 @@ use std::{
     time::Duration,
 };
 
+use codemode_config::ClientConfig;
 use codemode_proto::{ExecutorInfo, v1};
-use codemode_types::{ExecutionId, OutputStream};
+use codemode_types::ToolSpec;
 use tokio::sync::Mutex;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
-    ClientError, ClientOptions, EmbeddedOptions, ExecutionOutcome, OutputSink, Request, ToolHost,
+    ClientError, ClientOptions, EmbeddedOptions,
     address::Address,
     dial::{Dial, bearer},
     embedded::{Host, Location},
-    execution,
     link::Link,
-    new_execution_id,
-    output::Closure,
+    prompt::prompt,
+    settings::Settings,
     status::{LinkFailure, Peer},
     tls::Tls,
 };
 
 /// A connection to one executor, made when it is first needed. Clones share it. Wants a tokio runtime with time and
 /// I/O that goes on running: the connection lives in a task of the runtime that dialled.
+///
+/// ```
+/// use codemode_client::{Client, ClientOptions};
+///
+/// let client = Client::connect(ClientOptions::new("https://executor.example:8001"))?;
+/// assert!(!client.is_embedded() && !client.is_closed());
+/// # Ok::<(), codemode_client::ClientError>(())
+/// ```
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -34,11 +42,13 @@ pub struct Client {
 
 struct Shared {
     target: Target,
+    settings: Settings,
     /// Held while dialling, so that many callers make one connection.
     link: Mutex<Option<Arc<Link>>>,
     closed: AtomicBool,
 }
 
+#[derive(Clone)]
 enum Target {
     Remote(Box<Dial>),
     Embedded(Arc<Host>),
@@ -46,6 +56,17 @@ enum Target {
 
 impl Client {
     /// Checks the options; does not dial yet.
+    ///
+    /// ```
+    /// use codemode_client::{Client, ClientOptions};
+    ///
+    /// let options = ClientOptions { api_key: Some("secret".into()), ..ClientOptions::new("http://127.0.0.1:8001") };
+    /// let client = Client::connect(options)?;
+    ///
+    /// let error = Client::connect(ClientOptions::new("127.0.0.1:8001")).unwrap_err();
+    /// assert!(error.to_string().contains("must begin with http://, https://"), "{error}");
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn connect(options: ClientOptions) -> Result<Self, ClientError> {
         let key = options.api_key.as_deref().filter(|key| !key.is_empty());
         let address = Address::parse(&options.url)?;
@@ -56,69 +77,141 @@ impl Client {
             peer: Peer { url: options.url, timeout: checked(options.timeout)?, key_given: key.is_some() },
             hello: v1::Hello { client: options.client, policy: options.policy.unwrap_or_default().into_bytes() },
         };
-        Ok(Self::of(Target::Remote(Box::new(dial))))
+        Ok(Self::of(Target::Remote(Box::new(dial)), Settings::default()))
+    }
+
+    /// The executor that a configuration names or, where it names none, one of this process's own, started as
+    /// `embedded` says. What the configuration says of each execution holds for all that this client runs; its
+    /// `log_level` is for the application's own subscriber.
+    ///
+    /// ```
+    /// use codemode_client::{Client, config::{ClientConfig, ClientSources}, json};
+    ///
+    /// let values = json!({"executor_url": "http://localhost:8001", "retry": {"max_attempts": 5}});
+    /// let config = ClientConfig::load(&ClientSources { values, ..ClientSources::default() }).unwrap();
+    /// let client = Client::from_config(&config, None)?;
+    /// assert!(!client.is_embedded());
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
+    pub fn from_config(config: &ClientConfig, embedded: Option<EmbeddedOptions>) -> Result<Self, ClientError> {
+        let client = match (&config.executor_url, embedded) {
+            (None, Some(options)) => Self::embedded(options.with_config(config)?)?,
+            _ => Self::connect(ClientOptions::from_config(config)?)?,
+        };
+        Ok(client.with_settings(config))
+    }
+
+    /// The same executor, with what a configuration says of each execution.
+    pub fn with_settings(self, config: &ClientConfig) -> Self {
+        Self::of(self.shared.target.clone(), Settings::of(config))
     }
 
     /// An executor of this process's own. Starts when it is first needed, ends with [`Client::close`], with the last
     /// clone, and with this process, however that ends.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use codemode_client::{Client, EmbeddedOptions, NoTools, Request};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// let outcome = client.execute(Request::new("2 + 2"), Arc::new(NoTools), |_stream, _bytes| ()).await?;
+    /// assert_eq!(outcome.result::<i64>()?, Some(4));
+    /// client.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn embedded(options: EmbeddedOptions) -> Result<Self, ClientError> {
         checked(options.timeout)?;
-        Ok(Self::of(Target::Embedded(Arc::new(Host::new(options, None)))))
+        Ok(Self::of(Target::Embedded(Arc::new(Host::new(options, None))), Settings::default()))
     }
 
-    fn of(target: Target) -> Self {
-        let shared = Shared { target, link: Mutex::new(None), closed: AtomicBool::new(false) };
+    fn of(target: Target, settings: Settings) -> Self {
+        let shared = Shared { target, settings, link: Mutex::new(None), closed: AtomicBool::new(false) };
         Self { shared: Arc::new(shared) }
     }
 
     /// A client for the child of a `fork`, where this one's tasks do not exist; call it there, and leak this one.
     /// An embedded executor stays the parent's and is shared; if it is gone, the child starts its own.
+    ///
+    /// ```
+    /// use codemode_client::{Client, ClientOptions};
+    ///
+    /// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?;
+    /// // In the child:
+    /// let child = client.for_forked_child();
+    /// std::mem::forget(client);
+    /// # drop(child);
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn for_forked_child(&self) -> Self {
         let target = match &self.shared.target {
             Target::Remote(dial) => Target::Remote(dial.clone()),
             Target::Embedded(host) => Target::Embedded(Arc::new(host.for_forked_child())),
         };
-        let child = Self::of(target);
+        let child = Self::of(target, self.shared.settings.clone());
         child.shared.closed.store(self.is_closed(), Ordering::Relaxed);
         child
     }
 
-    /// Runs code and calls `output` with its output as it comes; a copy of it is in the outcome.
-    ///
-    /// Dropping the future cancels the execution and drops the futures of its tool calls.
-    pub async fn execute<F>(
-        &self,
-        request: Request,
-        tools: Arc<dyn ToolHost>,
-        output: F,
-    ) -> Result<ExecutionOutcome, ClientError>
-    where
-        F: FnMut(OutputStream, &[u8]) + Send,
-    {
-        self.execute_to(request, tools, Closure(output)).await
-    }
-
-    /// The same with a sink that may take its time.
-    pub async fn execute_to<S: OutputSink>(
-        &self,
-        request: Request,
-        tools: Arc<dyn ToolHost>,
-        sink: S,
-    ) -> Result<ExecutionOutcome, ClientError> {
-        let id: ExecutionId = match &request.execution_id {
-            Some(id) => id.clone(),
-            None => new_execution_id()?,
-        };
-        let link = self.link().await?;
-        execution::run(&link, id, request, tools, sink).await
-    }
-
     /// What the executor is and enforces. Connects if need be.
+    ///
+    /// ```
+    /// use codemode_client::{Client, EmbeddedOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// let info = client.info().await?;
+    /// println!("tier {}, Python {}, {} packages", info.isolation.tier, info.python, info.packages.len());
+    /// assert_eq!(info.policy.limits.max_tool_calls, 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn info(&self) -> Result<ExecutorInfo, ClientError> {
         Ok(self.link().await?.info.clone())
     }
 
+    /// How to write code for this executor and these tools, for a model to read; see [`prompt`](crate::prompt::prompt).
+    /// Connects if need be.
+    ///
+    /// ```no_run
+    /// use codemode_client::{Client, ClientOptions, Tool, ToolHost, Tools, Value, json};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tools = Tools::of([Tool::new("weather", "Weather at a place", |_: Value| async { Ok(json!(21)) })])?;
+    /// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?;
+    /// println!("{}", client.prompt(&tools.specs()).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn prompt(&self, tools: &[ToolSpec]) -> Result<String, ClientError> {
+        let info = self.info().await?;
+        prompt(&info, tools).map_err(|error| ClientError::config(error.to_string()))
+    }
+
     /// Whether the executor says that it serves. Asks over a connection of its own and without the key.
+    ///
+    /// ```
+    /// use codemode_client::{Client, EmbeddedOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// assert!(client.health().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn health(&self) -> Result<bool, ClientError> {
         self.ensure_open()?;
         let dial = match &self.shared.target {
@@ -137,6 +230,18 @@ impl Client {
     }
 
     /// Ends every execution under way, the connection, and an embedded executor.
+    ///
+    /// ```
+    /// use codemode_client::{Client, ClientOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codemode_client::ClientError> {
+    /// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?;
+    /// client.close().await;
+    /// assert_eq!(client.info().await.unwrap_err().code(), "closed");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
         if let Some(link) = self.shared.link.lock().await.take() {
@@ -148,10 +253,27 @@ impl Client {
         }
     }
 
+    /// Whether [`Client::close`] was called, on this one or on a clone.
+    ///
+    /// ```
+    /// use codemode_client::{Client, ClientOptions};
+    ///
+    /// let client = Client::connect(ClientOptions::new("unix:///run/codemode.sock"))?;
+    /// assert!(!client.is_closed());
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
     }
 
+    /// Whether the executor is this process's own.
+    ///
+    /// ```
+    /// use codemode_client::{Client, EmbeddedOptions};
+    ///
+    /// assert!(Client::embedded(EmbeddedOptions::new("/usr/bin/codemode"))?.is_embedded());
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn is_embedded(&self) -> bool {
         matches!(self.shared.target, Target::Embedded(_))
     }
@@ -160,8 +282,12 @@ impl Client {
         if self.is_closed() { Err(ClientError::Closed { execution_id: None }) } else { Ok(()) }
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     /// The live connection, or a new one.
-    async fn link(&self) -> Result<Arc<Link>, ClientError> {
+    pub(crate) async fn link(&self) -> Result<Arc<Link>, ClientError> {
         let mut slot = self.shared.link.lock().await;
         self.ensure_open()?;
         if let Some(link) = slot.as_ref().filter(|link| link.is_open()) {

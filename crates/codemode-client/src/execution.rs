@@ -1,5 +1,6 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use codemode_proto::{
     DEFAULT_OUTPUT_CREDIT, tool_result,
     v1::{self, server_message::Message},
@@ -9,7 +10,8 @@ use tokio::{task::JoinError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::JoinMap};
 
 use crate::{
-    ClientError, ExecutionOutcome, META_TOOLS, OutputSink, Request, ToolCall, ToolHost,
+    CallReporter, ClientError, ExecutionOutcome, Hold, META_TOOLS, OutputSink, Request, ToolCall, ToolHost,
+    events::Outlet,
     link::{Link, Route},
     size,
     status::LinkFailure,
@@ -30,6 +32,7 @@ pub(crate) async fn run<S: OutputSink>(
     request: Request,
     host: Arc<dyn ToolHost>,
     sink: S,
+    outlet: Option<Outlet>,
 ) -> Result<ExecutionOutcome, ClientError> {
     let specs = host.specs();
     let limits = &link.info.policy.limits;
@@ -43,10 +46,14 @@ pub(crate) async fn run<S: OutputSink>(
     };
     let cancel = request.cancel.clone();
     let names = specs.iter().map(|spec| spec.name.clone()).collect();
+    let context = Bytes::copy_from_slice(&request.context);
     route.send(start(request, specs));
-    Execution { link, id, route, host, names, value_bytes, calls: JoinMap::new(), sink, output: Output::default() }
-        .drive(cancel)
-        .await
+    let (calls, open, output) = (JoinMap::new(), HashMap::new(), Output::default());
+    let mut execution =
+        Execution { link, id, route, host, names, context, value_bytes, calls, open, outlet, sink, output };
+    let ended = execution.drive(cancel).await;
+    execution.abandon_all();
+    execution.finish(ended?)
 }
 
 fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {
@@ -70,11 +77,21 @@ struct Execution<'a, S> {
     route: Route,
     host: Arc<dyn ToolHost>,
     names: Vec<String>,
+    context: Bytes,
     value_bytes: u64,
     /// A task per call: the others go on while one blocks, and a panic stays in its own.
     calls: JoinMap<u64, Answer>,
+    /// What is told about those, where somebody reads it.
+    open: HashMap<u64, Open>,
+    outlet: Option<Outlet>,
     sink: S,
     output: Output,
+}
+
+struct Open {
+    reporter: CallReporter,
+    hold: Hold,
+    timeout: Duration,
 }
 
 #[derive(Default)]
@@ -86,7 +103,7 @@ struct Output {
 }
 
 impl<S: OutputSink> Execution<'_, S> {
-    async fn drive(mut self, cancel: CancellationToken) -> Result<ExecutionOutcome, ClientError> {
+    async fn drive(&mut self, cancel: CancellationToken) -> Result<v1::Finished, ClientError> {
         let mut cancelled_at = None;
         loop {
             tokio::select! {
@@ -94,7 +111,7 @@ impl<S: OutputSink> Execution<'_, S> {
                 message = self.route.receive() => {
                     let message = message.map_err(|failure| failure.during(&self.link.peer, &self.id))?;
                     if let Some(done) = self.take(message).await? {
-                        return self.finish(done);
+                        return Ok(done);
                     }
                 }
                 Some((call, answer)) = self.calls.join_next(), if !self.calls.is_empty() => self.answer(call, answer),
@@ -115,9 +132,10 @@ impl<S: OutputSink> Execution<'_, S> {
             Message::Rejected(rejected) => return Err(self.refused(rejected)),
             Message::Accepted(accepted) => self.output.warnings = accepted.warnings,
             Message::Output(output) => self.emit(output).await?,
-            Message::ToolCall(call) => self.call(call),
+            Message::ToolCall(call) => self.call(call).await,
             Message::ToolCallAbandoned(call) => {
                 self.calls.abort(&call.call_id);
+                self.abandon(call.call_id);
             }
             Message::Welcome(_) => return Err(self.confused("a second welcome")),
         }
@@ -139,32 +157,54 @@ impl<S: OutputSink> Execution<'_, S> {
         Ok(())
     }
 
-    fn call(&mut self, call: v1::ToolCall) {
-        // The executor filters as well; this side does not rely on it.
-        if !META_TOOLS.contains(&call.name.as_str()) && !self.names.contains(&call.name) {
-            let known: Vec<_> = self.names.iter().map(String::as_str).collect();
-            let refusal = tools::unknown(&call.name, &known);
-            return self.route.send(tool_result(call.call_id, Err(refusal)));
-        }
+    async fn call(&mut self, call: v1::ToolCall) {
         let timeout = call.timeout();
-        let call_id = call.call_id;
-        let (name, arguments) = (call.name, call.arguments);
-        let (execution_id, value_bytes) = (self.id.clone(), self.value_bytes);
+        let v1::ToolCall { call_id, name, arguments, .. } = call;
         let hold = self.route.hold(call_id);
-        let call = ToolCall { execution_id, call_id, name, arguments, timeout, value_bytes, hold };
+        let reporter = match &self.outlet {
+            Some(outlet) => CallReporter::begin(outlet, call_id, &name, &arguments).await,
+            None => CallReporter::silent(),
+        };
+        self.open.insert(call_id, Open { reporter: reporter.clone(), hold: hold.clone(), timeout });
+        // The executor filters as well; this side does not rely on it.
+        if !META_TOOLS.contains(&name.as_str()) && !self.names.contains(&name) {
+            let known: Vec<_> = self.names.iter().map(String::as_str).collect();
+            let refusal = tools::unknown(&name, &known);
+            return self.reply(call_id, Err(refusal));
+        }
+        let (execution_id, context, value_bytes) = (self.id.clone(), self.context.clone(), self.value_bytes);
+        let call = ToolCall { execution_id, call_id, name, arguments, context, timeout, value_bytes, hold, reporter };
         self.calls.spawn(call_id, self.host.call(call));
     }
 
-    fn answer(&self, call_id: u64, answer: Result<Answer, JoinError>) {
+    fn answer(&mut self, call_id: u64, answer: Result<Answer, JoinError>) {
         match answer {
-            Ok(answer) => self.route.send(tool_result(call_id, size::fitting(answer, self.value_bytes))),
+            Ok(answer) => self.reply(call_id, size::fitting(answer, self.value_bytes)),
             Err(error) if error.is_panic() => {
                 let failure = ToolFailure::new("Panic", "the tool panicked; the application's log has the reason");
-                self.route.send(tool_result(call_id, Err(failure)));
+                self.reply(call_id, Err(failure));
             }
             // Abandoned: nobody waits.
             Err(_) => {}
         }
+    }
+
+    fn reply(&mut self, call_id: u64, answer: Answer) {
+        if let Some(Open { reporter, hold, .. }) = self.open.remove(&call_id) {
+            reporter.answered(&answer, &hold);
+        }
+        self.route.send(tool_result(call_id, answer));
+    }
+
+    fn abandon(&mut self, call_id: u64) {
+        if let Some(Open { reporter, hold, timeout }) = self.open.remove(&call_id) {
+            reporter.abandoned(timeout, &hold);
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        let left: Vec<u64> = self.open.keys().copied().collect();
+        left.into_iter().for_each(|call_id| self.abandon(call_id));
     }
 
     fn finish(self, finished: v1::Finished) -> Result<ExecutionOutcome, ClientError> {

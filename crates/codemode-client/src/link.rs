@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +16,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
 use crate::{
-    ClientError,
+    ClientError, Hold,
     dial::Dial,
     status::{LinkFailure, Peer},
     wire::Pulse,
@@ -115,7 +114,7 @@ impl Route {
     }
 
     pub(crate) fn hold(&self, call_id: u64) -> Hold {
-        Hold { outbox: self.link.outbox.clone(), id: self.id.clone(), call_id }
+        Hold::new(self.link.outbox.clone(), self.id.clone(), call_id)
     }
 
     /// Cancel safe.
@@ -136,30 +135,6 @@ impl Drop for Route {
             self.send(v1::Cancel {});
         }
         self.link.routes.lock().open.remove(self.id.as_str());
-    }
-}
-
-/// The clock of one tool call.
-#[derive(Clone)]
-pub struct Hold {
-    outbox: mpsc::UnboundedSender<v1::ClientMessage>,
-    id: ExecutionId,
-    call_id: u64,
-}
-
-impl Hold {
-    /// While a call is held its `tool_timeout` stands still, for a person is being asked; the `total_timeout` of the
-    /// execution goes on.
-    pub fn set(&self, held: bool) {
-        // Without a stream there is no clock.
-        let message = v1::ToolHeld { call_id: self.call_id, held };
-        let _ = self.outbox.send(v1::ClientMessage::new(&self.id, message));
-    }
-}
-
-impl fmt::Debug for Hold {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Hold").field("id", &self.id).field("call_id", &self.call_id).finish()
     }
 }
 

@@ -1,16 +1,39 @@
 use std::{fmt, time::Duration};
 
-use crate::TlsOptions;
+use codemode_config::ClientConfig;
 
-/// The table in reference.md.
+use crate::{ClientError, EmbeddedOptions, TlsMode, TlsOptions};
+
+/// How long a client waits without any frame from the executor.
+///
+/// ```
+/// use codemode_client::{ClientOptions, DEFAULT_TIMEOUT};
+///
+/// assert_eq!(ClientOptions::new("http://127.0.0.1:8001").timeout, DEFAULT_TIMEOUT);
+/// assert_eq!(DEFAULT_TIMEOUT.as_secs(), 35);
+/// ```
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Where a remote executor is and how to talk to it.
+///
+/// ```
+/// use std::time::Duration;
+/// use codemode_client::ClientOptions;
+///
+/// let options = ClientOptions {
+///     api_key: Some("secret".into()),
+///     timeout: Duration::from_secs(60),
+///     policy: Some(r#"{"execution": {"allowed_commands": []}}"#.into()),
+///     ..ClientOptions::new("https://executor.example")
+/// };
+/// assert!(!format!("{options:?}").contains("secret"));
+/// ```
 #[derive(Clone)]
 pub struct ClientOptions {
     /// `http://host:port`, `grpc://host:port`, `https://host:port` or `grpcs://host:port` with TLS, `unix:///path` or
     /// `unix:path`.
     pub url: String,
+    /// What the executor was started with; `None` where it wants none.
     pub api_key: Option<String>,
     /// How long to wait without any frame from the executor. Keepalives count.
     pub timeout: Duration,
@@ -23,6 +46,14 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    /// The defaults for an executor at this URL.
+    ///
+    /// ```
+    /// use codemode_client::ClientOptions;
+    ///
+    /// let options = ClientOptions::new("grpcs://executor.example:8001");
+    /// assert!(options.api_key.is_none() && options.tls.is_none());
+    /// ```
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -32,6 +63,45 @@ impl ClientOptions {
             policy: None,
             client: default_client_name(),
         }
+    }
+
+    /// The executor that a configuration names. What the configuration says of each execution, such as `retry`, takes
+    /// effect with [`Client::from_config`](crate::Client::from_config).
+    pub fn from_config(config: &ClientConfig) -> Result<Self, ClientError> {
+        let url = config.executor_url.as_deref();
+        let url = url.ok_or_else(|| ClientError::config("executor_url is not set: it says where the executor is"))?;
+        Ok(Self {
+            api_key: config.executor_api_key.as_ref().map(|key| key.reveal().to_owned()),
+            timeout: config.timeout,
+            tls: tls(config),
+            policy: config.policy.as_ref().map(ToString::to_string),
+            ..Self::new(url)
+        })
+    }
+}
+
+/// `None` where nobody asked for TLS but, perhaps, the URL.
+fn tls(config: &ClientConfig) -> Option<TlsOptions> {
+    let tls = &config.tls;
+    let options = TlsOptions {
+        mode: tls.ca_file.clone().map_or(TlsMode::System, TlsMode::Custom),
+        client_cert_file: tls.client_cert_file.clone(),
+        client_key_file: tls.client_key_file.clone(),
+        server_name: None,
+    };
+    (tls.enabled || tls.mode.is_some() || options != TlsOptions::default()).then_some(options)
+}
+
+impl EmbeddedOptions {
+    /// These, with the policy and the patience of a configuration that names no executor.
+    pub fn with_config(self, config: &ClientConfig) -> Result<Self, ClientError> {
+        config.check_embedded().map_err(|error| ClientError::config(error.to_string()))?;
+        let (policy, policy_path) = match &config.policy {
+            Some(policy) => (Some(policy.clone()), None),
+            None => (self.policy, self.policy_path),
+        };
+        let base_dir = if config.policy.is_some() { Some(config.base_dir.clone()) } else { self.base_dir };
+        Ok(Self { policy, policy_path, base_dir, timeout: config.timeout, ..self })
     }
 }
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         roots: Sequence[str]  # what user code may open
         result_bytes: int
         value_bytes: int
+        check_tools: bool
 
     class Bridge(Protocol):
         """The native object. Blocking methods release the GIL; `EOFError` says that the executor is gone."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 
-from . import awaiting
+from . import awaiting, tool_check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import CodeType
+
+    from .channel import ToolSpec
 
 LAST = "__codemode_last__"  # the global that receives the last expression's value
 _CO_COROUTINE = 0x80
@@ -27,10 +29,15 @@ class Program:
         self.needs_asyncio = imports_asyncio or self.coroutine
 
 
-def compile_user(source: str, filename: str, allow_subprocess: bool) -> Program:
-    """Raises what the compiler raises: SyntaxError, or ValueError, RecursionError, MemoryError for parser bombs."""
+def compile_user(
+    source: str, filename: str, allow_subprocess: bool, tools: Iterable[ToolSpec] | None = None
+) -> Program:
+    """Raises what the compiler raises: SyntaxError, or ValueError, RecursionError, MemoryError for parser bombs.
+    With `tools`, the calls of tools are checked against them; a problem is a ToolCheckError."""
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree: ast.Module = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    if tools is not None:
+        tool_check.verify(tree, source, filename, tools)
     uses_await = "await" in source  # text first: walking the tree costs more than the rest of a small run
     if uses_await:
         _wrap_awaits(tree)

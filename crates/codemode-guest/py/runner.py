@@ -101,7 +101,8 @@ class Execution:
         """Compiles and runs the code; whatever it raises ends up in `error` and `exit_code`."""
         try:
             direct = self._start["allow_direct_execution"]
-            program = compiling.compile_user(self._source, self._filename, direct)
+            tools = self._start["tools"] if self._start["check_tools"] else None
+            program = compiling.compile_user(self._source, self._filename, direct, tools)
         except BaseException as exc:  # noqa: BLE001 a parser bomb is the user's error
             self._fail(exc.with_traceback(None))
             return

@@ -63,6 +63,7 @@ def _start(code: str) -> Start:
         "roots": (),
         "result_bytes": 1 << 20,
         "value_bytes": 1 << 20,
+        "check_tools": True,
     }
 
 

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use pyo3::{prelude::*, types::PyDict};
 
 /// Module, text. `__init__` says in which order they may be imported; here the order does not matter.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 22] = [
     ("_codemode", include_str!("../py/__init__.py")),
     ("_codemode._values_read", include_str!("../../../python/codemode/_values_read.py")),
     ("_codemode._values_frames", include_str!("../../../python/codemode/_values_frames.py")),
@@ -14,6 +14,12 @@ const SOURCES: [(&str, &str); 16] = [
     ("_codemode.calls", include_str!("../py/calls.py")),
     ("_codemode.tools", include_str!("../py/tools.py")),
     ("_codemode.awaiting", include_str!("../py/awaiting.py")),
+    ("_codemode.tool_schemas", include_str!("../py/tool_schemas.py")),
+    ("_codemode.tool_uses", include_str!("../py/tool_uses.py")),
+    ("_codemode.tool_words", include_str!("../py/tool_words.py")),
+    ("_codemode.tool_facts", include_str!("../py/tool_facts.py")),
+    ("_codemode.tool_paths", include_str!("../py/tool_paths.py")),
+    ("_codemode.tool_check", include_str!("../py/tool_check.py")),
     ("_codemode.compiling", include_str!("../py/compiling.py")),
     ("_codemode.limits", include_str!("../py/limits.py")),
     ("_codemode.courtesy", include_str!("../py/courtesy.py")),

@@ -78,6 +78,13 @@ impl NativeClient {
         convert::info(py, &info, engine.client.is_embedded())
     }
 
+    fn prompt(&self, py: Python<'_>, tools: &Bound<'_, PyAny>) -> PyResult<String> {
+        let tools = convert::tools(tools)?;
+        let engine = self.engine()?;
+        let client = engine.client.clone();
+        engine.wait(py, async move { client.prompt(&tools).await })?.map_err(|error| raised(&error))
+    }
+
     fn health(&self, py: Python<'_>) -> PyResult<bool> {
         let engine = self.engine()?;
         let client = engine.client.clone();

@@ -1,7 +1,9 @@
 //! PyO3 glue over codemode-client: convert, call, convert. `python/codemode/_native.pyi` is its contract.
 #![forbid(unsafe_code)]
 
+mod approval;
 mod client;
+mod config;
 mod convert;
 mod engine;
 mod errors;
@@ -9,6 +11,7 @@ mod host;
 mod pool;
 mod sink;
 mod submit;
+mod texts;
 
 use pyo3::prelude::*;
 
@@ -17,7 +20,14 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
-    use super::{client::NativeClient, errors::NativeError, submit::NativeExecution};
+    use super::{
+        approval::NativeApproval,
+        client::NativeClient,
+        config::{config_keys, read_config},
+        errors::NativeError,
+        submit::NativeExecution,
+        texts::{NativeSchema, render_stubs},
+    };
 
     #[pyfunction]
     fn version() -> &'static str {

@@ -45,16 +45,6 @@ impl ApiKeys {
         Self(Arc::new(RwLock::new(keys.iter().map(key).collect())))
     }
 
-    /// All keys of all sets, as a set of its own.
-    pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all: Vec<Key> = Vec::new();
-        for set in sets {
-            let more: Vec<_> = set.held().iter().filter(|key| !all.contains(key)).copied().collect();
-            all.extend(more);
-        }
-        Self(Arc::new(RwLock::new(all)))
-    }
-
     /// From now on the keys of `other` hold, for every clone. Says whether that is a change.
     pub(crate) fn replace(&self, other: &Self) -> bool {
         let fresh = other.held().clone();

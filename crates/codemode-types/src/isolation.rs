@@ -43,7 +43,7 @@ impl Isolation {
     pub fn check(&self, wanted: &IsolationPolicy) -> Result<(), Problem> {
         if let Some(minimum) = wanted.minimum.tier().filter(|minimum| self.tier < *minimum) {
             let message = format!("{minimum} is asked for, and tier {} holds here", self.tier);
-            return Err(Problem { key: "isolation.minimum".into(), message });
+            return Err(Problem::new("isolation.minimum", message));
         }
         for name in &wanted.require {
             let message = match self
@@ -55,7 +55,7 @@ impl Isolation {
                 None if self.layers.iter().any(|layer| layer.starts_with(name.as_str())) => continue,
                 None => format!("`{name}` is none of the layers that hold here: {}", self.layers.join(", ")),
             };
-            return Err(Problem { key: "isolation.require".into(), message });
+            return Err(Problem::new("isolation.require", message));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod outcome;
 mod policy;
+mod problem;
 mod report;
 mod size;
 mod suggest;
@@ -22,8 +23,9 @@ pub use limits::{LimitOverrides, Limits};
 pub use outcome::Outcome;
 pub use policy::{
     ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy,
-    PROXY_PORT, Policy, PolicyError, PoolPolicy, Problem, RESOLVER_PORT,
+    POLICY_KEYS, PROXY_PORT, Policy, PolicyError, PolicyKey, PoolPolicy, RESOLVER_PORT,
 };
+pub use problem::{Place, Problem};
 pub use report::{
     Artifact, ExecutionFailure, ExecutionReport, OutputStream, ToolCallRecord, ToolCallStatus, Usage, Violation,
     ViolationSource,

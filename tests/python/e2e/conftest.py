@@ -71,9 +71,10 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def registry_of(**tools: Any) -> ComponentRegistry:
+    """Tools by name; for one that does not describe itself, the name has to do."""
     registry = ComponentRegistry()
     for name, tool in tools.items():
-        registry.register_tool(name, tool)
+        registry.register_tool(name, tool, description=None if tool.__doc__ else f"The tool {name}.")
     return registry
 
 

@@ -25,10 +25,10 @@ class Daemon:
     """Ends with the `with` block, whatever the test did to it."""
 
     def __init__(
-        self, folder: Path, policy: dict[str, Any] | None = None, key: str | None = KEY, **variables: str
+        self, folder: Path, policy: dict[str, Any] | str | None = None, key: str | None = KEY, **variables: str
     ) -> None:
         config = folder / "policy.yaml"
-        config.write_text(json.dumps(policy or {}))  # JSON is YAML
+        config.write_text(policy if isinstance(policy, str) else json.dumps(policy or {}))  # JSON is YAML
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")}
         environment["CODEMODE_PORT"] = "0"
         if key is not None:

@@ -40,23 +40,28 @@ class Weather(Tool):
 
 
 class Who:
+    """Greets whoever asks."""
+
     def run_with_context(self, context: RuntimeContext, greeting: str) -> str:
         return f"{greeting} {context.require('user')}"
 
 
 @tool
 async def slow(seconds: float) -> float:
+    """Takes its time."""
     await asyncio.sleep(seconds)
     return seconds
 
 
 @tool
 def echo(value: Any) -> Any:
+    """The value itself."""
     return value
 
 
 @tool
 def fails(kind: str) -> None:
+    """Fails."""
     if kind == "path":
         raise FileNotFoundError(2, "No such file or directory", "/root/secret")
     raise ToolError("not today", suggestions=["tomorrow"])
@@ -67,7 +72,7 @@ def registry() -> ComponentRegistry:
     registry = ComponentRegistry()
     registry.register_tool(Weather())
     registry.register_tool("who", Who())
-    registry.register_tool("database", lambda **request: request)
+    registry.register_tool("database", lambda **request: request, description="Rows of the database.")
     for decorated in (slow, echo, fails):
         registry.register(decorated)
     return registry

@@ -78,7 +78,7 @@ def test_no_sandbox_outlives_the_executor(tmp_path: Path, token: str, how: signa
 def test_the_embedded_executor_ends_with_its_application(how: signal.Signals, token: str) -> None:
     program = (
         "import sys\nfrom codemode import Codemode, ComponentRegistry\nregistry = ComponentRegistry()\n"
-        "registry.register_tool('seen', lambda: print('seen', flush=True))\n"
+        "registry.register_tool('seen', lambda: print('seen', flush=True), description='Says so.')\n"
         f"Codemode(registry=registry).execute({(NAME.format(token=token) + HOLD)!r})\n"
     )
     application = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -110,7 +110,7 @@ def test_closing_the_client_ends_its_executor() -> None:
 def test_a_disconnected_client_takes_its_sandbox_along(tmp_path: Path, token: str) -> None:
     program = (
         "import sys\nfrom codemode import ClientConfig, Codemode, ComponentRegistry\nregistry = ComponentRegistry()\n"
-        "registry.register_tool('seen', lambda: print('seen', flush=True))\n"
+        "registry.register_tool('seen', lambda: print('seen', flush=True), description='Says so.')\n"
         "config = ClientConfig(executor_url=sys.argv[1], executor_api_key=sys.argv[2])\n"
         f"Codemode.from_client_config(config, registry=registry).execute({(NAME.format(token=token) + HOLD)!r})\n"
     )

@@ -246,7 +246,7 @@ def test_both_sides_of_a_fork_work(secure: Daemon, ours: Authority) -> None:
 
 def test_a_tool_is_called_over_tls(secure: Daemon, ours: Authority) -> None:
     with connect(url(secure), ours.trusted) as codemode:
-        codemode.registry.register_tool("double", lambda number: number * 2)
+        codemode.registry.register_tool("double", lambda number: number * 2, description="Twice the number.")
         assert codemode.execute("tools['double'].run(number=21)").result == 42
 
 

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import fake_native
 
+from codemode import _native
+
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[fake_native.NativeClient]:
@@ -17,6 +19,8 @@ def native(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[fake_native.
     module = ModuleType("codemode._native")
     module.NativeClient = fake_native.NativeClient  # type: ignore[attr-defined]
     module.NativeError = fake_native.NativeError  # type: ignore[attr-defined]
+    for name in fake_native.PURE:
+        setattr(module, name, getattr(_native, name, None))
     monkeypatch.setitem(sys.modules, "codemode._native", module)
     for name in ("CODEMODE_EXECUTOR_URL", "CODEMODE_EXECUTOR_API_KEY", "CODEMODE_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from codemode import _values
+from codemode import _native, _values
 
-
-class NativeError(Exception):
-    pass
+NativeError = _native.NativeError
+# What is pure in the real module is not faked.
+PURE = ("NativeSchema", "config_keys", "read_config", "render_stubs")
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -49,11 +50,17 @@ def failed(error_type: str, message: str, traceback: str = "", **changes: Any) -
 
 
 def answer_of(
-    dispatch: Any, tool: str, arguments: bytes, *, call_id: int = 1, value_bytes: int = 16 << 20
+    dispatch: Any,
+    tool: str,
+    arguments: bytes,
+    *,
+    call_id: int = 1,
+    value_bytes: int = 16 << 20,
+    hold: Callable[[bool], object] = lambda held: None,
 ) -> tuple[bool, bytes]:
     """Calls a tool as the native client does, and waits for what is awaited."""
     resumed: queue.SimpleQueue[Callable[[], tuple[bool, bytes]]] = queue.SimpleQueue()
-    answer: tuple[bool, bytes] | None = dispatch("exec-1", call_id, tool, arguments, value_bytes, resumed.put)
+    answer: tuple[bool, bytes] | None = dispatch("exec-1", call_id, tool, arguments, value_bytes, resumed.put, hold)
     return resumed.get(timeout=10)() if answer is None else answer
 
 
@@ -66,6 +73,8 @@ class Run:
     def __init__(self, request: Any, dispatch: Any, on_output: Any) -> None:
         self.request, self.dispatch, self.output = request, dispatch, on_output
         self.cancelled = threading.Event()
+        self.held: list[bool] = []  # what `hold` was told
+        self._calls = itertools.count(1)
 
     @property
     def code(self) -> str:
@@ -75,7 +84,8 @@ class Run:
         """Calls a tool as the native client does, in a worker thread; returns the value or raises LookupError."""
         box: list[Any] = []
         encoded = _values.encode(arguments)[0]
-        worker = threading.Thread(target=lambda: box.append(answer_of(self.dispatch, tool, encoded)))
+        given: dict[str, Any] = {"call_id": next(self._calls), "hold": self.held.append}
+        worker = threading.Thread(target=lambda: box.append(answer_of(self.dispatch, tool, encoded, **given)))
         worker.start()
         worker.join(10)
         success, data = box[0]
@@ -83,6 +93,11 @@ class Run:
         if not success:
             raise LookupError(value["message"])
         return value
+
+    def record(self, name: str, status: str = "ok", error: str = "", **arguments: Any) -> dict[str, Any]:
+        """What the executor would record of a call."""
+        encoded = _values.encode(arguments)[0]
+        return {"name": name, "arguments": encoded, "status": status, "duration_ms": 1.0, "error": error}
 
 
 class NativeExecution:
@@ -132,6 +147,9 @@ class NativeClient:
 
         threading.Thread(target=work, daemon=True).start()
         return NativeExecution(run)
+
+    def prompt(self, tools: Any) -> str:
+        return f"prompt for {', '.join(tool['name'] for tool in tools)}"
 
     def info(self) -> dict[str, Any]:
         return {"version": "0", "tier": "full"}

@@ -52,13 +52,21 @@ def test_local_policies(native: Native, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_a_request_carries(native: Native) -> None:
     registry = ComponentRegistry()
-    registry.register_tool("a", lambda: 1)
-    registry.register_tool("b", lambda: 2)
+    registry.register_tool("a", lambda: 1, description="One.")
+    registry.register_tool("b", lambda: 2, description="Two.")
     registry.set_context({"user": "ada", "tenant": 1})
     registry.set_config("depth", 1)
     client = Codemode(ClientConfig(max_code_length=99), registry=registry)
     client.with_context(tenant=2).with_config(depth=2).execute(
-        "1", 5, ["b"], context={"extra": True}, config={"more": 3}, correlation_id="mine"
+        "1",
+        5,
+        ["b"],
+        context={"extra": True},
+        config={"more": 3},
+        correlation_id="mine",
+        max_tool_calls=7,
+        check_tools=False,
+        artifact_bytes=0,
     )
     client.execute("2")
     first, second = (run.request for run in native.created[0].runs)
@@ -66,6 +74,8 @@ def test_what_a_request_carries(native: Native) -> None:
     assert _values.decode(first["context"]) == {"user": "ada", "tenant": 2, "extra": True}
     assert _values.decode(first["config"]) == {"depth": 2, "more": 3}
     assert (first["code_timeout"], first["correlation_id"], first["max_code_length"]) == (5.0, "mine", 99)
+    assert (first["max_tool_calls"], first["check_tools"], first["artifact_bytes"]) == (7, False, 0)
+    assert ("max_tool_calls" in second, second["check_tools"], second["artifact_bytes"]) == (False, True, 16 << 20)
     assert [spec["name"] for spec in second["tools"]] == ["a", "b"]
     assert _values.decode(second["context"]) == {"user": "ada", "tenant": 1}
     assert (second["code_timeout"], _values.decode(second["config"])) == (None, {"depth": 1})
@@ -81,6 +91,11 @@ def test_bad_calls_say_so(native: Native) -> None:
             client.execute("1", timeout)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="code must be str or bytes, got int"):
         client.execute(1)  # type: ignore[arg-type]
+    for wrong in (0, -1, True, 1.5, "5", -(10**5000)):
+        with pytest.raises(codemode.ConfigError, match="max_tool_calls must be a number of calls, 1 or more, got"):
+            client.execute("1", max_tool_calls=wrong)  # type: ignore[arg-type]
+    with pytest.raises(codemode.ConfigError, match="check_tools must be True or False, got str 'no'"):
+        client.execute("1", check_tools="no")  # type: ignore[arg-type]
     for arguments, message in (
         ({"context": [1]}, "context must be a RuntimeContext or a mapping of variables, got list"),
         ({"config": [1]}, "config must be a mapping, got list"),
@@ -100,7 +115,7 @@ def test_tools_and_context_reach_each_other(native: Native) -> None:
         def run_with_context(self, context: codemode.RuntimeContext, greeting: str) -> str:
             return f"{greeting} {context.require('user')}"
 
-    registry.register_tool("who", Who())
+    registry.register_tool("who", Who(), description="Greets.")
     script(native, lambda run: ok(run.call("who", greeting="hi")))
     assert str(Codemode(registry=registry).with_context(user="ada").execute("…")) == "hi ada"
 
@@ -114,7 +129,7 @@ def test_async_tools_run_on_one_background_loop(native: Native) -> None:
         return 1
 
     registry = ComponentRegistry()
-    registry.register_tool(where)
+    registry.register_tool(where, description="Which loop runs it.")
     script(native, lambda run: ok(run.call("where")))
     with Codemode(registry=registry) as client:
         threads = [threading.Thread(target=client.execute, args=("…",)) for _ in range(8)]
@@ -136,8 +151,12 @@ def test_async_client_runs_async_tools_on_the_callers_loop(native: Native) -> No
             return asyncio.get_running_loop() is loop
 
         registry = ComponentRegistry()
-        registry.register_tool(where)
-        registry.register_tool("thread", lambda: threading.current_thread() is not threading.main_thread())
+        registry.register_tool(where, description="Which loop runs it.")
+        registry.register_tool(
+            "thread",
+            lambda: threading.current_thread() is not threading.main_thread(),
+            description="Whether a thread runs it.",
+        )
         script(native, lambda run: ok([run.call("where"), run.call("thread")]))
         async with AsyncCodemode(registry=registry) as client:
             results = await asyncio.gather(*(client.execute("…") for _ in range(4)))
@@ -165,7 +184,7 @@ def test_cancelling_the_task_cancels_execution_and_tools(native: Native) -> None
                 cancelled.set()
 
         registry = ComponentRegistry()
-        registry.register_tool(sleeps)
+        registry.register_tool(sleeps, description="Sleeps.")
         script(native, lambda run: ok(run.call("sleeps")))
         task = asyncio.create_task(AsyncCodemode(registry=registry).execute("…"))
         await started.wait()
@@ -189,7 +208,7 @@ def test_ctrl_c_cancels_the_tools_too(native: Native) -> None:
         finally:
             cancelled.set()
 
-    registry.register_tool(sleeps)
+    registry.register_tool(sleeps, description="Sleeps.")
 
     def interrupted(run: Run) -> Any:
         threading.Thread(target=lambda: answer_of(run.dispatch, "sleeps", b"{}"), daemon=True).start()
@@ -243,9 +262,10 @@ def test_native_errors_become_public(native: Native, error: Exception, kind: typ
         raise error
 
     script(native, raises)
+    config = ClientConfig.model_validate({"retry": {"enabled": False}, "executor_url": "http://x"})
     for asynchronous in (False, True):
         with pytest.raises(codemode.ExecutorClientError) as caught:
-            asyncio.run(AsyncCodemode().execute("1")) if asynchronous else Codemode().execute("1")
+            asyncio.run(AsyncCodemode(config).execute("1")) if asynchronous else Codemode(config).execute("1")
         assert type(caught.value) is kind
         assert (caught.value.code, str(caught.value)) == error.args[:2]
         assert caught.value.__cause__ is None
@@ -273,7 +293,7 @@ def test_check_raises(native: Native) -> None:
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_only_what_cannot_have_run_is_repeated(native: Native, asynchronous: bool) -> None:
     registry = ComponentRegistry()
-    registry.register_tool("touch", lambda: None)
+    registry.register_tool("touch", lambda: None, description="Touches.")
     config = ClientConfig.model_validate({"retry": {"backoff_base_ms": 10}, "executor_url": "http://x"})
     attempts: list[str] = []
 
@@ -305,7 +325,7 @@ def test_a_client_that_nobody_closed_leaves_no_thread(native: Native) -> None:
         return 42
 
     registry = ComponentRegistry()
-    registry.register_tool(answer)
+    registry.register_tool(answer, description="The answer.")
     script(native, lambda run: ok(run.call("answer")))
     Codemode(registry=registry).execute("1")
     native.created.clear()
@@ -397,7 +417,7 @@ class Hooked:
 def test_hooks_run_once_per_client_in_order(native: Native) -> None:
     events: list[str] = []
     registry = ComponentRegistry()
-    registry.register_tool(Hooked(events, "a"))
+    registry.register_tool(Hooked(events, "a"), description="Has hooks.")
     with Codemode(registry=registry) as client:
         script(native, lambda run: raw(warnings=list(events)))
         threads = [threading.Thread(target=client.execute, args=("1",)) for _ in range(4)]
@@ -433,7 +453,7 @@ def test_a_hook_that_fails_names_its_component_and_is_tried_again(native: Native
         def run(self) -> None: ...
 
     registry = ComponentRegistry()
-    registry.register_tool(Flaky())
+    registry.register_tool(Flaky(), description="Has hooks.")
     client = Codemode(registry=registry)
     with pytest.raises(codemode.RegistryError, match=r"opening tool 'db' failed: OSError: no database"):
         client.execute("1")
@@ -448,7 +468,7 @@ def test_a_forked_child_starts_afresh(native: Native) -> None:
         return 42
 
     registry = ComponentRegistry()
-    registry.register_tool(answer)
+    registry.register_tool(answer, description="The answer.")
     script(native, lambda run: ok(run.call("answer")))
     client = Codemode(registry=registry)
     assert client.execute("1").result == 42

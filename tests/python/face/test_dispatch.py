@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,16 @@ from codemode._loop import BackgroundLoop
 from codemode.core import RuntimeContext
 
 
+_loops: list[BackgroundLoop] = []
+
+
+@pytest.fixture(autouse=True)
+def no_loop_is_left() -> Iterator[None]:
+    yield
+    while _loops:
+        _loops.pop().stop()
+
+
 def weather(location: str, units: str = "metric") -> dict[str, Any]:
     """Current weather."""
     return {"location": location}
@@ -24,9 +35,10 @@ def make(*names: str, **tools: Any) -> Dispatcher:
     registry = ComponentRegistry()
     registry.register_tool(weather)
     for name, component in tools.items():
-        registry.register_tool(name, component)
+        registry.register_tool(name, component, description=f"Does {name}.")
     shown = registry.scoped(names) if names else registry
-    return Dispatcher(shown.entries(), RuntimeContext(), BackgroundLoop().get)
+    _loops.append(BackgroundLoop())
+    return Dispatcher(shown.entries(), RuntimeContext(), _loops[-1].get)
 
 
 def ask(dispatcher: Dispatcher, tool: str, /, **arguments: Any) -> Any:

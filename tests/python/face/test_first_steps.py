@@ -22,7 +22,8 @@ def test_what_people_type_first(native: Native, client: Any, tmp_path: Path) -> 
     assert native.created[0].url == "http://executor:8001"
     for address in ("http://executor:8001", tmp_path):
         with pytest.raises(
-            codemode.ConfigError, match=r"pass ClientConfig\(executor_url=…\), or Codemode.local\(path\)"
+            codemode.ConfigError,
+            match=r"pass ClientConfig\(executor_url=…\), or write Codemode.from_config\(path\) for a file",
         ):
             client(address)
     name = client.__name__
@@ -37,7 +38,9 @@ def test_what_people_type_first(native: Native, client: Any, tmp_path: Path) -> 
     ):
         with pytest.raises(kind, match=re.escape(message)):
             client(**arguments)
-    with pytest.raises(codemode.ConfigError, match="must be a mapping of keys, got int"):
+    with pytest.raises(
+        codemode.ConfigError, match="a client configuration must be a mapping of keys to values, got int"
+    ):
         client(5)
     assert len(native.created) == 1
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -17,11 +19,16 @@ class Weather(Tool):
         return {"location": location}
 
 
+def sum_of(a: int, b: int) -> int:
+    """The sum."""
+    return a + b
+
+
 @pytest.fixture
 def registry() -> ComponentRegistry:
     registry = ComponentRegistry()
     registry.register_tool(Weather())
-    registry.register_tool("database", lambda **kw: kw)
+    registry.register_tool("database", lambda **kw: kw, description="Rows")
     return registry
 
 
@@ -67,6 +74,8 @@ def test_decorated_tools() -> None:
 
     @tool("counter")
     class Counter:
+        """Count."""
+
         def run(self) -> int:
             return 1
 
@@ -80,6 +89,23 @@ def test_decorated_tools() -> None:
     assert entries["add"].description == "Add."
     with pytest.raises(RegistryError, match="not decorated with @tool"):
         registry.register(len)
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        (Weather(), "Current weather"),
+        (len, "Return the number of items in a container."),
+        (functools.partial(sum_of, 1), "The sum."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_where_a_description_comes_from(component: Any, expected: str) -> None:
+    registry = ComponentRegistry()
+    registry.register_tool("it", component)
+    assert registry.entries()["it"].description == expected
+    registry.register_tool("it", component, description="Said here.", overwrite=True)
+    assert registry.entries()["it"].description == "Said here."
 
 
 def test_scoped_registries_narrow_and_follow(registry: ComponentRegistry) -> None:
@@ -130,15 +156,47 @@ def test_runtime_context() -> None:
         (lambda r: r.register_tool(Tool), "does not define execute"),
         (lambda r: r.register_tool("x", NeedsArgument), "register an instance of it"),
         (lambda r: r.register_tool("x", print, input_schema={"location": "string"}), "must be the JSON Schema"),
-        (lambda r: r.register_tool("x", print, input_schema={"type": "object", "if": {}}), "cannot be enforced: if"),
-        (lambda r: r.register_tool("x", print, input_schema={"type": "objekt"}), "cannot be enforced: type 'objekt'"),
+        (lambda r: r.register_tool("x", print, input_schema={"type": "objekt"}), "input_schema of tool 'x' .*'objekt'"),
+        (lambda r: r.register_tool("x", print, input_schema={"type": "array"}), "must be the JSON Schema of an object"),
+        (lambda r: r.register_tool("x", print, input_schema={"anyOf": [{"type": "object"}, {}]}), "of an object"),
+        (lambda r: r.register_tool("x", print, input_schema={"properties": {"a": {"type": str}}}), "it is not JSON"),
+        (lambda r: r.register_tool("x", print, input_schema={"properties": {"a": {"minimum": "1"}}}), "`minimum` at"),
+        (lambda r: r.register_tool("x", print, output_schema={"$ref": "https://example.com/x"}), "output_schema .*ref"),
+        (lambda r: r.register_tool("x", print, output_schema={"$ref": "#/$defs/none"}), "output_schema of tool 'x' .*"),
+        (lambda r: r.register_tool("x", print, output_schema={"minimum": float("nan")}), "it is not JSON"),
         (lambda r: r.register_tool("x", print, input_schema=7), "must be a pydantic model or a JSON Schema"),
         (lambda r: r.register_agent("", 1), "non-empty text"),
+        (lambda r: r.register_tool("x", lambda: 1), "'x' has no description: models choose tools by it; write a doc"),
+        (lambda r: r.register_tool("x", print, description=" "), "pass description=…"),
+        (lambda r: r.register_tool("x", print, description=1), "the description of tool 'x' must be text, got 1"),
+        (lambda r: r.register_tool(Silent()), "tool 'silent' has no description"),
+        (lambda r: r.register_tool(OnlyFields(1)), "tool 'only_fields' has no description"),
+        (lambda r: r.register_tool(only_sections), "tool 'only_sections' has no description"),
     ],
 )
 def test_what_cannot_be_registered(register: Any, message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         register(ComponentRegistry())
+
+
+class Silent(Tool):
+    name = "silent"
+
+    def execute(self) -> None: ...
+
+
+@dataclass
+class OnlyFields:  # `dataclass` makes a docstring of the fields
+    path: int
+
+    def run(self) -> None: ...
+
+
+def only_sections(path: str) -> None:
+    """
+    Args:
+        path: where
+    """
 
 
 class NeedsArgument:

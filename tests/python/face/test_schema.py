@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, Optional, Union
 
@@ -20,6 +21,8 @@ from codemode.core import RuntimeContext
 
 def entry(component: Any, **options: Any) -> ToolEntry:
     registry = ComponentRegistry()
+    if not component.__doc__:
+        options.setdefault("description", "What it does.")
     registry.register_tool("it", component, **options)
     return registry.entries()["it"]
 
@@ -148,6 +151,105 @@ def test_descriptions_come_from_the_docstring() -> None:
         assert properties["b"] == {"default": 1, "description": "The second.", "type": "integer"}
 
 
+def google(location, days=1, units="metric", tags=None, when=None):  # type: ignore[no-untyped-def]
+    """Current weather.
+
+    Args:
+        location (str): The city.
+        days (int, optional): How many. Defaults to 1.
+        units ({'metric', 'imperial'}): The scale.
+        tags (list[str]): Words.
+        when (datetime): Not a simple type.
+
+    Returns:
+        dict[str, float]: By day.
+    """
+
+
+def numpy(location, days=1, units="metric", tags=None, when=None):  # type: ignore[no-untyped-def]
+    """Current weather.
+
+    Parameters
+    ----------
+    location : str
+        The city.
+    days : int, optional
+        How many.
+    units : {'metric', 'imperial'}, default: 'metric'
+        The scale.
+    tags : list of str
+        Words.
+    when : array_like
+        Not a simple type.
+
+    Returns
+    -------
+    temperatures : dict[str, float]
+        By day.
+    """
+
+
+def sphinx(location, days=1, units="metric", tags=None, when=None):  # type: ignore[no-untyped-def]
+    """Current weather.
+
+    :param str location: The city.
+    :param days: How many.
+    :type days: int
+    :param units: The scale.
+    :type units: 'metric' or 'imperial'
+    :param list[str] tags: Words.
+    :param when: Not a simple type.
+    :type when: :class:`datetime`
+    :returns: By day.
+    :rtype: dict[str, float]
+    """
+
+
+@pytest.mark.parametrize("function", [google, numpy, sphinx])
+def test_types_come_from_the_docstring_where_there_is_no_hint(function: Any) -> None:
+    made = entry(function)
+    assert explain(made, days="x", units="kelvin", tags=[1], when=object()) == (
+        "location: required, but missing (str); days: expected int, got str 'x'; "
+        "units: expected 'metric' or 'imperial', got str 'kelvin'; tags[0]: expected str, got int 1"
+    )
+    # What may be left out as None may be given as None.
+    assert made.arguments({"location": "Oslo", "tags": None}) == {"location": "Oslo", "tags": None}
+    assert made.input.json["properties"]["when"] == {"default": None, "description": "Not a simple type."}
+    assert made.checked({"mon": 1}) == {"mon": 1.0}
+    with pytest.raises(InvalidResult, match="mon: expected float, got str 'warm'"):
+        made.checked({"mon": "warm"})
+
+
+def test_hints_win_over_the_docstring() -> None:
+    def both(a: int, b=1) -> int:  # type: ignore[no-untyped-def]
+        """Both.
+
+        Args:
+            a (str): First.
+            b (str): Second.
+
+        Returns:
+            str: Text.
+        """
+        return a
+
+    made = entry(both)
+    assert explain(made, a="x", b=2) == "a: expected int, got str 'x'; b: expected str, got int 2"
+    assert made.checked(3) == 3
+    assert made.input.json["properties"]["a"]["description"] == "First."
+
+
+def test_the_order_of_an_enumeration_is_that_of_the_docstring() -> None:
+    def f(a):  # type: ignore[no-untyped-def]
+        """F.
+
+        Args:
+            a ({'z', 'y', 'x', 'w', 'v'}): One of them.
+        """
+
+    assert entry(f).input.json["properties"]["a"]["enum"] == ["z", "y", "x", "w", "v"]
+
+
 def test_hints_that_mean_nothing_here_do_no_harm() -> None:
     def odd(a: NoSuchName, b: int, c: Iterable[int] = ()) -> NoSuchName:  # type: ignore[name-defined]  # noqa: F821
         return [a, b, c]
@@ -189,10 +291,6 @@ def test_models_as_schemas() -> None:
 
 
 def test_dataclass_results() -> None:
-    @dataclass
-    class Point:
-        x: int
-
     assert entry(lambda: None, output_schema=Point).checked(Point(1)) == Point(1)
 
 
@@ -245,6 +343,84 @@ def test_json_schema_is_enforced(arguments: dict[str, Any], expected: str) -> No
 def test_what_fits_a_json_schema_passes_unchanged() -> None:
     good = {"channel": "slack", "count": 2, "price": 0.3, "items": [{"id": 1, "x": 2}], "either": None, "one": 6.5}
     assert entry(lambda **kw: kw, input_schema=SCHEMA).call(good, RuntimeContext()) == good
+
+
+OPEN = {"type": "object", "properties": {"text": {"type": "string"}, "list": {"type": "array"}, "any": {}}}
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Opaque:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (dt.date(2024, 2, 29), "date"),
+        (dt.datetime(2024, 2, 29), "datetime"),
+        (b"bytes", "bytes"),
+        ({1, 2}, "set"),
+        (Opaque(), "Opaque"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_json_does_not_have_fits_only_where_anything_does(value: Any, kind: str) -> None:
+    made = entry(lambda **kw: kw, input_schema=OPEN)
+    assert made.arguments({"any": value})["any"] is value
+    for name, expected in (("text", "str"), ("list", "list")):
+        told = explain(made, **{name: value})
+        assert told.startswith(f"{name}: expected {expected}, got ") and told.endswith(kind)
+
+
+def test_what_has_a_form_in_json_is_checked_in_that_form_and_stays_as_it_is() -> None:
+    numbers = {"type": "object", "additionalProperties": {"type": "number", "minimum": 1}}
+    made = entry(lambda: None, output_schema=numbers)
+    for good in ({1: 2.5}, {"a": Decimal("1.5")}, Point(1), {"a": 2**70}):
+        assert made.checked(good) is good
+    for bad in ({1: 0.5}, {"a": Decimal("0.5")}, Point(0), {"a": True}, {"a": -(2**70)}, [1], 1, "x", Opaque()):
+        with pytest.raises(InvalidResult):
+            made.checked(bad)
+    pair = entry(lambda: None, output_schema={"type": "array", "items": {"type": "integer"}})
+    value = (1, 2)
+    assert pair.checked(value) is value
+    with pytest.raises(InvalidResult, match=r"\[1\]: expected int, got str 'x'"):
+        pair.checked((1, "x"))
+
+
+def test_a_value_that_contains_itself_does_not_fit() -> None:
+    made = entry(lambda: None, output_schema={"type": "array", "items": {"type": "array"}})
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(InvalidResult):
+        made.checked(loop)
+
+
+def test_every_keyword_of_json_schema_is_enforced() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"kind": {"enum": ["a", "b"]}},
+        "if": {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
+        "then": {"required": ["size"]},
+        "patternProperties": {"^x_": {"type": "integer"}},
+        "propertyNames": {"maxLength": 5},
+    }
+    made = entry(lambda **kw: kw, input_schema=schema)
+    assert made.arguments({"kind": "b", "x_1": 1}) == {"kind": "b", "x_1": 1}
+    assert explain(made, kind="a").startswith("size: required, but missing")
+    assert "x_1" in explain(made, x_1="no")
+    assert "too_long" in explain(made, too_long=1)
+
+
+def test_the_schema_is_the_one_that_was_registered() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    made = entry(lambda **kw: kw, input_schema=schema)
+    schema["properties"]["a"]["type"] = "string"
+    assert explain(made, a="x") == "a: expected int, got str 'x'"
+    assert made.input.json["properties"]["a"] == {"type": "integer"}
 
 
 def test_schemas_are_json() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fake_native import answer_of
 from pydantic import BaseModel
 
-from codemode import ComponentRegistry, ContextAwareTool, Tool, _values, tool
+from codemode import ComponentRegistry, ContextAwareTool, RegistryError, Tool, _values, tool
 from codemode._dispatch import Dispatcher
 from codemode._loop import BackgroundLoop
 from codemode.core import RuntimeContext
@@ -18,7 +18,7 @@ from codemode.core import RuntimeContext
 
 def call(component: Any, name: str | None = None, /, *, given: RuntimeContext | None = None, **arguments: Any) -> Any:
     registry = ComponentRegistry()
-    registry.register_tool(name, component)
+    registry.register_tool(name, component, description="What it does.")
     loop = BackgroundLoop()
     dispatcher = Dispatcher(registry.entries(), given or RuntimeContext(), loop.get)
     success, data = answer_of(dispatcher, next(iter(registry.entries())), _values.encode(arguments)[0])
@@ -204,3 +204,45 @@ def test_sys_exit_in_a_tool_is_a_failure_like_any_other() -> None:
         raise SystemExit(3)
 
     assert call(leaves) == ("SystemExit", "3")
+
+
+def test_every_way_to_give_a_tool_its_timeout() -> None:
+    @tool(timeout=5)
+    def decorated() -> None:
+        """A tool."""
+
+    class AsClass(Tool):
+        name = "class"
+        description = "A tool."
+        timeout = 0.5
+
+        def execute(self) -> None: ...
+
+    class Http:
+        """Its own timeout is that of its requests."""
+
+        timeout = 30
+
+        def run(self) -> None: ...
+
+    registry = ComponentRegistry()
+    registry.register(decorated)
+    registry.register_tool("shorter", decorated, timeout=1)
+    registry.register_tool("endless", decorated, timeout=10**12)
+    registry.register_tool(AsClass())
+    registry.register_tool("http", Http())
+    assert {name: entry.spec["timeout"] for name, entry in registry.entries().items()} == {
+        "decorated": 5.0,
+        "shorter": 1.0,
+        "endless": 1e9,
+        "class": 0.5,
+        "http": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "timeout", [0, -1, True, "5", float("nan"), float("inf"), 10**400], ids=lambda value: type(value)
+)
+def test_a_timeout_that_no_clock_has(timeout: Any) -> None:
+    with pytest.raises(RegistryError, match="timeout of tool 'it' must be a positive number of seconds"):
+        ComponentRegistry().register_tool("it", lambda: None, description="A tool.", timeout=timeout)

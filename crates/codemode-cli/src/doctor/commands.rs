@@ -10,11 +10,11 @@ use codemode_sandbox::{
     plan::{CommandPlan, listed_commands},
     probe::Probe,
 };
-use codemode_server::config::{Arguments, ServerConfig, Sources};
+use codemode_server::config::{ServerConfig, Sources};
 use codemode_types::NetworkMode;
 use serde_json::{Value, json};
 
-use crate::{exit::Failure, guest};
+use crate::{environment, exit::Failure, guest};
 
 /// What a configuration asks for, as far as this machine has it.
 pub(super) struct Configured {
@@ -33,7 +33,8 @@ impl Configured {
         embedding: Option<&Path>,
         probe: &Probe,
     ) -> Result<Self, Failure> {
-        let sources = Sources { file: Some(file.to_owned()), environment, arguments: Arguments::default() };
+        let dotenv = environment::dotenv();
+        let sources = Sources { file: Some(file.to_owned()), environment, dotenv, ..Sources::default() };
         let policy = ServerConfig::load(&sources).map_err(Failure::configuration)?.policy;
         let interpreter = guest::interpreter(&policy, embedding).map_err(|error| error.to_string());
         let network = policy.network.mode;

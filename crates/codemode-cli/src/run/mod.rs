@@ -20,11 +20,16 @@ use crate::{
     args::RunArgs,
     environment,
     exit::{Failure, USAGE},
+    log,
     serve::runtime,
 };
 
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
-    let target = target::target(&args, &environment::variables())?;
+    let variables = environment::variables();
+    let target = target::target(&args, &variables)?;
+    if let Some(level) = target.log_level() {
+        log::start(level, &variables)?;
+    }
     let request = Request {
         overrides: LimitOverrides { code_timeout: args.timeout, ..LimitOverrides::default() },
         ..Request::new(code(&args.file)?)

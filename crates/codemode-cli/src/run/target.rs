@@ -7,76 +7,107 @@ use std::{
     time::Duration,
 };
 
-use codemode_client::{Client, ClientError, ClientOptions, EmbeddedOptions};
-use codemode_server::config::{EmbeddedConfig, PolicySource};
+use codemode_client::{
+    Client, ClientError, ClientOptions, EmbeddedOptions,
+    config::{ClientConfig, EmbeddedConfig, PolicySource},
+};
 use serde_json::{Value, json};
 
-use crate::{args::RunArgs, environment, exit::Failure, remote};
+use crate::{
+    args::{RemoteArgs, RunArgs},
+    environment,
+    exit::Failure,
+    remote,
+};
+
+/// An executor, and what the configuration says of each execution.
+#[derive(Debug)]
+pub(super) struct Target {
+    executor: Executor,
+    config: ClientConfig,
+}
 
 #[derive(Debug)]
-pub(super) enum Target {
+enum Executor {
     Remote(ClientOptions),
     Embedded(EmbeddedOptions),
 }
 
 impl Target {
     pub(super) fn client(self) -> Result<Client, ClientError> {
-        match self {
-            Self::Remote(options) => Client::connect(options),
-            Self::Embedded(options) => Client::embedded(options),
-        }
+        let client = match self.executor {
+            Executor::Remote(options) => Client::connect(options)?,
+            Executor::Embedded(options) => Client::embedded(options)?,
+        };
+        Ok(client.with_settings(&self.config))
+    }
+
+    /// Where one was asked for, in the words of the daemon's log.
+    pub(super) fn log_level(&self) -> Option<&'static str> {
+        let asked = self.config.given.contains("observability.log_level");
+        asked.then(|| self.config.observability.level().as_str())
     }
 }
 
 pub(super) fn target(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Target, Failure> {
-    match args.url.as_deref().filter(|url| !url.is_empty()) {
-        Some(url) => remote(args, url, variables).map(Target::Remote),
-        None => embedded(args, variables).map(Target::Embedded),
+    let (url, file) = (args.url.as_deref().filter(|url| !url.is_empty()), args.config.as_deref());
+    if let (Some(option), None) = (args.remote.given(), url)
+        && remote::config(&RemoteArgs::default(), url, file, variables)?.executor_url.is_none()
+    {
+        return Err(Failure::usage(format!("{option} is for an executor of others: give its address with --url")));
     }
+    let config = remote::config(&args.remote, url, file, variables)?;
+    let executor = match &config.executor_url {
+        Some(url) => Executor::Remote(remote(args, url, &config)?),
+        None => Executor::Embedded(embedded(args, &config, variables)?),
+    };
+    Ok(Target { executor, config })
 }
 
-fn remote(args: &RunArgs, url: &str, variables: &BTreeMap<String, String>) -> Result<ClientOptions, Failure> {
-    for (given, option) in [
-        (args.workspace.is_some(), "--workspace"),
-        (args.outputs.is_some(), "--outputs"),
-        (args.config.is_some(), "--config"),
-    ] {
+fn remote(args: &RunArgs, url: &str, config: &ClientConfig) -> Result<ClientOptions, Failure> {
+    for (given, option) in [(args.workspace.is_some(), "--workspace"), (args.outputs.is_some(), "--outputs")] {
         if given {
             return Err(Failure::usage(format!(
-                "{option} needs an executor of its own, and {url} is not: leave one out (--url, CODEMODE_EXECUTOR_URL)"
+                "{option} needs an executor of its own, and {url} is not: leave one out (--url, CODEMODE_EXECUTOR_URL, \
+                 executor_url in a file)"
             )));
         }
     }
+    let options = ClientOptions::from_config(config).map_err(Failure::usage)?;
     // A request to narrow; the executor refuses what it does not allow itself.
-    let policy = (!args.allow.is_empty()).then(|| json!({"execution": {"allowed_commands": args.allow}}).to_string());
-    Ok(ClientOptions {
-        api_key: remote::api_key(&args.remote, variables)?,
-        tls: remote::tls(url, &args.remote, variables)?,
-        policy,
-        client: client(),
-        ..ClientOptions::new(url)
-    })
+    let mut policy = config.policy.clone().unwrap_or_else(|| json!({}));
+    if !args.allow.is_empty() {
+        policy["execution"]["allowed_commands"] = json!(args.allow);
+    }
+    let asked = policy.as_object().is_some_and(|asked| !asked.is_empty());
+    Ok(ClientOptions { policy: asked.then(|| policy.to_string()), client: client(), ..options })
 }
 
 fn client() -> String {
     concat!("codemode-cli/", env!("CARGO_PKG_VERSION")).into()
 }
 
-fn embedded(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<EmbeddedOptions, Failure> {
-    if let Some(option) = args.remote.given() {
-        return Err(Failure::usage(format!("{option} is for an executor of others: give its address with --url")));
-    }
+fn embedded(
+    args: &RunArgs,
+    config: &ClientConfig,
+    variables: &BTreeMap<String, String>,
+) -> Result<EmbeddedOptions, Failure> {
     let executable = std::env::current_exe().map_err(Failure::unavailable)?;
-    let policy = policy(args, variables)?;
+    let policy = policy(args, config)?;
     let interpreter = environment::embedding(variables);
-    Ok(EmbeddedOptions { policy: Some(policy), interpreter, ..EmbeddedOptions::new(executable) })
+    let options = EmbeddedOptions { interpreter, ..EmbeddedOptions::new(executable) };
+    let options = options.with_config(config).map_err(Failure::usage)?;
+    Ok(EmbeddedOptions { policy: Some(policy), ..options })
 }
 
 /// The file's policy with the options on top. Paths on the command line are relative to the current folder.
-fn policy(args: &RunArgs, variables: &BTreeMap<String, String>) -> Result<Value, Failure> {
-    let source = args.config.clone().map_or(PolicySource::Default, PolicySource::File);
+fn policy(args: &RunArgs, config: &ClientConfig) -> Result<Value, Failure> {
+    let source = match &config.policy {
+        Some(policy) => PolicySource::Value(policy.clone(), config.base_dir.clone()),
+        None => PolicySource::Default,
+    };
     let EmbeddedConfig { mut policy, audit } =
-        EmbeddedConfig::load(source, variables).map_err(Failure::configuration)?;
+        EmbeddedConfig::load(source, &BTreeMap::new()).map_err(Failure::configuration)?;
     if let Some(workspace) = &args.workspace {
         policy.filesystem.workspace.mount = Some(folder("--workspace", workspace)?);
     }

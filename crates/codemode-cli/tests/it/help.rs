@@ -19,6 +19,9 @@ help! {
     health: ["health", "--help"];
     completions: ["completions", "--help"];
     tls: ["tls", "--help"];
+    tools: ["tools", "--help"];
+    tools_stubs: ["tools", "stubs", "--help"];
+    tools_list: ["tools", "list", "--help"];
     generate_certs: ["tls", "generate-certs", "--help"];
 }
 

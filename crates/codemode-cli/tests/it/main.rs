@@ -13,3 +13,4 @@ mod run;
 mod serve;
 mod support;
 mod tls;
+mod tools;

@@ -35,10 +35,11 @@ fn a_wrong_configuration_is_64_with_every_problem() {
     let path = folder.path().join("c.yaml");
     fs::write(&path, "prt: 1\nlimits: {memory_limt: 1g}\n").unwrap();
     let path = path.display().to_string();
+    let said = |ran: &Ran| refusal(ran).replace(&path, "c.yaml");
     let ran = with_environment(&["serve", "--config", &path], &[("CODEMODE_API_KEY", "")]);
-    insta::assert_snapshot!(refusal(&ran));
+    insta::assert_snapshot!(said(&ran));
     let ran = codemode(&["run", "-", "--config", &path]);
-    insta::assert_snapshot!(refusal(&ran));
+    insta::assert_snapshot!(said(&ran));
     let ran = codemode(&["serve", "--config", "/nowhere"]);
     insta::assert_snapshot!(refusal(&ran));
 }

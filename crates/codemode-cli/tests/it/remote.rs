@@ -26,11 +26,11 @@ fn options_for_an_executor_of_others_need_its_address() {
 #[test]
 fn tls_and_an_address_without_it_contradict_each_other() {
     let tls = [("CODEMODE_TLS_ENABLED", "true")];
-    insta::assert_snapshot!(refused(&["run", "-", "--url", "http://h:1"], &tls), @r#"codemode: executor URL "http://h:1" says no TLS, but tls.enabled (tls_enabled, CODEMODE_TLS_ENABLED) is set; use https://h:1, or leave the setting out"#);
-    insta::assert_snapshot!(refused(&["run", "-", "--url", "unix:/s", "--tls-ca", "ca.pem"], &[]), @r#"codemode: executor URL "unix:/s" says no TLS, but tls.ca_file (tls_cert_path, CODEMODE_TLS_CA_FILE, --tls-ca) is set; leave the setting out: what a Unix socket carries never leaves this machine"#);
-    insta::assert_snapshot!(refused(&["health", "--url", "grpcs://h"], &[("CODEMODE_TLS_ENABLED", "0")]), @"codemode: grpcs://h says TLS but CODEMODE_TLS_ENABLED says no; use an address without TLS or leave the variable out");
+    insta::assert_snapshot!(refused(&["run", "-", "--url", "http://h:1"], &tls), @r"codemode: configuration: --url: http://h:1 says no TLS but CODEMODE_TLS_ENABLED is true; use https:// or leave CODEMODE_TLS_ENABLED out");
+    insta::assert_snapshot!(refused(&["run", "-", "--url", "unix:/s", "--tls-ca", "ca.pem"], &[]), @r"codemode: configuration: --url: unix:/s says no TLS but --tls-ca is ca.pem; leave --tls-ca out");
+    insta::assert_snapshot!(refused(&["health", "--url", "grpcs://h"], &[("CODEMODE_TLS_ENABLED", "0")]), @r"codemode: configuration: --url: grpcs://h says TLS but CODEMODE_TLS_ENABLED is false; use grpc:// or leave CODEMODE_TLS_ENABLED out");
     let mode = [("CODEMODE_TLS_MODE", "system")];
-    insta::assert_snapshot!(refused(&["health", "--url", "https://h", "--tls-ca", "ca.pem"], &mode), @"codemode: CODEMODE_TLS_MODE is system but --tls-ca is set; leave one of them out");
+    insta::assert_snapshot!(refused(&["health", "--url", "https://h", "--tls-ca", "ca.pem"], &mode), @r"codemode: configuration: CODEMODE_TLS_MODE: is system but --tls-ca is set; use mode custom, or leave one out");
     // Where `codemode serve` would listen without TLS.
     let said = refused(&["health", "--tls-ca", "ca.pem"], &[]);
     assert!(said.contains(r#""http://127.0.0.1:8001" says no TLS, but tls.ca_file"#), "{said}");
@@ -43,7 +43,7 @@ fn files_are_named_by_the_setting_that_names_them() {
     fs::write(&empty, "\n").unwrap();
     let empty = empty.to_str().unwrap();
     let said = refused(&["run", "-", "--url", "https://h", "--tls-cert", "c.pem"], &[]);
-    insta::assert_snapshot!(said, @"codemode: tls.client_cert_file (CODEMODE_TLS_CLIENT_CERT_FILE, --tls-cert) needs tls.client_key_file (CODEMODE_TLS_CLIENT_KEY_FILE, --tls-key) as well");
+    insta::assert_snapshot!(said, @r"codemode: configuration: --tls-cert: needs tls.client_key_file: a certificate and its key belong together");
     let said = refused(&["run", "-", "--url", "https://h", "--tls-ca", "/no/ca.pem"], &[]);
     insta::assert_snapshot!(said, @"codemode: tls.ca_file (tls_cert_path, CODEMODE_TLS_CA_FILE, --tls-ca): cannot read /no/ca.pem: No such file or directory (os error 2)");
     for arguments in [["run", "-"].as_slice(), &["health"]] {
@@ -55,7 +55,32 @@ fn files_are_named_by_the_setting_that_names_them() {
         assert!(with_file("/no/key").starts_with("codemode: --api-key-file: cannot read /no/key: No such file"));
     }
     let said = refused(&["run", "-", "--url", "http://h"], &[("CODEMODE_EXECUTOR_API_KEY_FILE", empty)]);
-    assert_eq!(said, format!("codemode: CODEMODE_EXECUTOR_API_KEY_FILE: {empty} is empty\n"));
+    assert_eq!(said, format!("codemode: configuration: CODEMODE_EXECUTOR_API_KEY_FILE: {empty} is empty\n"));
+}
+
+/// A file names the executor, or `.env` of the current folder does; both are read, and nobody is there.
+#[test]
+fn the_address_may_stand_in_a_file() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| -> Ran {
+        let arguments = [&["run", "-"], arguments].concat();
+        command(&arguments).current_dir(folder.path()).output().unwrap().into()
+    };
+    let unreachable = |ran: &Ran| {
+        let said = format!("codemode: cannot connect to the executor at {url}: ");
+        assert!(ran.exit == 69 && ran.stderr.starts_with(&said), "{} {}", ran.exit, ran.stderr);
+    };
+    let off = "retry: {enabled: false}\n";
+    fs::write(folder.path().join("client.yaml"), format!("executor_url: {url}\n{off}limits: {{cpus: 1}}\n")).unwrap();
+    unreachable(&run(&["--config", "client.yaml"]));
+    fs::write(folder.path().join(".env"), format!("CODEMODE_EXECUTOR_URL={url}\nCODEMODE_RETRY_ENABLED=no\n")).unwrap();
+    unreachable(&run(&[]));
+    // What is wrong with the policy is known before anybody is asked.
+    fs::write(folder.path().join("client.yaml"), "limits:\n  cpu: 1\n").unwrap();
+    let said = run(&["--config", "client.yaml"]);
+    assert_eq!(said.stderr, "codemode: configuration: client.yaml:2: limits.cpu: unknown key; did you mean `cpus`?\n");
 }
 
 /// Something answers, and not with TLS.

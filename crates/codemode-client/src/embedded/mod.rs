@@ -22,6 +22,16 @@ use crate::{
 use child::Child;
 
 /// How to start an executor of one's own.
+///
+/// ```
+/// use codemode_client::{EmbeddedOptions, json};
+///
+/// let options = EmbeddedOptions {
+///     policy: Some(json!({"limits": {"memory_limit": "256Mi"}, "execution": {"allowed_commands": ["git"]}})),
+///     ..EmbeddedOptions::new("/usr/bin/codemode")
+/// };
+/// # drop(options);
+/// ```
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
     /// The `codemode` binary.
@@ -39,6 +49,14 @@ pub struct EmbeddedOptions {
 }
 
 impl EmbeddedOptions {
+    /// The defaults for this binary.
+    ///
+    /// ```
+    /// use codemode_client::EmbeddedOptions;
+    ///
+    /// let options = EmbeddedOptions::new("/usr/bin/codemode");
+    /// assert!(options.policy.is_none() && options.interpreter.is_none());
+    /// ```
     pub fn new(executable: impl Into<PathBuf>) -> Self {
         Self {
             executable: executable.into(),

@@ -38,6 +38,7 @@ const KEY_FILE: &str = "tls.client_key_file (CODEMODE_TLS_CLIENT_KEY_FILE, --tls
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
+    /// Who may vouch for the executor.
     pub mode: TlsMode,
     /// The certificate of this client and the ones between it and its CA, for executors that ask for one.
     pub client_cert_file: Option<PathBuf>,
@@ -49,6 +50,12 @@ pub struct TlsOptions {
 
 impl TlsOptions {
     /// Trust in the CA certificates of this file alone.
+    ///
+    /// ```
+    /// use codemode_client::{TlsMode, TlsOptions};
+    ///
+    /// assert_eq!(TlsOptions::custom("ca.pem").mode, TlsMode::Custom("ca.pem".into()));
+    /// ```
     pub fn custom(ca_file: impl Into<PathBuf>) -> Self {
         Self { mode: TlsMode::Custom(ca_file.into()), ..Self::default() }
     }
@@ -80,6 +87,12 @@ impl TlsOptions {
 }
 
 /// Who may vouch for the executor.
+///
+/// ```
+/// use codemode_client::{TlsMode, TlsOptions};
+///
+/// assert_eq!(TlsOptions::default().mode, TlsMode::System);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMode {

@@ -23,23 +23,31 @@ const MAX_NAMES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsProblem {
+    /// The executor's certificate was valid until some time ago.
     Expired {
+        /// When that was.
         not_after: Option<String>,
     },
+    /// The executor's certificate will be valid later.
     NotYetValid {
+        /// When that is.
         not_before: Option<String>,
     },
-    /// `names` are those of the certificate.
+    /// The executor's certificate is another host's.
     WrongHostName {
+        /// The name that this side wanted.
         asked: String,
+        /// Those of the certificate.
         names: Vec<String>,
     },
-    /// `ca_file` is `None` where the system's roots were asked.
+    /// Nobody who is trusted vouches for the executor's certificate.
     UnknownIssuer {
+        /// `None` where the system's roots were asked.
         ca_file: Option<PathBuf>,
     },
     /// Something else is wrong with the executor's certificate.
     Certificate {
+        /// In the words of the TLS library.
         detail: String,
     },
     /// This side began without TLS, the executor answered with it.
@@ -50,11 +58,14 @@ pub enum TlsProblem {
     ClientCertificateRequired,
     /// The executor does not accept the certificate in `file`.
     ClientCertificateRefused {
+        /// Where this side has it from.
         file: PathBuf,
+        /// The executor's.
         reason: String,
     },
     /// The two ends could not agree.
     Handshake {
+        /// In the words of the TLS library.
         detail: String,
     },
 }
@@ -81,6 +92,10 @@ impl TlsProblem {
     }
 
     /// A stable word for programs.
+    ///
+    /// ```
+    /// assert_eq!(codemode_client::TlsProblem::Required.code(), "tls_required");
+    /// ```
     pub fn code(&self) -> &'static str {
         match self {
             Self::Expired { .. } => "tls_certificate_expired",
@@ -97,6 +112,13 @@ impl TlsProblem {
     }
 
     /// Whether the executor refused this client, and not this client the executor.
+    ///
+    /// ```
+    /// use codemode_client::TlsProblem;
+    ///
+    /// assert!(TlsProblem::ClientCertificateRequired.is_refusal());
+    /// assert!(!TlsProblem::NotSpoken.is_refusal());
+    /// ```
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::ClientCertificateRequired | Self::ClientCertificateRefused { .. })
     }

@@ -3,7 +3,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use codemode_client::{Client, ClientError, ClientOptions, ExecutionOutcome, NoTools, Request, Tools, Value, json};
+use codemode_client::{
+    Client, ClientError, ClientOptions, ExecutionOutcome, NoTools, Request, Tool, Tools, Value, json,
+};
 use codemode_proto::v1::{self, client_message::Message, tool_result};
 use codemode_types::{OutputStream, ToolFailure};
 use tokio::sync::oneshot;
@@ -64,22 +66,22 @@ async fn tool_calls_run_together_and_are_answered_by_id() {
             tool_result::Outcome::Failure(failure) => failure.r#type.clone(),
             tool_result::Outcome::Value(_) => "value".into(),
         };
-        assert_eq!((kind(&answers[2].1), kind(&answers[3].1)), ("ToolNotFound".into(), "Panic".into()));
+        assert_eq!((kind(&answers[2].1), kind(&answers[3].1)), ("UnknownTool".into(), "Panic".into()));
         peer.send(&id, finished("null"));
         while peer.receive().await.is_some() {}
     });
     // Both calls must be under way before either may go on.
     let barrier = Arc::new(tokio::sync::Barrier::new(2));
-    let tools = Tools::new()
-        .tool("double", "Twice as much", move |arguments: Value| {
-            let barrier = Arc::clone(&barrier);
-            async move {
-                barrier.wait().await;
-                let x = arguments["x"].as_i64().ok_or_else(|| ToolFailure::new("TypeError", "x"))?;
-                Ok(json!(x * 2))
-            }
-        })
-        .tool("panics", "", |_| async { panic!("as announced") });
+    let double = Tool::new("double", "Twice as much", move |arguments: Value| {
+        let barrier = Arc::clone(&barrier);
+        async move {
+            barrier.wait().await;
+            let x = arguments["x"].as_i64().ok_or_else(|| ToolFailure::new("TypeError", "x"))?;
+            Ok(json!(x * 2))
+        }
+    });
+    let panics = Tool::raw("panics", "Panics", |_, _| async move { Err(panic!("as announced")) });
+    let tools = Tools::of([double, panics]).unwrap();
     server.client().execute(Request::new("…"), Arc::new(tools), |_, _| ()).await.unwrap();
 }
 
@@ -94,7 +96,7 @@ async fn an_abandoned_call_is_dropped() {
     let (running, mut ran) = tokio::sync::mpsc::unbounded_channel();
     let (told, dropped) = oneshot::channel();
     let (ran_in, told_in) = (running, std::sync::Mutex::new(Some(Told(Some(told)))));
-    let tools = Tools::new().raw_tool("hangs", "", move |_| {
+    let hangs = Tool::raw("hangs", "Hangs", move |_, _| {
         let (running, told) = (ran_in.clone(), told_in.lock().unwrap().take());
         async move {
             let _told = told;
@@ -102,6 +104,7 @@ async fn an_abandoned_call_is_dropped() {
             std::future::pending().await
         }
     });
+    let tools = Tools::of([hangs]).unwrap();
     let (go, gone) = oneshot::channel();
     let signals = std::sync::Mutex::new(Some((gone, dropped)));
     let server = Server::start(move |mut peer| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codemode_client::{Client, ClientError, ExecutionOutcome, NoTools, Request, Tools};
+use codemode_client::{Client, ClientError, ExecutionOutcome, NoTools, Request, Tool, Tools};
 use codemode_proto::v1::{client_message::Message, tool_result::Outcome};
 use codemode_types::{ErrorCode, ToolFailure};
 
@@ -41,7 +41,7 @@ async fn an_over_long_request_is_refused_before_it_is_sent() {
     assert!(message.starts_with("the context takes 16777217 bytes; at most 16"), "{message}");
     let (_, message) = refused(Request { config: vec![b'1'; 17 * MIB], ..Request::default() }).await;
     assert!(message.starts_with("the config takes"), "{message}");
-    let tools = Tools::new().raw_tool("t", "x".repeat(41 * MIB), |_| async { Ok(Vec::new()) });
+    let tools = Tools::of([Tool::raw("t", "x".repeat(41 * MIB), |_, _| async { Ok(Vec::new()) })]).unwrap();
     let error = client.execute(Request::new("1"), Arc::new(tools), |_, _| ()).await.unwrap_err();
     assert!(error.to_string().contains("schemas of the 1 tools take"), "{error}");
     // The stream has seen none of it.
@@ -68,11 +68,11 @@ async fn an_over_long_answer_of_a_tool_becomes_a_failure() {
         peer.send(&id, finished("1"));
         while peer.receive().await.is_some() {}
     });
-    let tools = Tools::new().raw_tool("value", "", |_| async { Ok(vec![b'1'; 16 * MIB + 1]) }).raw_tool(
-        "failure",
-        "",
-        |_| async { Err(ToolFailure::new("Loud", "é".repeat(16 * MIB))) },
-    );
+    let tools = Tools::of([
+        Tool::raw("value", "Much", |_, _| async { Ok(vec![b'1'; 16 * MIB + 1]) }),
+        Tool::raw("failure", "Fails", |_, _| async { Err(ToolFailure::new("Loud", "é".repeat(16 * MIB))) }),
+    ])
+    .unwrap();
     let outcome = server.client().execute(Request::new("1"), Arc::new(tools), |_, _| ()).await.unwrap();
     assert_eq!(outcome.report.result.as_deref(), Some(&b"1"[..]));
 }

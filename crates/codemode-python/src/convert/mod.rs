@@ -6,4 +6,4 @@ mod request;
 
 pub(crate) use options::{client_options, embedded_options};
 pub(crate) use report::{info, outcome};
-pub(crate) use request::request;
+pub(crate) use request::{request, tools};

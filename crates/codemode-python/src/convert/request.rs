@@ -19,7 +19,7 @@ pub(crate) fn request(raw: &Bound<'_, PyDict>) -> PyResult<(Request, Vec<ToolSpe
         ..Request::default()
     };
     let tools = match get(raw, "tools")? {
-        Some(tools) => tools.try_iter()?.map(|tool| spec(&tool?)).collect::<PyResult<_>>()?,
+        Some(given) => tools(&given)?,
         None => Vec::new(),
     };
     Ok((request, tools))
@@ -42,6 +42,11 @@ fn correlation_id(raw: &Bound<'_, PyDict>) -> PyResult<Option<CorrelationId>> {
         "" => Ok(None),
         text => CorrelationId::parse(text).map(Some).map_err(|error| config(error.to_string())),
     }
+}
+
+/// Tools as the face describes them: an iterable of `RawToolSpec`.
+pub(crate) fn tools(given: &Bound<'_, PyAny>) -> PyResult<Vec<ToolSpec>> {
+    given.try_iter()?.map(|tool| spec(&tool?)).collect()
 }
 
 fn spec(tool: &Bound<'_, PyAny>) -> PyResult<ToolSpec> {

@@ -9,7 +9,6 @@ mod health;
 mod line;
 mod origin;
 mod sink;
-mod target;
 mod trail;
 mod writer;
 
@@ -22,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+pub use codemode_config::sidecar::AuditTarget;
 use codemode_engine::ExecutionRequest;
 use codemode_types::{ErrorCode, ExecutionId, Rejection};
 use serde_json::json;
@@ -37,10 +37,7 @@ use self::{
     writer::{Handle, Order, Writer},
 };
 
-pub use self::{
-    escape::{escaped, escaped_lines},
-    target::AuditTarget,
-};
+pub use self::escape::{escaped, escaped_lines};
 pub(crate) use self::{
     line::Subject,
     origin::{Origin, Peer, Principal},

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::settings::NamedFile;
+use codemode_config::sidecar::NamedFile;
 
 pub(super) const MALFORMED: &str = "holds a certificate that is not well formed";
 

@@ -11,7 +11,7 @@ use rustls::{
     },
 };
 
-use super::{certificate, settings::NamedFile};
+use super::{NamedFile, certificate};
 use crate::secret_file;
 
 type Section = (SectionKind, Vec<u8>);
@@ -37,13 +37,13 @@ pub(super) fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Pr
     let (text, metadata) = read(file)?;
     if text.windows(9).any(|window| window == b"ENCRYPTED") {
         let remedy = "holds an encrypted private key; write it without a passphrase (openssl pkey -in FILE -out NEW)";
-        return Err(file.problem(remedy.into()));
+        return Err(file.problem(remedy));
     }
     let sections = sections(file, &text)?;
     let mut keys = sections.iter().filter(|(kind, _)| is_key(*kind));
     let key = match (keys.next(), keys.next()) {
         (Some(key), None) => key,
-        (Some(_), Some(_)) => return Err(file.problem("holds more than one private key; leave one".into())),
+        (Some(_), Some(_)) => return Err(file.problem("holds more than one private key; leave one")),
         (None, _) => return Err(file.problem(without_key(&sections))),
     };
     if metadata.mode() & 0o004 != 0 {
@@ -51,7 +51,7 @@ pub(super) fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Pr
         tracing::warn!("every user of this machine can read the TLS private key {file}; give it mode 0600");
     }
     let (kind, der) = key;
-    PrivateKeyDer::from_pem(*kind, der.clone()).ok_or_else(|| file.problem("holds no private key".into()))
+    PrivateKeyDer::from_pem(*kind, der.clone()).ok_or_else(|| file.problem("holds no private key"))
 }
 
 /// The authorities in a file that may vouch for clients.
@@ -59,10 +59,10 @@ pub(super) fn authorities(file: &NamedFile) -> Result<RootCertStore, Problem> {
     let sections = sections(file, &read(file)?.0)?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&sections) {
-        roots.add(certificate).map_err(|_| file.problem(certificate::MALFORMED.into()))?;
+        roots.add(certificate).map_err(|_| file.problem(certificate::MALFORMED))?;
     }
     match roots.is_empty() {
-        true => Err(file.problem("holds no certificate in PEM form".into())),
+        true => Err(file.problem("holds no certificate in PEM form")),
         false => Ok(roots),
     }
 }
@@ -76,15 +76,9 @@ pub(super) fn system_authorities(setting: &str) -> Result<RootCertStore, Problem
         true => {
             let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
             let message = format!("this machine has no certificate authorities of its own{why}; use tls.ca_file");
-            Err(Problem { key: setting.to_owned(), message })
+            Err(Problem::new(setting, message))
         }
         false => Ok(roots),
-    }
-}
-
-impl NamedFile {
-    pub(super) fn problem(&self, message: String) -> Problem {
-        Problem { key: self.setting.clone(), message: format!("{} {message}", self.path.display()) }
     }
 }
 
@@ -107,12 +101,10 @@ fn without_key(sections: &[Section]) -> String {
 fn sections(file: &NamedFile, text: &[u8]) -> Result<Vec<Section>, Problem> {
     let sections = Section::pem_slice_iter(text).collect::<Result<_, pem::Error>>();
     // The error may quote what it is about, which may be a key.
-    sections.map_err(|_| file.problem("is not well-formed PEM; is a part of it missing?".into()))
+    sections.map_err(|_| file.problem("is not well-formed PEM; is a part of it missing?"))
 }
 
 fn read(file: &NamedFile) -> Result<(Vec<u8>, Metadata), Problem> {
-    secret_file::read(&file.path).map_err(|error| {
-        let message = format!("cannot read {}: {error}", file.path.display());
-        Problem { key: file.setting.clone(), message }
-    })
+    secret_file::read(&file.path)
+        .map_err(|error| file.setting_problem(format!("cannot read {}: {error}", file.path.display())))
 }

@@ -5,7 +5,6 @@ mod certificate;
 mod entrance;
 mod files;
 mod foreign;
-mod settings;
 
 use std::{
     fmt,
@@ -21,8 +20,8 @@ use rustls::{
 };
 
 pub(crate) use self::entrance::{Entered, Entrance};
-pub use self::settings::{Authorities, ClientCertificates, NamedFile, TlsSettings};
 use crate::{config::ConfigError, secret_file::Stamp};
+pub use codemode_config::sidecar::{Authorities, ClientCertificates, NamedFile, TlsSettings};
 
 /// What a listener shows and asks. Cheap to clone; all clones change together when the files are read again.
 #[derive(Clone)]
@@ -119,5 +118,5 @@ fn verifier(
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if *required { builder } else { builder.allow_unauthenticated() };
     let verifier = builder.build();
-    verifier.map(Some).map_err(|error| Problem { key: setting.clone(), message: error.to_string() })
+    verifier.map(Some).map_err(|error| Problem::new(setting, error.to_string()))
 }

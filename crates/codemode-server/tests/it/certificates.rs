@@ -157,5 +157,5 @@ impl Files {
 }
 
 pub(crate) fn named_file(setting: &str, path: &Path) -> NamedFile {
-    NamedFile { setting: setting.into(), path: path.into() }
+    NamedFile::new(setting, path)
 }

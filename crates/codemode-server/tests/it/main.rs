@@ -1,4 +1,4 @@
-//! The server's surface. `config` and `listening` need no sandbox; the rest serves the real engine and therefore wants
+//! The server's surface. `listening` needs no sandbox; the rest serves the real engine and therefore wants
 //! the guest library beside the test binaries (`cargo build -p codemode-guest`).
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
@@ -7,7 +7,6 @@ mod audit;
 mod auth;
 mod callers;
 mod certificates;
-mod config;
 mod drain;
 mod floods;
 mod fuzzed;
@@ -17,5 +16,4 @@ mod listening;
 mod reload;
 mod support;
 mod tls;
-mod tls_config;
 mod tls_files;

@@ -22,9 +22,7 @@ impl DomainRules {
     pub fn new(policy: &NetworkPolicy) -> Result<Self, PolicyError> {
         let mut problems = Vec::new();
         let mut read = |key: &str, texts: &[String]| {
-            PatternSet::parse(texts, |error| {
-                problems.push(Problem { key: key.to_owned(), message: error.to_string() });
-            })
+            PatternSet::parse(texts, |item, error| problems.push(Problem::new(key, error.to_string()).in_item(item)))
         };
         let allowed = read("network.allowed_domains", &policy.allowed_domains);
         let blocked = read("network.blocked_domains", &policy.blocked_domains);
@@ -56,12 +54,12 @@ pub(crate) struct PatternSet {
 }
 
 impl PatternSet {
-    pub(crate) fn parse(texts: &[String], mut wrong: impl FnMut(DomainError)) -> Self {
+    pub(crate) fn parse(texts: &[String], mut wrong: impl FnMut(usize, DomainError)) -> Self {
         let mut set = Self::default();
-        for text in texts {
+        for (item, text) in texts.iter().enumerate() {
             match DomainPattern::parse(text) {
                 Ok(pattern) => set.insert(pattern),
-                Err(error) => wrong(error),
+                Err(error) => wrong(item, error),
             }
         }
         set

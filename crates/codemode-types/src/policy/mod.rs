@@ -1,5 +1,6 @@
 //! The policy: the seeds' YAML blocks as data. See `parse` for how text becomes one and `narrow` for requests.
 
+mod keys;
 mod narrow;
 mod network;
 mod parse;
@@ -7,11 +8,12 @@ mod words;
 
 use std::path::PathBuf;
 
+pub use keys::{POLICY_KEYS, PolicyKey};
 pub use network::{NetworkMode, NetworkPolicy, PROXY_PORT, RESOLVER_PORT};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{ByteSize, Limits, Tier};
+use crate::{ByteSize, Limits, Problem, Tier};
 
 /// What executed code may do. Every field is enforced by the kernel or the daemon, or refused at start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,17 +142,9 @@ pub struct PoolPolicy {
     pub max: Option<u32>,
 }
 
-/// One thing wrong with a policy, named by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Dotted, such as `limits.memory_limit`.
-    pub key: String,
-    pub message: String,
-}
-
 /// Everything wrong with a policy, at once.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}", problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect::<Vec<_>>().join("\n"))]
+#[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct PolicyError {
     pub problems: Vec<Problem>,
 }

@@ -15,6 +15,8 @@ use crate::{
     limits::seconds,
 };
 
+use super::parse::Findings;
+
 /// The list is read for every address of every answer.
 const MAX_NETWORKS: usize = 256;
 
@@ -71,6 +73,8 @@ pub struct NetworkPolicy {
 
 const MAX_PORTS: usize = 64;
 
+const BLOCKED: &str = "network.blocked_domains";
+
 /// Where a restricted sandbox finds the proxy, on its 127.0.0.1.
 pub const PROXY_PORT: u16 = 3128;
 /// And its resolver, which speaks TCP only: there is no UDP.
@@ -93,25 +97,25 @@ impl Default for NetworkPolicy {
 }
 
 impl NetworkPolicy {
-    pub(super) fn validate(&self, say: &mut impl FnMut(&str, &str)) {
+    pub(super) fn validate(&self, found: &mut Findings<'_>) {
         match self.mode {
             NetworkMode::Restricted => {
-                self.validate_bounds(say);
+                self.validate_bounds(found);
                 // Each address is compared with each network.
                 match self.allowed_networks.len() <= MAX_NETWORKS {
-                    true => self.validate_domains(say),
-                    false => say(
+                    true => self.validate_domains(found),
+                    false => found.say(
                         "network.allowed_networks",
                         &format!("names more than {MAX_NETWORKS} networks; name fewer and larger ones"),
                     ),
                 }
             }
-            mode => self.validate_unused(mode, say),
+            mode => self.validate_unused(mode, found),
         }
     }
 
     /// What is written out but equal to the default cannot be told from what is left out, and misleads nobody.
-    fn validate_unused(&self, mode: NetworkMode, say: &mut impl FnMut(&str, &str)) {
+    fn validate_unused(&self, mode: NetworkMode, found: &mut Findings<'_>) {
         let default = Self::default();
         for (key, given) in [
             ("network.allowed_domains", self.allowed_domains != default.allowed_domains),
@@ -124,7 +128,7 @@ impl NetworkPolicy {
             ("network.idle_timeout", self.idle_timeout != default.idle_timeout),
         ] {
             if given {
-                say(
+                found.say(
                     key,
                     &format!(
                         "has no effect while network.mode is {mode}; set the mode to restricted, or leave this out"
@@ -134,21 +138,19 @@ impl NetworkPolicy {
         }
     }
 
-    fn validate_domains(&self, say: &mut impl FnMut(&str, &str)) {
+    fn validate_domains(&self, found: &mut Findings<'_>) {
         let blocked =
-            PatternSet::parse(&self.blocked_domains, |error| say("network.blocked_domains", &error.to_string()));
-        for text in &self.allowed_domains {
-            match DomainPattern::parse(text) {
-                Err(error) => say("network.allowed_domains", &error.to_string()),
-                Ok(pattern) if blocked.has(&pattern) => say(
-                    "network.allowed_domains",
-                    &format!("`{pattern}` is in network.blocked_domains as well; remove it from one of the two"),
-                ),
-                Ok(pattern) => {
-                    if let Some(why) = self.unreachable(&pattern) {
-                        say("network.allowed_domains", &why);
-                    }
+            PatternSet::parse(&self.blocked_domains, |item, error| found.item(BLOCKED, item, &error.to_string()));
+        for (item, text) in self.allowed_domains.iter().enumerate() {
+            let why = match DomainPattern::parse(text) {
+                Err(error) => Some(error.to_string()),
+                Ok(pattern) if blocked.has(&pattern) => {
+                    Some(format!("`{pattern}` is in {BLOCKED} as well; remove it from one of the two"))
                 }
+                Ok(pattern) => self.unreachable(&pattern),
+            };
+            if let Some(why) = why {
+                found.item("network.allowed_domains", item, &why);
             }
         }
     }
@@ -169,26 +171,33 @@ impl NetworkPolicy {
         }
     }
 
-    fn validate_bounds(&self, say: &mut impl FnMut(&str, &str)) {
+    fn validate_bounds(&self, found: &mut Findings<'_>) {
         if self.ports.is_empty() {
-            say("network.ports", "is empty, so nothing could be reached; name ports, or leave it out for 80 and 443");
+            found.say(
+                "network.ports",
+                "is empty, so nothing could be reached; name ports, or leave it out for 80 and 443",
+            );
         }
         if self.ports.len() > MAX_PORTS {
-            say("network.ports", &format!("names more than {MAX_PORTS} ports, each of which every sandbox listens on"));
+            found.say(
+                "network.ports",
+                &format!("names more than {MAX_PORTS} ports, each of which every sandbox listens on"),
+            );
         }
-        for (port, whose) in [(PROXY_PORT, "proxy"), (RESOLVER_PORT, "resolver")] {
-            if self.ports.contains(&port) {
-                say("network.ports", &format!("{port} is the port of the sandbox's own {whose}; remove it"));
+        for (port, why) in [
+            (PROXY_PORT, "is the port of the sandbox's own proxy; remove it"),
+            (RESOLVER_PORT, "is the port of the sandbox's own resolver; remove it"),
+            (0, "is not a port; write numbers from 1 to 65535"),
+        ] {
+            if let Some(item) = self.ports.iter().position(|listed| *listed == port) {
+                found.item("network.ports", item, &format!("{port} {why}"));
             }
         }
-        if self.ports.contains(&0) {
-            say("network.ports", "0 is not a port; write numbers from 1 to 65535");
-        }
         if !(1..=1024).contains(&self.max_connections) {
-            say("network.max_connections", "must be at least 1 and at most 1024");
+            found.say("network.max_connections", "must be at least 1 and at most 1024");
         }
         if self.max_bytes.bytes() == 0 {
-            say("network.max_bytes", "must be above 0; to reach nothing, set network.mode to none");
+            found.say("network.max_bytes", "must be above 0; to reach nothing, set network.mode to none");
         }
     }
 
@@ -338,18 +347,14 @@ mod tests {
 
     #[test]
     fn wrong_values_are_told_in_plain_words() {
-        let mut lines = problems(json!({
+        let lines = problems(json!({
             "mode": "restricted", "allowed_networks": ["10.0.0.0/8", "10.1.2.3/8"], "ca_file": 5,
             "max_connections": -1, "max_bytes": "much", "idle_timeout": 0, "max_conections": 1
-        }));
-        assert_eq!(lines, ["network.max_conections: unknown key; did you mean `max_connections`?"]);
-        lines = problems(json!({
-            "mode": "restricted", "allowed_networks": ["10.0.0.0/8", "10.1.2.3/8"], "ca_file": 5,
-            "max_connections": -1, "max_bytes": "much", "idle_timeout": 0
         }));
         assert_eq!(
             lines,
             [
+                "network.max_conections: unknown key; did you mean `max_connections`?",
                 "network.allowed_networks: `10.1.2.3/8` has an address inside the network; write `10.0.0.0/8`",
                 "network.ca_file: expected a path, found the number 5",
                 "network.max_connections: expected a whole number that is not below 0, found the number -1",

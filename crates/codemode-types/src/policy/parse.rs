@@ -5,11 +5,14 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Policy, PolicyError, Problem, words};
-use crate::suggest::nearest;
+use super::{Policy, PolicyError, words};
+use crate::{Problem, suggest::nearest};
 
 /// Problems told one by one. A client's request may hold millions of wrong keys, each with a sentence of its own.
 const MAX_PROBLEMS: usize = 100;
+
+/// Members of a wrong list that are looked at one by one, for the same reason.
+const MAX_ITEMS: usize = 1000;
 
 impl Policy {
     /// Reads a policy in the shape of the seeds' YAML. Relative mounts are resolved against `base`.
@@ -20,15 +23,16 @@ impl Policy {
     /// As `from_value`, with `defaults` for the keys that are absent.
     pub(super) fn from_value_over(defaults: &Self, value: &Value, base: &Path) -> Result<Self, PolicyError> {
         let mut problems = Vec::new();
-        let policy = read(value, &defaults.to_value(), &mut problems);
-        let Some(mut policy) = policy.filter(|_| problems.is_empty()) else { return Err(PolicyError { problems }) };
-        policy.validate(&mut problems);
-        match problems.is_empty() {
-            true => {
+        let mut policy = read(value, &defaults.to_value(), &mut problems);
+        if let Some(policy) = &policy {
+            policy.validate(&mut problems);
+        }
+        match policy.take().filter(|_| problems.is_empty()) {
+            Some(mut policy) => {
                 policy.resolve_paths(base);
                 Ok(policy)
             }
-            false => Err(PolicyError { problems }),
+            None => Err(PolicyError { problems }),
         }
     }
 
@@ -38,47 +42,51 @@ impl Policy {
     }
 
     fn validate(&self, problems: &mut Vec<Problem>) {
-        let mut say = |key: &str, message: &str| {
-            if problems.len() < MAX_PROBLEMS {
-                problems.push(Problem { key: key.into(), message: message.into() });
-            }
-        };
+        let found = &mut Findings(problems);
         let files = &self.filesystem;
         if !files.workspace.readonly {
-            say("filesystem.workspace.readonly", "/workspace is always read-only; set it to true or leave it out");
+            found
+                .say("filesystem.workspace.readonly", "/workspace is always read-only; set it to true or leave it out");
         }
         if files.sandbox.readonly || files.outputs.readonly {
-            say("filesystem", "/sandbox and /outputs are always writable; set their readonly to false or leave it out");
+            found.say(
+                "filesystem",
+                "/sandbox and /outputs are always writable; set their readonly to false or leave it out",
+            );
         }
         if files.sandbox.mount != Path::new("/sandbox") {
-            say("filesystem.sandbox.mount", "only /sandbox, a private tmpfs per execution, is supported");
+            found.say("filesystem.sandbox.mount", "only /sandbox, a private tmpfs per execution, is supported");
         }
-        for command in &self.execution.allowed_commands {
+        for (item, command) in self.execution.allowed_commands.iter().enumerate() {
             if ["", ".", ".."].contains(&command.as_str()) || command.contains(['/', '\0']) || command.starts_with('-')
             {
-                say(
+                found.item(
                     "execution.allowed_commands",
+                    item,
                     &format!("`{command}` is not a command name; write names, not paths"),
                 );
             }
         }
-        self.network.validate(&mut say);
-        self.validate_limits(&mut say);
+        // Without a mode that is one, nothing can be said of what depends on it.
+        if !found.has("network") && !found.has("network.mode") {
+            self.network.validate(found);
+        }
+        self.validate_limits(found);
     }
 
-    fn validate_limits(&self, say: &mut impl FnMut(&str, &str)) {
+    fn validate_limits(&self, found: &mut Findings<'_>) {
         let limits = &self.limits;
         if !limits.cpus.is_finite() || limits.cpus <= 0.0 || limits.cpus > 1024.0 {
-            say("limits.cpus", "must be above 0 and at most 1024");
+            found.say("limits.cpus", "must be above 0 and at most 1024");
         }
         if limits.memory_limit.bytes() < 32 << 20 {
-            say("limits.memory_limit", "must be at least 32Mi, which the interpreter itself needs");
+            found.say("limits.memory_limit", "must be at least 32Mi, which the interpreter itself needs");
         }
         if limits.processes < 2 {
-            say("limits.processes", "must be at least 2: the code and what it waits for");
+            found.say("limits.processes", "must be at least 2: the code and what it waits for");
         }
         if limits.open_files < 32 {
-            say("limits.open_files", "must be at least 32, which the interpreter itself needs");
+            found.say("limits.open_files", "must be at least 32, which the interpreter itself needs");
         }
         for (key, size) in [
             ("filesystem.sandbox.max_size", self.filesystem.sandbox.size()),
@@ -90,20 +98,20 @@ impl Policy {
             ("limits.value_bytes", limits.value_bytes),
         ] {
             if size.bytes() < 4096 {
-                say(key, "must be at least 4096 bytes");
+                found.say(key, "must be at least 4096 bytes");
             }
         }
         // Frame lengths are 32 bits, and a value must fit a frame with its head.
         for (key, size) in [("limits.result_bytes", limits.result_bytes), ("limits.value_bytes", limits.value_bytes)] {
             if size.bytes() > 1 << 30 {
-                say(key, "must be at most 1Gi");
+                found.say(key, "must be at most 1Gi");
             }
         }
         if self.max_concurrent_executions == Some(0) {
-            say("max_concurrent_executions", "must be at least 1");
+            found.say("max_concurrent_executions", "must be at least 1");
         }
         if self.pool.max.is_some_and(|max| max < self.pool.min) {
-            say("pool.max", "must not be below pool.min");
+            found.say("pool.max", "must not be below pool.min");
         }
     }
 
@@ -121,13 +129,34 @@ impl Policy {
     }
 }
 
-/// The keys that exist are exactly those of a policy written out, here the one with the defaults.
-fn read(value: &Value, defaults: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
-    let before = problems.len();
-    unknown_keys(value, defaults, "", problems);
-    if problems.len() > before {
-        return None;
+/// What is wrong with a policy whose values are of the right types.
+pub(super) struct Findings<'a>(&'a mut Vec<Problem>);
+
+impl Findings<'_> {
+    pub(super) fn say(&mut self, key: &str, message: &str) {
+        self.push(Problem::new(key, message));
     }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|problem| problem.key == key)
+    }
+
+    /// About one member of a list.
+    pub(super) fn item(&mut self, key: &str, item: usize, message: &str) {
+        self.push(Problem::new(key, message).in_item(item));
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if self.0.len() < MAX_PROBLEMS {
+            self.0.push(problem);
+        }
+    }
+}
+
+/// The keys that exist are exactly those of a policy written out, here the one with the defaults. What cannot be read
+/// leaves the default.
+fn read(value: &Value, defaults: &Value, problems: &mut Vec<Problem>) -> Option<Policy> {
+    unknown_keys(value, defaults, "", problems);
     sectionwise(value, defaults, problems)
 }
 
@@ -136,7 +165,7 @@ fn unknown_keys(value: &Value, known: &Value, path: &str, problems: &mut Vec<Pro
     let members = match value {
         Value::Object(members) => members,
         Value::Null => return,
-        _ => return problems.push(Problem { key: path.into(), message: "must be a mapping of keys to values".into() }),
+        _ => return problems.push(Problem::new(path, "must be a mapping of keys to values")),
     };
     for (name, member) in members {
         if problems.len() >= MAX_PROBLEMS {
@@ -150,7 +179,7 @@ fn unknown_keys(value: &Value, known: &Value, path: &str, problems: &mut Vec<Pro
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known here: {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
                 };
-                problems.push(Problem { key, message: format!("unknown key; {hint}") });
+                problems.push(Problem::new(key, format!("unknown key; {hint}")));
             }
         }
     }
@@ -163,7 +192,7 @@ fn sectionwise(value: &Value, known: &Value, problems: &mut Vec<Problem>) -> Opt
     match from_value(&merged) {
         Ok(policy) => Some(policy),
         Err(message) => {
-            problems.push(Problem { key: "policy".into(), message });
+            problems.push(Problem::new("policy", message));
             None
         }
     }
@@ -178,13 +207,26 @@ fn overlay(target: &mut Value, value: &Value, path: &str, problems: &mut Vec<Pro
         }
         return;
     }
-    if value.is_null() {
-        return; // `mount:` with nothing behind it means the default
+    if value.is_null() || target.is_object() {
+        return; // `mount:` with nothing behind it means the default, and what should be a mapping has been said
     }
     match from_value::<Policy>(&nested(path, value)) {
         Ok(_) => *target = value.clone(),
-        Err(message) => problems.push(Problem { key: path.into(), message }),
+        Err(message) => match wrong_items(path, value) {
+            items if items.is_empty() => problems.push(Problem::new(path, message)),
+            items => problems.extend(items),
+        },
     }
+}
+
+/// The members of a list that are wrong by themselves.
+fn wrong_items(path: &str, value: &Value) -> Vec<Problem> {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let wrong = items.iter().take(MAX_ITEMS).enumerate().filter_map(|(item, value)| {
+        let alone = nested(path, &Value::Array(vec![value.clone()]));
+        from_value::<Policy>(&alone).err().map(|message| Problem::new(path, message).in_item(item))
+    });
+    wrong.take(MAX_PROBLEMS).collect()
 }
 
 /// `a.b` + value → `{"a": {"b": value}}`.

@@ -6,8 +6,8 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::{NetworkMode, Policy, PolicyError, Problem};
-use crate::ByteSize;
+use super::{NetworkMode, Policy, PolicyError};
+use crate::{ByteSize, Problem};
 
 impl Policy {
     /// This policy narrowed by `request`, which has the shape of the YAML file. Only keys that are present count.
@@ -64,7 +64,7 @@ impl Narrowing<'_> {
     }
 
     fn wider(&mut self, key: &str, message: String) {
-        self.problems.push(Problem { key: key.into(), message });
+        self.problems.push(Problem::new(key, message));
     }
 
     /// Takes `asked` where the key is present and not above what holds.

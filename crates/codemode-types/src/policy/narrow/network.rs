@@ -54,12 +54,12 @@ impl Narrowing<'_> {
 
     /// After the networks, which decide whether an address that is allowed by itself still means something.
     fn domains(&mut self, held: &mut NetworkPolicy, asked: &NetworkPolicy) {
-        let blocked = PatternSet::parse(&held.blocked_domains, |_| {});
+        let blocked = PatternSet::parse(&held.blocked_domains, |_, _| {});
         if self.present("network.allowed_domains") {
             self.allowed_domains(held, &blocked, asked);
             held.allowed_domains.clone_from(&asked.allowed_domains);
         } else {
-            let newly_blocked = PatternSet::parse(&asked.blocked_domains, |_| {});
+            let newly_blocked = PatternSet::parse(&asked.blocked_domains, |_, _| {});
             let means_something = |text: &String| {
                 DomainPattern::parse(text)
                     .is_ok_and(|pattern| !newly_blocked.has(&pattern) && held.unreachable(&pattern).is_none())
@@ -75,7 +75,7 @@ impl Narrowing<'_> {
 
     fn allowed_domains(&mut self, held: &NetworkPolicy, blocked: &PatternSet, asked: &NetworkPolicy) {
         let key = "network.allowed_domains";
-        let allowed = PatternSet::parse(&held.allowed_domains, |_| {});
+        let allowed = PatternSet::parse(&held.allowed_domains, |_, _| {});
         let patterns = || asked.allowed_domains.iter().filter_map(|text| DomainPattern::parse(text).ok());
         let unknown: Vec<_> = patterns().filter(|pattern| !allowed.contains(pattern)).collect();
         if !unknown.is_empty() {

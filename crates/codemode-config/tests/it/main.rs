@@ -1,0 +1,9 @@
+//! Configurations as their writers write them: files, variables and mappings, and every text about what is wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
+
+mod client;
+mod keys;
+mod pages;
+mod sidecar;
+mod sidecar_tls;
+mod support;

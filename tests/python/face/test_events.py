@@ -1,0 +1,541 @@
+"""What callbacks and streams are told of an execution, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake_native import NativeClient, NativeError, Run, ok, raw
+
+import codemode
+from codemode import AsyncCodemode, Codemode, ComponentRegistry
+from codemode._stream import Channel
+from codemode.config import ClientConfig
+from codemode.events import (
+    ApprovalRequested,
+    Event,
+    Finished,
+    Stderr,
+    Stdout,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolProgress,
+)
+from codemode.tools import report_progress
+
+Native = type[NativeClient]
+
+
+def script(native: Native, function: Any) -> None:
+    native.script = staticmethod(function)
+
+
+def tools() -> ComponentRegistry:
+    registry = ComponentRegistry()
+
+    def copy(path: str) -> str:
+        """Copies."""
+        report_progress("half", 0.5)
+        return path
+
+    async def fetch(path: str) -> str:
+        """Fetches."""
+        await asyncio.sleep(0)
+        report_progress("connected")
+        return path
+
+    def boom() -> None:
+        """Fails."""
+        raise ValueError("no")
+
+    registry.register_tool(copy)
+    registry.register_tool(fetch)
+    registry.register_tool(boom)
+    registry.register_tool("risky", copy, approval="ask")
+    return registry
+
+
+def told(events: list[Any]) -> list[Any]:
+    """The events with their durations, which differ, taken out."""
+    return [
+        (event.name, event.status, event.error) if isinstance(event, ToolCallFinished) else event for event in events
+    ]
+
+
+def calls_everything(run: Run) -> Any:
+    run.call("copy", path="/a")
+    run.call("fetch", path="/b")
+    run.call("risky", path="/c")
+    for name, arguments in (("boom", {}), ("copy", {"pth": 1}), ("nothing", {})):
+        with pytest.raises(LookupError):
+            run.call(name, **arguments)
+    run.call("__list__")
+    return raw()
+
+
+EVERYTHING: list[Any] = [
+    ToolCallStarted(1, "copy", {"path": "/a"}),
+    ToolProgress(1, "copy", "half", 0.5),
+    ("copy", "ok", None),
+    ToolCallStarted(2, "fetch", {"path": "/b"}),
+    ToolProgress(2, "fetch", "connected", None),
+    ("fetch", "ok", None),
+    ToolCallStarted(3, "risky", {"path": "/c"}),
+    ApprovalRequested(3, "risky", {"path": "/c"}),
+    ToolProgress(3, "risky", "half", 0.5),
+    ("risky", "ok", None),
+    ToolCallStarted(4, "boom", {}),
+    ("boom", "error", "no"),
+    ToolCallStarted(5, "copy", {"pth": 1}),
+    (
+        "copy",
+        "error",
+        (
+            "invalid arguments for tool 'copy': path: required, but missing (str); "
+            "pth: no such parameter, did you mean 'path'?"
+        ),
+    ),
+    ToolCallStarted(6, "nothing", {}),
+    ("nothing", "error", "no tool 'nothing' (available tools: copy, fetch, boom, risky)"),
+    ToolCallStarted(7, "__list__", {}),
+    ("__list__", "ok", None),
+]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_every_call_is_told_from_start_to_end(native: Native, asynchronous: bool, streamed: bool) -> None:
+    script(native, calls_everything)
+    events = run_and_listen(asynchronous, streamed, registry=tools(), on_approval=lambda request: True)
+    assert told(events) == EVERYTHING
+    assert all(event.duration_ms >= 0 for event in events if isinstance(event, ToolCallFinished))
+
+
+def run_and_listen(asynchronous: bool, streamed: bool, **options: Any) -> list[Any]:
+    """The tool events of one execution, however it was watched."""
+    events: list[Any] = []
+
+    async def main() -> None:
+        async with AsyncCodemode(**options) as client:
+            if streamed:
+                events.extend([event async for event in client.stream("…")][:-1])
+            else:
+                await client.execute("…", on_tool_call=events.append)
+
+    if asynchronous:
+        asyncio.run(main())
+        return events
+    with Codemode(**options) as client:
+        if streamed:
+            events.extend(list(client.stream("…"))[:-1])
+        else:
+            client.execute("…", on_tool_call=events.append)
+    return events
+
+
+def test_a_denied_call_is_told_as_denied(native: Native) -> None:
+    def denied(run: Run) -> Any:
+        with pytest.raises(LookupError):
+            run.call("risky", path="/c")
+        return raw()
+
+    script(native, denied)
+    events = run_and_listen(False, False, registry=tools(), on_approval=lambda request: False)
+    assert [type(event) for event in events] == [ToolCallStarted, ApprovalRequested, ToolCallFinished]
+    assert (events[-1].status, "was denied" in events[-1].error) == ("denied", True)
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1e-9, "timeout"), (60, "abandoned")])
+@pytest.mark.parametrize("whose", ["the tool's", "the executor's"])
+def test_a_call_that_was_given_up(
+    native: Native, monkeypatch: pytest.MonkeyPatch, limit: float, status: str, whose: str
+) -> None:
+    release = threading.Event()
+    begun = threading.Event()
+    registry = ComponentRegistry()
+
+    def hangs() -> None:
+        """Hangs."""
+        begun.set()
+        release.wait(10)
+        report_progress("nobody hears this")
+
+    registry.register_tool(hangs, timeout=limit if whose == "the tool's" else None)
+    limits = {"limits": {"tool_timeout": limit if whose == "the executor's" else 90}}
+    monkeypatch.setattr(native, "info", lambda self: limits)
+
+    def gives_up(run: Run) -> Any:
+        worker = threading.Thread(target=lambda: run.call("hangs"))
+        worker.start()
+        assert begun.wait(10)
+        run.dispatch.abandon(1)
+        release.set()
+        worker.join(10)
+        return raw()
+
+    script(native, gives_up)
+    events = run_and_listen(False, False, registry=registry)
+    assert [type(event) for event in events] == [ToolCallStarted, ToolCallFinished]
+    assert events[-1].status == status
+
+
+def test_what_is_pending_at_the_end_is_told_before_the_result(native: Native) -> None:
+    begun = threading.Event()
+    registry = ComponentRegistry()
+
+    async def hangs() -> None:
+        """Hangs."""
+        begun.set()
+        await asyncio.Event().wait()
+
+    registry.register_tool(hangs)
+
+    def leaves(run: Run) -> Any:
+        threading.Thread(target=lambda: _quietly(run, "hangs"), daemon=True).start()
+        assert begun.wait(10)
+        return raw()
+
+    script(native, leaves)
+    for asynchronous in (False, True):
+        for streamed in (False, True):
+            begun.clear()
+            events = run_and_listen(asynchronous, streamed, registry=registry)
+            assert [(type(event), getattr(event, "status", None)) for event in events] == [
+                (ToolCallStarted, None),
+                (ToolCallFinished, "abandoned"),
+            ]
+
+
+def _quietly(run: Run, name: str) -> None:
+    with contextlib.suppress(LookupError):
+        run.call(name)
+
+
+def test_a_callback_that_fails_harms_nothing(native: Native) -> None:
+    script(native, lambda run: ok(run.call("copy", path="/a")))
+
+    def fails(event: Any) -> None:
+        raise ZeroDivisionError
+
+    assert Codemode(registry=tools()).execute("…", on_tool_call=fails).result == "/a"
+    assert asyncio.run(AsyncCodemode(registry=tools()).execute("…", on_tool_call=fails)).result == "/a"
+    with pytest.raises(TypeError, match="on_tool_call must be a function, got int 5"):
+        Codemode().execute("1", on_tool_call=5)  # type: ignore[arg-type]
+
+
+def test_async_callbacks_run_on_the_loop_and_in_order_with_the_output(native: Native) -> None:
+    def prints_and_calls(run: Run) -> Any:
+        run.output(1, b"before")
+        run.call("copy", path="/a")
+        run.output(2, b"after")
+        return raw()
+
+    script(native, prints_and_calls)
+    seen: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def note(news: Any) -> None:
+            assert asyncio.get_running_loop() is loop
+            seen.append(type(news).__name__)
+
+        sinks: Any = dict.fromkeys(("on_stdout", "on_stderr", "on_tool_call"), note)
+        await AsyncCodemode(registry=tools()).execute("…", **sinks)
+
+    asyncio.run(main())
+    assert seen == ["str", "ToolCallStarted", "ToolProgress", "ToolCallFinished", "str"]
+
+
+def test_progress_knows_its_call_and_nothing_else(native: Native) -> None:
+    report_progress("outside of a tool call this does nothing", 1)
+    for wrong in (-0.1, 1.1, float("nan"), True, "half"):
+        with pytest.raises(ValueError, match="fraction must be from 0 to 1, or None, got"):
+            report_progress("x", wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a progress message is text, got int"):
+        report_progress(5)  # type: ignore[arg-type]
+
+    registry = ComponentRegistry()
+
+    def threads() -> None:
+        """Starts threads."""
+        known = contextvars.copy_context()
+        for target in (
+            lambda: report_progress("of a thread that knows no call"),
+            lambda: known.run(report_progress, "of one that does"),
+        ):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join(10)
+
+    async def tasks() -> None:
+        """Starts tasks."""
+        await asyncio.gather(*(asyncio.create_task(step(number)) for number in range(2)))
+
+    async def step(number: int) -> None:
+        report_progress(f"task {number}", number)
+
+    registry.register_tool(threads)
+    registry.register_tool(tasks)
+    script(native, lambda run: ok([run.call("threads"), run.call("tasks")]))
+    events = run_and_listen(False, False, registry=registry)
+    assert [(event.call_id, event.message) for event in events if isinstance(event, ToolProgress)] == [
+        (1, "of one that does"),
+        (2, "task 0"),
+        (2, "task 1"),
+    ]
+
+
+def test_a_tool_that_executes_code_reports_to_its_own_caller(native: Native) -> None:
+    registry = tools()
+    inner: list[Any] = []
+
+    def outer() -> Any:
+        """Executes code."""
+        report_progress("outer")
+        result = client.execute("inner", on_tool_call=inner.append).result
+        report_progress("outer again")
+        return result
+
+    registry.register_tool(outer)
+    client = Codemode(registry=registry)
+    script(native, lambda run: ok(run.call("copy", path="/a") if run.code == "inner" else run.call("outer")))
+    events: list[Any] = []
+    assert client.execute("outer", on_tool_call=events.append).result == "/a"
+    assert [event.message for event in events if isinstance(event, ToolProgress)] == ["outer", "outer again"]
+    assert [event.message for event in inner if isinstance(event, ToolProgress)] == ["half"]
+
+
+# Streams
+
+
+def collected(events: Iterator[Event]) -> tuple[list[Any], Any]:
+    *before, last = events
+    assert isinstance(last, Finished)
+    return before, last.result
+
+
+def test_a_stream_tells_everything_in_order_and_ends_with_the_result(native: Native) -> None:
+    def prints(run: Run) -> Any:
+        run.output(1, b"caf\xc3")
+        run.output(1, b"\xa9\n")
+        run.call("copy", path="/a")
+        run.output(2, b"oops")
+        run.output(1, b"\xe2\x82")
+        return ok(5)
+
+    script(native, prints)
+    before, result = collected(Codemode(registry=tools()).stream("…"))
+    assert "".join(event.text for event in before if isinstance(event, Stdout)) == "café\n\ufffd"
+    kinds = [type(event).__name__ for event in before if not isinstance(event, Stdout)]
+    assert kinds == ["ToolCallStarted", "ToolProgress", "ToolCallFinished", "Stderr"]
+    assert result.result == 5
+
+    async def main() -> list[Any]:
+        client = Codemode(registry=tools())
+        return [event async for event in client.stream_async("…")]
+
+    assert [type(event).__name__ for event in asyncio.run(main())[-2:]] == ["Stdout", "Finished"]
+
+
+def test_nothing_runs_before_it_is_asked_for_and_mistakes_are_told_at_once(native: Native) -> None:
+    client = Codemode()
+    events = client.stream("1")
+    assert native.created[0].runs == []
+    next(events)
+    assert len(native.created[0].runs) == 1
+    with pytest.raises(TypeError, match="code must be str or bytes"):
+        client.stream(1)  # type: ignore[arg-type]
+    with pytest.raises(codemode.ConfigError, match="max_tool_calls must be a number of calls, 1 or more"):
+        client.stream("1", max_tool_calls=0)
+    client.close()
+    with pytest.raises(codemode.CodemodeError, match="this client is closed"):
+        client.stream("1")
+
+
+@pytest.mark.parametrize("how", ["break", "close", "raise", "forget"])
+def test_leaving_a_stream_early_ends_the_execution(native: Native, how: str) -> None:
+    blocked = threading.Event()
+
+    def prints_forever(run: Run) -> Any:
+        while not run.cancelled.is_set():
+            run.output(1, b"x" * 5000)  # never comes back to a reader that left, unless it is woken
+        blocked.set()
+        return raw(outcome="cancelled", success=False)
+
+    script(native, prints_forever)
+    events = Codemode().stream("…")
+    assert isinstance(next(events), Stdout)
+    if how == "close":
+        events.close()
+    elif how == "raise":
+        with pytest.raises(ZeroDivisionError):
+            events.throw(ZeroDivisionError())
+    elif how == "break":
+        for _ in events:
+            break
+        del events, _
+    else:
+        del events
+        gc.collect()
+    assert blocked.wait(10)
+
+
+@pytest.mark.parametrize("how", ["break", "cancel"])
+def test_leaving_an_async_stream_early_ends_the_execution(native: Native, how: str) -> None:
+    over, silent = threading.Event(), threading.Event()
+
+    def prints_once(run: Run) -> Any:
+        run.output(1, b"x")
+        if how == "break":
+            while not run.cancelled.is_set():
+                run.output(2, b"y" * 100_000)
+        run.cancelled.wait(10)
+        over.set()
+        return raw()
+
+    script(native, prints_once)
+
+    async def main() -> None:
+        async def reads() -> None:
+            async for _ in AsyncCodemode().stream("…"):
+                if how == "break":
+                    break
+                silent.set()
+
+        task = asyncio.create_task(reads())
+        if how == "cancel":
+            await asyncio.to_thread(silent.wait, 10)
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await asyncio.to_thread(over.wait, 10)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_raises_what_execute_would_raise(native: Native, asynchronous: bool) -> None:
+    attempts: list[str] = []
+    config = ClientConfig.model_validate({"retry": {"backoff_base_ms": 10}, "executor_url": "http://x"})
+
+    def fails(run: Run) -> Any:
+        attempts.append(run.code)
+        if run.code == "late" and len(attempts) == 3:
+            return ok("in the end")
+        if run.code == "long":
+            raise NativeError("code_too_long", "too long", False, None, "ExecutionFailed")
+        if run.code == "prints":
+            run.output(1, b"x")
+        raise NativeError("connection", "refused", True, None, "ExecutorConnectionError")
+
+    script(native, fails)
+
+    def read(code: str) -> list[Any]:
+        async def main() -> list[Any]:
+            return [event async for event in AsyncCodemode(config).stream(code)]
+
+        return asyncio.run(main()) if asynchronous else list(Codemode(config).stream(code))
+
+    assert [event.result.result for event in read("late")] == ["in the end"]
+    attempts.clear()
+    with pytest.raises(codemode.ExecutorConnectionError, match="refused"):
+        read("never")
+    assert len(attempts) == 3
+    attempts.clear()
+    with pytest.raises(codemode.ExecutorConnectionError, match="refused"):
+        read("prints")
+    assert len(attempts) == 1
+    assert read("long")[-1].result.outcome == "rejected"
+
+
+def test_a_sync_stream_in_an_async_tool_would_wait_for_itself(native: Native) -> None:
+    registry = ComponentRegistry()
+
+    async def nests() -> None:
+        """Nests."""
+        client.stream("1")
+
+    registry.register_tool(nests)
+    script(native, lambda run: ok(run.call("nests")))
+    with Codemode(registry=registry) as client, pytest.raises(LookupError, match="stream_async"):
+        client.execute("…")
+
+
+# How far a reader may be behind
+
+
+def test_output_is_put_together_and_never_lost() -> None:
+    channel = Channel()
+    for number in range(50_000):
+        channel.stdout(f"{number};")
+    channel.stderr("between")
+    channel.stdout("end")
+    channel.done({}, None)
+    events = list(channel.rest())
+    assert len(events) < 20
+    out = "".join(event.text for event in events if isinstance(event, Stdout))
+    assert out == "".join(f"{number};" for number in range(50_000)) + "end"
+    assert events[-2:] == [Stderr("between"), Stdout("end")]
+
+
+def test_output_waits_for_a_reader_who_is_behind() -> None:
+    channel = Channel()
+    told = []
+
+    def prints() -> None:
+        for number in range(5000):
+            (channel.stdout if number % 2 else channel.stderr)("x")
+            told.append(number)
+        channel.done({}, None)
+
+    printer = threading.Thread(target=prints)
+    printer.start()
+    most = read = 0
+    while channel.take() is not None:
+        read += 1
+        most = max(most, len(told) - read)
+    printer.join(10)
+    assert read == 5000
+    assert most <= 257
+
+
+def test_calls_wait_for_a_reader_who_is_behind_until_the_execution_is_over() -> None:
+    channel = Channel()
+    begun: list[int] = []
+
+    def calls() -> None:
+        for number in range(100):
+            channel.tell(ToolCallStarted(number, "copy", {"data": "x"}))
+            begun.append(number)
+            channel.tell(ToolCallFinished(number, "copy", "ok", 1.0))
+
+    caller = threading.Thread(target=calls)
+    caller.start()
+    for read in range(100):
+        assert isinstance(channel.take(), ToolCallStarted)
+        assert len(begun) <= read + 33
+        assert isinstance(channel.take(), ToolCallFinished)
+    caller.join(10)
+    caller = threading.Thread(target=calls)
+    caller.start()
+    channel.done({}, None)
+    caller.join(10)
+    assert len(begun) == 200
+
+
+def test_what_is_told_on_a_loop_never_waits_and_of_progress_the_latest_counts() -> None:
+    channel = Channel()
+    for number in range(10_000):
+        channel.tell(ToolProgress(number % 2, "copy", f"step {number}"))
+    channel.tell(ToolCallFinished(1, "copy", "ok", 1.0))
+    channel.done({}, None)
+    events: list[Any] = list(channel.rest())
+    assert len(events) <= 260
+    assert {event.message for event in events[:-1]} >= {"step 9998", "step 9999"}
+    assert isinstance(events[-1], ToolCallFinished)
