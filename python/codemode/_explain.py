@@ -1,4 +1,4 @@
-"""Says what is wrong with a value: which part, what was expected, what came. The same words for tools and settings."""
+"""Says what is wrong with a value: which part, what was expected, what came."""
 
 from __future__ import annotations
 
@@ -50,10 +50,6 @@ def invalid(path: Path, expected: str, value: Any) -> Problem:
 def sentence(problems: Sequence[Problem]) -> str:
     """All of them in one line: the sandbox shows a tool's failure as one paragraph."""
     return "; ".join(map(str, problems))
-
-
-def lines(problems: Sequence[Problem]) -> str:
-    return "".join(f"\n  {problem}" for problem in problems)
 
 
 def render_path(path: Path) -> str:

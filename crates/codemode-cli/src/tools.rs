@@ -27,8 +27,7 @@ sys.exit(main(sys.argv[1:]))";
 
 pub(crate) fn tools(command: ToolsCommand) -> Result<ExitCode, Failure> {
     let embedding = environment::embedding(&environment::variables());
-    let interpreter =
-        guest::interpreter(&Policy::default(), embedding.as_deref()).map_err(|error| Failure::unavailable(error))?;
+    let interpreter = guest::interpreter(&Policy::default(), embedding.as_deref()).map_err(Failure::unavailable)?;
     let error = std::process::Command::new(&interpreter).arg("-c").arg(PROGRAM).args(arguments(command)).exec();
     Err(Failure::unavailable(format!("cannot run {}: {error}", interpreter.display())))
 }

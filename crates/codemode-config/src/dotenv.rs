@@ -10,10 +10,14 @@ use crate::environment::Variable;
 /// Everything else in the file is somebody else's.
 const PREFIX: &str = "CODEMODE_";
 
-/// A file that does not exist says nothing.
+/// A file that does not exist says nothing; neither does what only has the name, such as a virtual environment's folder.
 pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> BTreeMap<String, Variable> {
-    match fs::read_to_string(path) {
-        Ok(text) => variables(path, &text, problems),
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return BTreeMap::new();
+    }
+    match fs::read(path) {
+        // Others may have written what is no UTF-8 beside what is ours.
+        Ok(text) => variables(path, &String::from_utf8_lossy(&text), problems),
         Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => {
             problems.push(Problem::new(path.display().to_string(), format!("cannot be read: {error}")));

@@ -101,8 +101,10 @@ class Paths:
         if isinstance(statement, (ast.With, ast.AsyncWith)):
             return self._any_ends(statement.body)
         if isinstance(statement, ast.While):
-            endless = self._facts.truth(statement.test)
-            return bool(endless) and not any(isinstance(inner, ast.Break) for inner in ast.walk(statement))
+            if not self._facts.truth(statement.test):
+                return False
+            left = any(isinstance(inner, ast.Break) for inner in ast.walk(statement))
+            return not left or self._any_ends(each for each in statement.body if not isinstance(each, ast.Break))
         if isinstance(statement, ast.Assert):
             return self._facts.truth(statement.test) is False
         attempt: Any = statement if hasattr(statement, "handlers") else None

@@ -48,7 +48,6 @@ NAMES = ("default", "working", "idle", "restricted", "closed", "small", "brief")
 @dataclass
 class Case:
     client: Codemode
-    policy: Policy
     text: str
     claims: Claims
     info: dict[str, Any]
@@ -110,7 +109,7 @@ def cases(policies: dict[str, Policy]) -> Iterator[Callable[[str], Case]]:
         if name not in made:
             client = Codemode.local(policies[name], registry=registry())
             text = client.prompt()
-            made[name] = Case(client, policies[name], text, claims_of(text), client._connection.native.info())
+            made[name] = Case(client, text, claims_of(text), client._connection.native.info())
         return made[name]
 
     yield case

@@ -15,7 +15,6 @@ from codemode._failure import without_host_paths
 from codemode._loop import BackgroundLoop
 from codemode.core import RuntimeContext
 
-
 _loops: list[BackgroundLoop] = []
 
 

@@ -175,6 +175,7 @@ SHIELDED = [
     "def f():\n    return 1\n    {}\nf()",
     "import sys\nsys.exit(0)\n{}",
     "raise SystemExit\n{}",
+    "import sys\nwhile True:\n    if True:\n        sys.exit(0)\n    break\n{}",
     "import sys\nif True:\n    sys.exit(0)\n{}",
     "import sys\nMODE = 'test'\nif MODE == 'test':\n    sys.exit(0)\n{}",
     "while True:\n    pass\n{}",

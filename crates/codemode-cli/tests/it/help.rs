@@ -36,4 +36,5 @@ fn version() {
 fn completions_are_a_script() {
     let ran = codemode(&["completions", "bash"]);
     assert!(ran.exit == 0 && ran.stdout.contains("_codemode()"));
+    assert!(ran.stdout.contains("__tools__") && ran.stdout.contains("stubs"));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; clippy.toml covers the tests themselves")]
 
 mod config;
+mod events;
 mod executor;
 mod front;
 mod fuzzed;
@@ -13,3 +14,4 @@ mod size;
 mod stubs;
 mod tls;
 mod tls_refusals;
+mod tools;

@@ -80,7 +80,10 @@ async fn tool_calls_run_together_and_are_answered_by_id() {
             Ok(json!(x * 2))
         }
     });
-    let panics = Tool::raw("panics", "Panics", |_, _| async move { Err(panic!("as announced")) });
+    fn panics() -> Vec<u8> {
+        panic!("as announced")
+    }
+    let panics = Tool::raw("panics", "Panics", |_, _| async { Ok(panics()) });
     let tools = Tools::of([double, panics]).unwrap();
     server.client().execute(Request::new("…"), Arc::new(tools), |_, _| ()).await.unwrap();
 }

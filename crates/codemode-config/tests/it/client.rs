@@ -139,6 +139,19 @@ fn what_is_wrong_with_dotenv_has_its_line() {
 }
 
 #[test]
+fn what_only_has_the_name_of_dotenv_says_nothing() {
+    let mut case = nothing();
+    for absent in [case.folder.path().join("nowhere"), case.folder.path().to_owned()] {
+        case.sources.dotenv = Some(absent);
+        assert!(case.client().given.is_empty());
+    }
+    let path = case.folder.path().join(".env");
+    std::fs::write(&path, b"NAME=caf\xe9\nCODEMODE_TIMEOUT=7\n").unwrap();
+    case.sources.dotenv = Some(path);
+    assert_eq!(case.client().timeout.as_secs(), 7);
+}
+
+#[test]
 fn the_key_may_be_in_a_file() {
     let mut case = nothing();
     let (key, empty) = (case.secret("key", "secret\n"), case.secret("empty", "\n"));
