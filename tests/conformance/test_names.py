@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
-import codemode as package
+import codemode
+import codemode.config
+import codemode.core
+import codemode.tools
 from codemode import (
     AsyncCodemode,
     Codemode,
@@ -59,24 +62,22 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def codemode(outputs: Path) -> Iterator[Codemode]:
+def client(outputs: Path) -> Iterator[Codemode]:
     policy = {"filesystem": {"outputs": {"mount": str(outputs)}}, "limits": {"output_bytes": 4096, "code_timeout": 20}}
     with Codemode.local(policy, registry=registry()) as client:
         yield client
 
 
 def test_one_object_under_all_its_names() -> None:
-    for module in ("core", "config", "tools"):
-        for name in set(vars(getattr(package, module, __import__(f"codemode.{module}").__dict__[module]))["__all__"]):
-            if name in package.__all__:
-                home = __import__(f"codemode.{module}", fromlist=[name])
-                assert getattr(home, name) is getattr(package, name), (module, name)
-    assert package.ExecutorClientError is CodemodeError
+    for home in (codemode.config, codemode.core, codemode.tools):
+        for name in set(home.__all__) & set(codemode.__all__):
+            assert getattr(home, name) is getattr(codemode, name), (home, name)
+    assert codemode.ExecutorClientError is CodemodeError
 
 
 def test_the_version() -> None:
     said = subprocess.run([CODEMODE, "version"], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert package.__version__ in said and re.match(r"\d+\.\d+", package.__version__)
+    assert codemode.__version__ in said and re.match(r"\d+\.\d+", codemode.__version__)
 
 
 # --- what an execution tells
@@ -92,8 +93,8 @@ result = {'n': tools['add'].run(a=2**60), 'who': tools['who'].run(greeting='hi')
 
 
 @pytest.fixture(scope="module")
-def told(codemode: Codemode) -> ExecutionResult:
-    return codemode.execute(TELLS, 60, context={"user": "ada"}, correlation_id="mine-1")
+def told(client: Codemode) -> ExecutionResult:
+    return client.execute(TELLS, 60, context={"user": "ada"}, correlation_id="mine-1")
 
 
 def test_a_result(told: ExecutionResult) -> None:
@@ -144,29 +145,29 @@ def test_its_usage_and_isolation(told: ExecutionResult) -> None:
     assert bool(walls.not_promised) == (walls.tier == "container")
 
 
-def test_a_failure(codemode: Codemode) -> None:
-    result = codemode.execute("def f():\n    return 1 / 0\nf()")
+def test_a_failure(client: Codemode) -> None:
+    result = client.execute("def f():\n    return 1 / 0\nf()")
     error = result.error
     assert error and (error.error_type, error.message, error.line) == ("ZeroDivisionError", "division by zero", 2)
     assert "line 3, in <module>" in error.traceback and str(result) == str(error)
-    with pytest.raises(package.ExecutionFailed) as caught:
-        codemode.execute("1 / 0", check=True)
+    with pytest.raises(codemode.ExecutionFailed) as caught:
+        client.execute("1 / 0", check=True)
     assert caught.value.result and caught.value.result.exit_code == 1
     assert caught.value.code == "error" and caught.value.execution_id == caught.value.result.execution_id
 
 
-def test_too_much_output_says_so(codemode: Codemode) -> None:
-    result = codemode.execute("import sys\nprint('x' * 9000); print('y' * 9000, file=sys.stderr)")
+def test_too_much_output_says_so(client: Codemode) -> None:
+    result = client.execute("import sys\nprint('x' * 9000); print('y' * 9000, file=sys.stderr)")
     assert (result.stdout_truncated, result.stderr_truncated) == (True, True)
 
 
 # --- tools
 
 
-def test_meta_tools_and_their_shapes(codemode: Codemode) -> None:
+def test_meta_tools_and_their_shapes(client: Codemode) -> None:
     """They are there without a registration, and show what the filter leaves."""
     ask = "[tools['__list__'].run(), tools['__schema__'].run(name='add'), tools['__search__'].run(query='number')]"
-    listed, schema, found = codemode.execute(ask).result
+    listed, schema, found = client.execute(ask).result
     flags = {"is_async": False, "has_context": False, "has_input_schema": True, "has_output_schema": True}
     of_add = {"name": "add", "description": "Adds two numbers.", **flags}
     assert listed["count"] == 2 and listed["tools"][0] == of_add and listed["tools"][1]["has_context"] is True
@@ -176,11 +177,11 @@ def test_meta_tools_and_their_shapes(codemode: Codemode) -> None:
     assert (schema["tool_name"], schema["output_schema"]) == ("add", {"type": "integer"})
     assert (found["count"], found["query"]) == (1, "number")
     assert {key: found["matches"][0][key] for key in of_add} == of_add and found["matches"][0]["match_type"]
-    filtered = codemode.execute(ask.replace("'add'", "'who'"), tool_filter=["who"]).result
+    filtered = client.execute(ask.replace("'add'", "'who'"), tool_filter=["who"]).result
     assert [entry["name"] for entry in filtered[0]["tools"]] == ["who"] and filtered[2]["count"] == 0
 
 
-def test_a_context_aware_tool_gets_the_clients_object(codemode: Codemode) -> None:
+def test_a_context_aware_tool_gets_the_clients_object(client: Codemode) -> None:
     seen: list[RuntimeContext] = []
 
     class Look(ContextAwareTool):
@@ -191,25 +192,25 @@ def test_a_context_aware_tool_gets_the_clients_object(codemode: Codemode) -> Non
             return context.has("user")
 
     assert isinstance(Look(), Tool)
-    codemode.registry.register_tool(Look())
+    client.registry.register_tool(Look())
     try:
         context = RuntimeContext({"user": "ada"}, {"trace": 1})
-        with_user = codemode.with_context(tenant=1)
+        with_user = client.with_context(tenant=1)
         assert with_user.execute("tools['look'].run()", context=context).result is True
     finally:
-        codemode.registry.clear()
-        codemode.registry.register_tool(add)
-        codemode.registry.register_tool(Who())
+        client.registry.clear()
+        client.registry.register_tool(add)
+        client.registry.register_tool(Who())
     assert (seen[0].variables, seen[0].metadata) == ({"user": "ada", "tenant": 1}, {"trace": 1})
 
 
-def test_a_tool_chooses_the_words_of_its_failure(codemode: Codemode) -> None:
+def test_a_tool_chooses_the_words_of_its_failure(client: Codemode) -> None:
     @tool(name="choose", description="Chooses")
     def choose(colour: str) -> None:
         raise ToolError(f"no such colour: {colour}", suggestions=["red"])
 
-    codemode.registry.register(choose)
-    result = codemode.execute(
+    client.registry.register(choose)
+    result = client.execute(
         "try: tools['choose'].run(colour='rde')\nexcept ToolError as error: result = str(error)\nresult",
         tool_filter=["choose"],
     )
@@ -229,15 +230,12 @@ def test_the_books_of_a_registry() -> None:
     scope = books.scoped(["who"])
     for view in (books, scope):
         assert view.get_context() == RuntimeContext({"user": "ada"})
-        assert (view.get_config("depth"), view.get_config("none", 7), view.get_config()) == (
-            2,
-            7,
-            {"depth": 2, "more": 3},
-        )
+        assert (view.get_config("depth"), view.get_config("none", 7)) == (2, 7)
+        assert view.get_config() == {"depth": 2, "more": 3}
         assert (view.get_agent("it"), view.get_team("it"), view.get_flow("it")) == ("agent", "team", "flow")
     assert list(scope.of_type("tool")) == ["who"] and scope.scoped([]).get_component_names()["tools"] == []
     assert scope.get_component_names() == names | {"tools": ["who"]}
-    with pytest.raises(package.ComponentNotFoundError):
+    with pytest.raises(codemode.ComponentNotFoundError):
         scope.get_tool("add")
     scope.set_context({"user": "eve"})
     scope.set_config("depth", 4)
@@ -246,7 +244,7 @@ def test_the_books_of_a_registry() -> None:
     scope.clear_context()
     assert books.get_context() is None and books.get_tool("add") is add and "who" in scope.describe()
     books.clear()
-    assert books.get_component_names() == dict.fromkeys(names, []) and books.get_config() == {}
+    assert not any(books.get_component_names().values()) and books.get_config() == {}
 
 
 # --- clients
@@ -283,7 +281,7 @@ def test_an_asynchronous_client_from_everywhere(tmp_path: Path, monkeypatch: pyt
             only_here.setenv("CODEMODE_EXECUTOR_API_KEY", KEY)
             made = [AsyncCodemode.from_env(), Codemode.from_env()]
         made += [kind.from_config(tmp_path / "codemode-client.yaml") for kind in (AsyncCodemode, Codemode)]
-        made += [kind.from_client_config(package.ClientConfig(**settings)) for kind in (AsyncCodemode, Codemode)]
+        made += [kind.from_client_config(codemode.ClientConfig(**settings)) for kind in (AsyncCodemode, Codemode)]
         only_file = ConfigLoader.load(tmp_path / "codemode-client.yaml")
         made += [AsyncCodemode.from_client_config(only_file), AsyncCodemode.local({"limits": {"cpus": 1}})]
         for client in made:
@@ -294,14 +292,14 @@ def test_an_asynchronous_client_from_everywhere(tmp_path: Path, monkeypatch: pyt
         asyncio.run(main(daemon))
 
 
-def test_events_and_sinks_of_one_execution(codemode: Codemode) -> None:
+def test_events_and_sinks_of_one_execution(client: Codemode) -> None:
     out: list[str] = []
     err: list[str] = []
     calls: list[Any] = []
     code = "import sys\nprint('o')\nprint('e', file=sys.stderr)\ntools['add'].run(a=1)"
-    codemode.execute(code, on_stdout=out.append, on_stderr=err.append, on_tool_call=calls.append)
+    client.execute(code, on_stdout=out.append, on_stderr=err.append, on_tool_call=calls.append)
     assert ("".join(out), "".join(err), calls[0]) == ("o\n", "e\n", ToolCallStarted(1, "add", {"a": 1}))
-    *_, last = codemode.stream(code, 5, ["add"])
+    *_, last = client.stream(code, 5, ["add"])
     assert isinstance(last, Finished) and last.result.result == 2
 
 
@@ -336,7 +334,7 @@ def test_each_exception_has_its_code(tmp_path: Path) -> None:
         books = registry()
         cases: list[tuple[str, str, bool, Callable[[], object]]] = [
             ("ExecutorConnectionError", "connection", True, _execute(executor_url="grpc://127.0.0.1:1")),
-            ("ExecutorTimeoutError", "timeout", False, _execute(**nobody)),
+            ("ExecutorTimeoutError", "timeout", True, _execute(**nobody)),
             ("AuthenticationError", "unauthenticated", False, _execute(**{**there, "executor_api_key": "another"})),
             ("ConfigError", "config", False, _execute(limts={})),
             ("ConfigLoadError", "config_load", False, lambda: ConfigLoader.load(tmp_path / "wrong.yaml")),
@@ -352,5 +350,5 @@ def test_each_exception_has_its_code(tmp_path: Path) -> None:
             assert (error.execution_id is not None) == (name == "ExecutionFailed"), error
             assert str(error)
         near = _raised(lambda: books.get_tool("ad"))
-        assert isinstance(near, package.ComponentNotFoundError) and near.suggestions == ("add",)
-        assert isinstance(near, package.RegistryError) and "who" in str(near), "it lists what there is"
+        assert isinstance(near, codemode.ComponentNotFoundError) and near.suggestions == ("add",)
+        assert isinstance(near, codemode.RegistryError) and "who" in str(near), "it lists what there is"

@@ -106,7 +106,7 @@ def test_fewer_tool_calls_than_the_executor_allows(local: Local) -> None:
 
 def test_code_that_calls_what_is_not_there_runs_only_if_it_is_told_to(local: Local) -> None:
     client = local(add=add)
-    code = "print('begun')\nif False:\n    tools['ad'].run(a=1, b=2)\n"
+    code = "print('begun')\nif len('x') > 3:\n    tools['ad'].run(a=1, b=2)\n"
     checked, unchecked = client.execute(code), client.execute(code, check_tools=False)
     assert (checked.success, checked.stdout) == (False, "")
     assert checked.error and checked.error.error_type == "ToolCheckError" and "'add'" in checked.error.message

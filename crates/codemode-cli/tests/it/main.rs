@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod audit;
+mod client;
 mod embedded;
 mod health;
 mod help;

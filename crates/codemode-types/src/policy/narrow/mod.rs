@@ -11,8 +11,9 @@ use crate::{ByteSize, Problem};
 
 impl Policy {
     /// This policy narrowed by `request`, which has the shape of the YAML file. Only keys that are present count.
-    /// Host paths, interpreter and pool are the executor's own business: naming them neither widens nor narrows. Network
-    /// keys without a mode are about the executor's mode.
+    /// Which folders are mounted, interpreter and pool are the executor's own business: naming them neither widens nor
+    /// narrows, but that there is a folder is not taken for granted. Network keys without a mode are about the executor's
+    /// mode.
     pub fn narrowed(&self, request: &Value) -> Result<Self, PolicyError> {
         let unasked = Self { network: self.network.unasked(request), ..Self::default() };
         let asked = Self::from_value_over(&unasked, request, Path::new("/"))?;
@@ -107,6 +108,18 @@ impl Narrowing<'_> {
 
     fn filesystem(&mut self, policy: &mut Policy, asked: &Policy) {
         let (held, asked) = (&mut policy.filesystem, &asked.filesystem);
+        if asked.workspace.mount.is_some() && held.workspace.mount.is_none() {
+            self.wider(
+                "filesystem.workspace.mount",
+                "this executor mounts no workspace; name one in its own policy".into(),
+            );
+        }
+        if asked.outputs.mount.is_some() && held.outputs.mount.is_none() {
+            self.wider(
+                "filesystem.outputs.mount",
+                "this executor keeps no outputs; name a folder in its own policy".into(),
+            );
+        }
         let mut size = held.sandbox.size();
         self.lower("filesystem.sandbox.max_size", &mut size, &asked.sandbox.size());
         if self.present("filesystem.sandbox.max_size") {
@@ -211,6 +224,20 @@ mod tests {
             "execution.allow_direct_execution: this executor does not allow direct execution"
         );
         assert!(executor().narrowed(&asked).unwrap().direct_execution());
+    }
+
+    #[test]
+    fn a_folder_that_the_executor_does_not_have_is_not_passed_over() {
+        let asked = json!({"filesystem": {"workspace": {"mount": "/mine"}, "outputs": {"mount": "/out"}}});
+        let error = Policy::default().narrowed(&asked).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "filesystem.workspace.mount: this executor mounts no workspace; name one in its own policy\n\
+             filesystem.outputs.mount: this executor keeps no outputs; name a folder in its own policy"
+        );
+        let own = json!({"filesystem": {"workspace": {"mount": "/its"}, "outputs": {"mount": "/its-out"}}});
+        let executor = Policy::from_value(&own, Path::new("/")).unwrap();
+        assert_eq!(executor.narrowed(&asked).unwrap(), executor, "which folder it is, is the executor's business");
     }
 
     #[test]
