@@ -77,7 +77,7 @@ class Arguments:
 
     def check(self, value: Any) -> tuple[Any, list[Problem]]:
         stray = []
-        if self.model.model_config.get("extra", "ignore") == "ignore":
+        if self.model.model_config.get("extra", "ignore") == "ignore" and not _is_rewritten(self.model):
             # pydantic would drop them in silence, and the code would believe that they took effect.
             known = {*self.json.get("properties", {}), *self.names}
             stray = [
@@ -121,7 +121,12 @@ def input_schema(source: SchemaSource, tool: str) -> Schema:
     """From what the application gave as `input_schema`, which must describe keyword arguments."""
     if isinstance(source, type) and issubclass(source, BaseModel):
         json = _json_of(TypeAdapter(source), "validation")
-        if source.model_config.get("extra") is None:
+        if _is_rewritten(source):
+            json.pop("required", None)
+        elif _has_two_names(source):
+            renamed = {field.alias for field in source.model_fields.values()}
+            json["required"] = [name for name in json.get("required", ()) if name not in renamed]
+        elif source.model_config.get("extra") is None:
             json.setdefault("additionalProperties", False)
         return Arguments(json, source, {name: name for name in source.model_fields}, defaults=True)
     if isinstance(source, Mapping):
@@ -133,6 +138,22 @@ def input_schema(source: SchemaSource, tool: str) -> Schema:
             )
         return schema
     raise RegistryError(f"input_schema of tool {tool!r} must be a pydantic model or a JSON Schema, got {source!r}")
+
+
+# The schema is also what calls are held to before the code runs, so it must not claim more than the model does.
+
+
+def _is_rewritten(model: type[BaseModel]) -> bool:
+    """Whether a validator sees the arguments before the fields do: it may add some, rename some, take some away."""
+    validators = model.__pydantic_decorators__.model_validators.values()
+    return any(validator.info.mode in ("before", "wrap") for validator in validators)
+
+
+def _has_two_names(model: type[BaseModel]) -> bool:
+    """Whether some field may be given by its own name and by its alias; the schema has one of them."""
+    config = model.model_config
+    by_name = config.get("populate_by_name") or config.get("validate_by_name")
+    return bool(by_name) and any(field.alias is not None for field in model.model_fields.values())
 
 
 def output_schema(source: SchemaSource, tool: str) -> Schema:

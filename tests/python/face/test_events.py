@@ -5,24 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import gc
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_native import NativeClient, NativeError, Run, ok, raw
+from fake_native import NativeClient, Run, ok, raw
 
-import codemode
 from codemode import AsyncCodemode, Codemode, ComponentRegistry
-from codemode._stream import Channel
-from codemode.config import ClientConfig
+from codemode._watch import Watch
 from codemode.events import (
     ApprovalRequested,
-    Event,
-    Finished,
-    Stderr,
-    Stdout,
     ToolCallFinished,
     ToolCallStarted,
     ToolProgress,
@@ -185,6 +177,26 @@ def test_a_call_that_was_given_up(
     assert events[-1].status == status
 
 
+@pytest.mark.parametrize(("asked_until", "status"), [(100.0, "abandoned"), (80.0, "timeout")])
+def test_the_time_of_a_person_is_not_that_of_a_call(
+    monkeypatch: pytest.MonkeyPatch, asked_until: float, status: str
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr("codemode._watch.time.monotonic", lambda: clock)
+    events: list[Any] = []
+    watch = Watch(events.append, lambda: 20.0)
+    watch.started(1, "copy", 600, dict)
+    clock = 1.0
+    watch.held(1, True)
+    clock = asked_until
+    watch.held(1, False)
+    clock = 101.0
+    watch.given_up(1)
+    assert (events[-1].status, events[-1].duration_ms) == (status, 101_000)
+    watch.finished(1, "ok")
+    assert len(events) == 2
+
+
 def test_what_is_pending_at_the_end_is_told_before_the_result(native: Native) -> None:
     begun = threading.Event()
     registry = ComponentRegistry()
@@ -310,232 +322,3 @@ def test_a_tool_that_executes_code_reports_to_its_own_caller(native: Native) -> 
     assert client.execute("outer", on_tool_call=events.append).result == "/a"
     assert [event.message for event in events if isinstance(event, ToolProgress)] == ["outer", "outer again"]
     assert [event.message for event in inner if isinstance(event, ToolProgress)] == ["half"]
-
-
-# Streams
-
-
-def collected(events: Iterator[Event]) -> tuple[list[Any], Any]:
-    *before, last = events
-    assert isinstance(last, Finished)
-    return before, last.result
-
-
-def test_a_stream_tells_everything_in_order_and_ends_with_the_result(native: Native) -> None:
-    def prints(run: Run) -> Any:
-        run.output(1, b"caf\xc3")
-        run.output(1, b"\xa9\n")
-        run.call("copy", path="/a")
-        run.output(2, b"oops")
-        run.output(1, b"\xe2\x82")
-        return ok(5)
-
-    script(native, prints)
-    before, result = collected(Codemode(registry=tools()).stream("…"))
-    assert "".join(event.text for event in before if isinstance(event, Stdout)) == "café\n\ufffd"
-    kinds = [type(event).__name__ for event in before if not isinstance(event, Stdout)]
-    assert kinds == ["ToolCallStarted", "ToolProgress", "ToolCallFinished", "Stderr"]
-    assert result.result == 5
-
-    async def main() -> list[Any]:
-        client = Codemode(registry=tools())
-        return [event async for event in client.stream_async("…")]
-
-    assert [type(event).__name__ for event in asyncio.run(main())[-2:]] == ["Stdout", "Finished"]
-
-
-def test_nothing_runs_before_it_is_asked_for_and_mistakes_are_told_at_once(native: Native) -> None:
-    client = Codemode()
-    events = client.stream("1")
-    assert native.created[0].runs == []
-    next(events)
-    assert len(native.created[0].runs) == 1
-    with pytest.raises(TypeError, match="code must be str or bytes"):
-        client.stream(1)  # type: ignore[arg-type]
-    with pytest.raises(codemode.ConfigError, match="max_tool_calls must be a number of calls, 1 or more"):
-        client.stream("1", max_tool_calls=0)
-    client.close()
-    with pytest.raises(codemode.CodemodeError, match="this client is closed"):
-        client.stream("1")
-
-
-@pytest.mark.parametrize("how", ["break", "close", "raise", "forget"])
-def test_leaving_a_stream_early_ends_the_execution(native: Native, how: str) -> None:
-    blocked = threading.Event()
-
-    def prints_forever(run: Run) -> Any:
-        while not run.cancelled.is_set():
-            run.output(1, b"x" * 5000)  # never comes back to a reader that left, unless it is woken
-        blocked.set()
-        return raw(outcome="cancelled", success=False)
-
-    script(native, prints_forever)
-    events = Codemode().stream("…")
-    assert isinstance(next(events), Stdout)
-    if how == "close":
-        events.close()
-    elif how == "raise":
-        with pytest.raises(ZeroDivisionError):
-            events.throw(ZeroDivisionError())
-    elif how == "break":
-        for _ in events:
-            break
-        del events, _
-    else:
-        del events
-        gc.collect()
-    assert blocked.wait(10)
-
-
-@pytest.mark.parametrize("how", ["break", "cancel"])
-def test_leaving_an_async_stream_early_ends_the_execution(native: Native, how: str) -> None:
-    over, silent = threading.Event(), threading.Event()
-
-    def prints_once(run: Run) -> Any:
-        run.output(1, b"x")
-        if how == "break":
-            while not run.cancelled.is_set():
-                run.output(2, b"y" * 100_000)
-        run.cancelled.wait(10)
-        over.set()
-        return raw()
-
-    script(native, prints_once)
-
-    async def main() -> None:
-        async def reads() -> None:
-            async for _ in AsyncCodemode().stream("…"):
-                if how == "break":
-                    break
-                silent.set()
-
-        task = asyncio.create_task(reads())
-        if how == "cancel":
-            await asyncio.to_thread(silent.wait, 10)
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert await asyncio.to_thread(over.wait, 10)
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_stream_raises_what_execute_would_raise(native: Native, asynchronous: bool) -> None:
-    attempts: list[str] = []
-    config = ClientConfig.model_validate({"retry": {"backoff_base_ms": 10}, "executor_url": "http://x"})
-
-    def fails(run: Run) -> Any:
-        attempts.append(run.code)
-        if run.code == "late" and len(attempts) == 3:
-            return ok("in the end")
-        if run.code == "long":
-            raise NativeError("code_too_long", "too long", False, None, "ExecutionFailed")
-        if run.code == "prints":
-            run.output(1, b"x")
-        raise NativeError("connection", "refused", True, None, "ExecutorConnectionError")
-
-    script(native, fails)
-
-    def read(code: str) -> list[Any]:
-        async def main() -> list[Any]:
-            return [event async for event in AsyncCodemode(config).stream(code)]
-
-        return asyncio.run(main()) if asynchronous else list(Codemode(config).stream(code))
-
-    assert [event.result.result for event in read("late")] == ["in the end"]
-    attempts.clear()
-    with pytest.raises(codemode.ExecutorConnectionError, match="refused"):
-        read("never")
-    assert len(attempts) == 3
-    attempts.clear()
-    with pytest.raises(codemode.ExecutorConnectionError, match="refused"):
-        read("prints")
-    assert len(attempts) == 1
-    assert read("long")[-1].result.outcome == "rejected"
-
-
-def test_a_sync_stream_in_an_async_tool_would_wait_for_itself(native: Native) -> None:
-    registry = ComponentRegistry()
-
-    async def nests() -> None:
-        """Nests."""
-        client.stream("1")
-
-    registry.register_tool(nests)
-    script(native, lambda run: ok(run.call("nests")))
-    with Codemode(registry=registry) as client, pytest.raises(LookupError, match="stream_async"):
-        client.execute("…")
-
-
-# How far a reader may be behind
-
-
-def test_output_is_put_together_and_never_lost() -> None:
-    channel = Channel()
-    for number in range(50_000):
-        channel.stdout(f"{number};")
-    channel.stderr("between")
-    channel.stdout("end")
-    channel.done({}, None)
-    events = list(channel.rest())
-    assert len(events) < 20
-    out = "".join(event.text for event in events if isinstance(event, Stdout))
-    assert out == "".join(f"{number};" for number in range(50_000)) + "end"
-    assert events[-2:] == [Stderr("between"), Stdout("end")]
-
-
-def test_output_waits_for_a_reader_who_is_behind() -> None:
-    channel = Channel()
-    told = []
-
-    def prints() -> None:
-        for number in range(5000):
-            (channel.stdout if number % 2 else channel.stderr)("x")
-            told.append(number)
-        channel.done({}, None)
-
-    printer = threading.Thread(target=prints)
-    printer.start()
-    most = read = 0
-    while channel.take() is not None:
-        read += 1
-        most = max(most, len(told) - read)
-    printer.join(10)
-    assert read == 5000
-    assert most <= 257
-
-
-def test_calls_wait_for_a_reader_who_is_behind_until_the_execution_is_over() -> None:
-    channel = Channel()
-    begun: list[int] = []
-
-    def calls() -> None:
-        for number in range(100):
-            channel.tell(ToolCallStarted(number, "copy", {"data": "x"}))
-            begun.append(number)
-            channel.tell(ToolCallFinished(number, "copy", "ok", 1.0))
-
-    caller = threading.Thread(target=calls)
-    caller.start()
-    for read in range(100):
-        assert isinstance(channel.take(), ToolCallStarted)
-        assert len(begun) <= read + 33
-        assert isinstance(channel.take(), ToolCallFinished)
-    caller.join(10)
-    caller = threading.Thread(target=calls)
-    caller.start()
-    channel.done({}, None)
-    caller.join(10)
-    assert len(begun) == 200
-
-
-def test_what_is_told_on_a_loop_never_waits_and_of_progress_the_latest_counts() -> None:
-    channel = Channel()
-    for number in range(10_000):
-        channel.tell(ToolProgress(number % 2, "copy", f"step {number}"))
-    channel.tell(ToolCallFinished(1, "copy", "ok", 1.0))
-    channel.done({}, None)
-    events: list[Any] = list(channel.rest())
-    assert len(events) <= 260
-    assert {event.message for event in events[:-1]} >= {"step 9998", "step 9999"}
-    assert isinstance(events[-1], ToolCallFinished)

@@ -11,10 +11,10 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from codemode import ComponentRegistry
-from codemode._schema import valid_parameters
+from codemode._schema import input_schema, valid_parameters
 from codemode._tool import InvalidArguments, InvalidResult, ToolEntry
 from codemode.core import RuntimeContext
 
@@ -427,3 +427,28 @@ def test_schemas_are_json() -> None:
     spec = entry(everything).spec
     assert json.loads(spec["input_schema"] or b"")["required"] == ["location"]
     assert spec["output_schema"] is None
+
+
+def test_a_model_is_not_held_to_more_than_it_asks() -> None:
+    class Named(BaseModel):
+        model_config = ConfigDict(populate_by_name=True)
+        user_id: int = Field(alias="userId")
+        other: int
+
+    schema = input_schema(Named, "named")
+    assert schema.json["required"] == ["other"] and "additionalProperties" not in schema.json
+    assert schema.check({"user_id": 1, "other": 2})[1] == [] == schema.check({"userId": 1, "other": 2})[1]
+    assert schema.check({"user": 1, "other": 2})[1]
+
+    class Rewritten(BaseModel):
+        city: str
+
+        @model_validator(mode="before")
+        @classmethod
+        def place(cls, given: Any) -> Any:
+            return {"city": given.pop("where")} if "where" in given else given
+
+    schema = input_schema(Rewritten, "rewritten")
+    assert "required" not in schema.json and "additionalProperties" not in schema.json
+    assert schema.check({"where": "Oslo"}) == ({"city": "Oslo"}, [])
+    assert schema.check({})[1], "the model itself still asks"
