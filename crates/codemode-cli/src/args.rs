@@ -252,7 +252,7 @@ Examples:
 
 Certificates and keys in files are read again when they change, and at once on SIGHUP.
 
-Environment, and .env in the current folder:
+Environment, and .env beside the file of --config, without one in the current folder:
   CODEMODE_API_KEY, CODEMODE_API_KEY_FILE    the key that callers must send, or a file with it
   CODEMODE_API_KEY_PREVIOUS, ..._FILE        the key from before, as long as it shall hold
   CODEMODE_TLS_CERT_FILE, _KEY_FILE          as --tls-cert and --tls-key
@@ -284,7 +284,7 @@ Examples:
 A file may name the executor as well (executor_url). Its policy is then a request to narrow that
 executor's own; without one it is the policy of an executor of this command's own.
 
-Environment, and .env in the current folder:
+Environment, and .env beside the file of --config:
   CODEMODE_EXECUTOR_URL                      as --url
   CODEMODE_EXECUTOR_API_KEY                  the key
   CODEMODE_EXECUTOR_API_KEY_FILE             as --api-key-file

@@ -79,7 +79,7 @@ fn harden_itself(
     let Some(file) = file else {
         return Ok(harden::trial(probe, &Policy::default(), embedding, Doors::default()));
     };
-    let dotenv = environment::dotenv();
+    let dotenv = Some(environment::dotenv(file));
     let sources = Sources { file: Some(file.to_owned()), environment, dotenv, ..Sources::default() };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     Ok(harden::trial(probe, &config.policy, embedding, Doors::of(&config)))

@@ -55,7 +55,7 @@ fn not_serving(reason: impl ToString) -> Failure {
 /// Where `codemode serve` would listen with the same file and environment, and how it would speak there.
 fn here(args: &HealthArgs, variables: BTreeMap<String, String>) -> Result<ClientOptions, Failure> {
     let (identity, api_key) = remote::identity(&args.remote, &variables)?;
-    let dotenv = environment::dotenv();
+    let dotenv = Some(environment::executors_dotenv(args.config.as_deref()));
     let sources = Sources { file: args.config.clone(), environment: variables, dotenv, ..Sources::default() };
     let config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };

@@ -62,7 +62,7 @@ pub(crate) fn config(
         options: args.options(url)?,
         file: file.map(Path::to_owned),
         environment: variables.clone(),
-        dotenv: environment::dotenv(),
+        dotenv: file.map(environment::dotenv),
         ..ClientSources::default()
     })
 }

@@ -31,7 +31,8 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         tls_client_ca: args.tls_client_ca,
         ..Arguments::default()
     };
-    let (environment, dotenv) = (environment::variables(), environment::dotenv());
+    let dotenv = Some(environment::executors_dotenv(args.config.as_deref()));
+    let environment = environment::variables();
     let sources = Sources { file: args.config, environment, dotenv, arguments };
     let mut config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;

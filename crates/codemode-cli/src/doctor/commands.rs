@@ -33,7 +33,7 @@ impl Configured {
         embedding: Option<&Path>,
         probe: &Probe,
     ) -> Result<Self, Failure> {
-        let dotenv = environment::dotenv();
+        let dotenv = Some(environment::dotenv(file));
         let sources = Sources { file: Some(file.to_owned()), environment, dotenv, ..Sources::default() };
         let policy = ServerConfig::load(&sources).map_err(Failure::configuration)?.policy;
         let interpreter = guest::interpreter(&policy, embedding).map_err(|error| error.to_string());
