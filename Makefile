@@ -11,7 +11,7 @@ HADOLINT_VERSION := 2.15.1
 .DEFAULT_GOAL := help
 .PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
         test-docker-source docker-build wheel bench fuzz fuzz-smoke \
-        lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
+        docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ wheel: python ## Build the release wheel into dist/
 
 bench: wheel ## Measure, print the table and write BENCHMARKS.md
 	$(VENV)/python benches/bench.py
+
+docs-conformance: build ## Write docs/conformance.md from the tables in tests/conformance
+	PYTHONPATH=tests:tests/python $(VENV)/python -m conformance.report
 
 lint: lint-rust lint-python lint-docker ## Formatting, clippy, ruff, mypy, hadolint, generated code
 

@@ -175,15 +175,15 @@ def answers(codemode: Codemode) -> bool:
 
 def executor_url(give: Give) -> None:
     assert answers(give.remote(give.world.plain, {}))
-    with give({"executor_url": "grpc://127.0.0.1:1"}) as nobody, pytest.raises(ExecutorConnectionError, match=":1\\b"):
+    with give({"executor_url": "grpc://127.0.0.1:1"}) as nobody, pytest.raises(ExecutorConnectionError, match=r":1\b"):
         nobody.execute("1")
 
 
 def executor_api_key(give: Give) -> None:
     assert answers(give.remote(give.world.plain, {}))
-    with give.remote(give.world.plain, {"executor_api_key": "another"}) as stranger:
-        with pytest.raises(AuthenticationError):
-            stranger.execute("1")
+    stranger = give.remote(give.world.plain, {"executor_api_key": "another"})
+    with stranger, pytest.raises(AuthenticationError):
+        stranger.execute("1")
 
 
 def timeout(give: Give) -> None:
@@ -217,7 +217,7 @@ def retry_max_attempts(give: Give) -> None:
 
 
 def retry_backoff_base_ms(give: Give) -> None:
-    """Half of a pause is random, so the first is at least half of what is asked for; the default's is 100 ms at most."""
+    """Half of a pause is random: the first is at least half of what is asked for. The default's is 100 ms at most."""
     first, second = _attempts(give, {"retry.backoff_base_ms": 800, "retry.max_attempts": 2})
     assert (second - first).total_seconds() >= 0.4
 
@@ -241,10 +241,10 @@ def tls_enabled(give: Give) -> None:
 def tls_mode(give: Give) -> None:
     trusted = {"tls.ca_file": str(give.world.authority.bundle)}
     assert answers(give.remote(give.world.secure, {**trusted, "tls.mode": "custom"}, "https"))
-    with pytest.raises(ConfigError, match="(?i)ca_file"):
+    with pytest.raises(ConfigError, match=r"(?i)ca_file"):
         give.remote(give.world.secure, {"tls.mode": "custom"}, "https")
     system = {"tls.mode": "system", "retry.max_attempts": 1}
-    with pytest.raises(ConfigError, match="(?i)ca_file"):
+    with pytest.raises(ConfigError, match=r"(?i)ca_file"):
         give.remote(give.world.secure, {**trusted, **system}, "https")
     with give.environment.context() as only_here:
         only_here.setenv("SSL_CERT_FILE", str(give.world.authority.bundle))
@@ -257,9 +257,9 @@ def tls_mode(give: Give) -> None:
 def tls_ca_file(give: Give) -> None:
     assert answers(give.remote(give.world.secure, {"tls.ca_file": str(give.world.authority.bundle)}, "https"))
     other = Authority(give.world.new_folder()).bundle
-    with give.remote(give.world.secure, {"tls.ca_file": str(other)}, "https") as codemode:
-        with pytest.raises(ExecutorConnectionError, match="comes from no CA"):
-            codemode.execute("1")
+    distrustful = give.remote(give.world.secure, {"tls.ca_file": str(other)}, "https")
+    with distrustful, pytest.raises(ExecutorConnectionError, match="comes from no CA"):
+        distrustful.execute("1")
 
 
 def tls_client_certificate(give: Give) -> None:

@@ -1,8 +1,8 @@
-"""The contract in tables: names, keys, variables, endings, readings, each with its proof. `report.py` makes a page of them."""
+"""The contract in tables: names, keys, variables, endings, readings, each with its proof. `report.py` prints them."""
 
 from __future__ import annotations
 
-from conformance import claims, contract_keys, contract_names, contract_outcomes, contract_readings, seeds, ways
+from conformance import claims, contract_keys, contract_names, contract_readings, seeds, ways
 from conformance.contract_names import OWN
 from conformance.contract_outcomes import ENDINGS, REFUSALS, Ending, Refusal
 

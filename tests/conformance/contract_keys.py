@@ -16,8 +16,14 @@ _NETWORK = "tests/network"
 # Besides the effects in this folder, or where there is none.
 ALSO: dict[str, Proofs] = {
     "execution.allowed_commands": (f"{E2E}/test_commands.py",),
-    "network.mode": (f"{_NETWORK}/test_modes.py::test_all_reaches_what_the_executor_reaches", f"{_NETWORK}/test_modes.py::test_none_reaches_nothing"),
-    "network.allowed_domains": (f"{_NETWORK}/test_clients.py::test_requests", f"{_NETWORK}/test_rules.py::test_refused_by_the_resolver"),
+    "network.mode": (
+        f"{_NETWORK}/test_modes.py::test_all_reaches_what_the_executor_reaches",
+        f"{_NETWORK}/test_modes.py::test_none_reaches_nothing",
+    ),
+    "network.allowed_domains": (
+        f"{_NETWORK}/test_clients.py::test_requests",
+        f"{_NETWORK}/test_rules.py::test_refused_by_the_resolver",
+    ),
     "network.blocked_domains": (f"{_NETWORK}/test_rules.py::test_refused_by_the_proxy",),
     "network.ports": (f"{_NETWORK}/test_rules.py::test_ports",),
     "network.allowed_networks": (f"{_NETWORK}/test_modes.py::test_private_networks_that_the_policy_names",),
@@ -31,7 +37,7 @@ ALSO: dict[str, Proofs] = {
     ),
     "isolation.require": ("tests/docker/test_refusals.py::test_a_policy_that_takes_more",),
     "drain_timeout": ("crates/codemode-server/tests/it/drain.rs::what_does_not_finish_is_interrupted",),
-}  # fmt: skip
+}
 
 
 def proofs_of(kind: ways.Kind, key: str) -> Proofs:
@@ -58,27 +64,48 @@ class Variable:
 
 
 OTHERS: tuple[Variable, ...] = (
-    Variable("CODEMODE_LOG", "sidecar", "", "A filter for the executor's log, in place of its level", (
-        f"{VARIABLES}::test_a_filter_for_the_log", "crates/codemode-cli/tests/it/refused.rs::a_log_filter_that_is_none_is_64",
-    )),
-    Variable("CODEMODE_GUEST_INTERPRETER", "sidecar", "", "The Python that runs code where `guest.interpreter` names none", (
-        f"{VARIABLES}::test_the_interpreter_of_the_environment", f"{FACE}/test_cli.py::test_code_runs_in_the_environment_of_the_script",
-    )),
-    Variable("CODEMODE_EXECUTABLE", "client", "", "The executor's binary, for a package that was installed without one", (
-        f"{FACE}/test_cli.py::test_a_developer_names_the_binary",
-    )),
-)  # fmt: skip
+    Variable(
+        "CODEMODE_LOG",
+        "sidecar",
+        "",
+        "A filter for the executor's log, in place of its level",
+        (
+            f"{VARIABLES}::test_a_filter_for_the_log",
+            "crates/codemode-cli/tests/it/refused.rs::a_log_filter_that_is_none_is_64",
+        ),
+    ),
+    Variable(
+        "CODEMODE_GUEST_INTERPRETER",
+        "sidecar",
+        "",
+        "The Python that runs code where `guest.interpreter` names none",
+        (
+            f"{VARIABLES}::test_the_interpreter_of_the_environment",
+            f"{FACE}/test_cli.py::test_code_runs_in_the_environment_of_the_script",
+        ),
+    ),
+    Variable(
+        "CODEMODE_EXECUTABLE",
+        "client",
+        "",
+        "The executor's binary, for a package that was installed without one",
+        (f"{FACE}/test_cli.py::test_a_developer_names_the_binary",),
+    ),
+)
 
 
 def variables() -> list[Variable]:
     found = [
         Variable(
-            variable, kind, key, ways.keys(kind)[key].about,
+            variable,
+            kind,
+            key,
+            ways.keys(kind)[key].about,
             (f"{VARIABLES}::test_of_{'the_client' if kind == 'client' else 'an_executor'}[{key}-{variable}]",),
         )
         for kind in ("client", "sidecar")
         for key, variable in ways.variables(kind)
-    ]  # fmt: skip
+    ]
     return [*found, *OTHERS]
 
 
@@ -88,7 +115,11 @@ _FRAGMENTS = {"CODEMODE_TLS": "the beginning of several"}
 
 def variables_of_the_product() -> set[str]:
     """As its sources spell them."""
-    folders = [*(ROOT / "crates").glob("*/src"), ROOT / "crates" / "codemode-guest" / "py", ROOT / "python" / "codemode"]
+    folders = [
+        *(ROOT / "crates").glob("*/src"),
+        ROOT / "crates" / "codemode-guest" / "py",
+        ROOT / "python" / "codemode",
+    ]
     files = (path for folder in folders for path in folder.rglob("*") if path.suffix in (".rs", ".py", ".pyi"))
     texts = (path.read_text() for path in files if "snapshots" not in path.parts)
     found = {name for text in texts for name in re.findall(r"\bCODEMODE_[A-Z][A-Z_]*[A-Z]\b", text)}

@@ -1,4 +1,4 @@
-"""How executions end, and why requests are refused: each with a program that makes it so. `test_outcomes.py` runs them."""
+"""How executions end, and why requests are refused, each with a program for it. `test_outcomes.py` runs them."""
 
 from __future__ import annotations
 

@@ -363,7 +363,8 @@ def pool_max(executors: Executors) -> None:
 
         with ThreadPoolExecutor(8) as threads:
             assert all(future.result().success for future in [threads.submit(meet) for _ in range(8)])
-        _wait_for(lambda pid=executors.pid(policy), most=most: _parked(pid) == most)  # type: ignore[misc]
+        pid = executors.pid(policy)
+        _wait_for(lambda pid=pid, most=most: _parked(pid) == most)  # type: ignore[misc]
 
 
 def _crowd(executors: Executors, policy: Policy, size: int) -> list[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +23,12 @@ REFERENCE = proofs.ROOT.parent / "shared" / "reference.md"
 CLASSES: tuple[type, ...] = (
     codemode.Codemode, codemode.AsyncCodemode, codemode.ComponentRegistry, codemode.ScopedRegistry,
     codemode.RuntimeContext, codemode.Tool, tools.Approval, tools.ApprovalRule, tools.ApprovalRequest,
-    tools.ApprovalDecision, codemode.ExecutionResult, codemode.ExecutionError, ToolCallRecord, Artifact, Violation, Usage,
-    Isolation, codemode.ClientConfig, config.SidecarConfig, config.ConfigLoader,
+    tools.ApprovalDecision, codemode.ExecutionResult, codemode.ExecutionError, ToolCallRecord, Artifact, Violation,
+    Usage, Isolation, codemode.ClientConfig, config.SidecarConfig, config.ConfigLoader,
 )  # fmt: skip
 CALLS: dict[str, Any] = {
     "Codemode.__init__": codemode.Codemode.__init__,
+    "Codemode.from_client_config": codemode.Codemode.from_client_config,
     "Codemode.execute": codemode.Codemode.execute,
     "Codemode.stream": codemode.Codemode.stream,
     "Codemode.prompt": codemode.Codemode.prompt,
@@ -150,34 +149,49 @@ def test_what_is_not_there_yet_has_its_check() -> None:
 _SECTIONS = ("Conflicts, decided", "Python surface", "Time", "Outcomes", "Defaults and keys", "Configuration keys")
 
 
+def reference() -> str:
+    if not REFERENCE.is_file():
+        pytest.skip("conformance NOT RUN: the reference is not at ../shared/reference.md beside the repository")
+    return REFERENCE.read_text()
+
+
 def section(text: str, title: str) -> str:
     found = re.search(rf"^## {re.escape(title)}.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, title
     return found[0]
 
 
+# In the reference's own notation: parameters of examples, and the second halves of `get_tool/agent/team/flow`.
+_NOTATION = {"None", "agent", "c", "decorated", "flow", "kind", "modules", "team", "v"}
+
+
 @pytest.mark.parametrize("title", _SECTIONS)
 def test_every_word_of_the_reference_is_listed(title: str) -> None:
-    if not REFERENCE.is_file():
-        pytest.skip("conformance NOT RUN: the reference is not at ../shared/reference.md beside the repository")
-    known = contract.vocabulary()
-    missing = {
-        (token, word)
-        for token in re.findall(r"`([^`]+)`", section(REFERENCE.read_text(), title))
-        for word in re.findall(r"[A-Za-z_][\w.]*", token)
-        if not (known & {word, word.removeprefix("codemode."), f"CODEMODE{word}"})
-        and not any(name.startswith(word) for name in known if word.endswith("_"))
-        and not all(part in known for part in re.split(r"[./]", word))
-    }
-    assert missing == set()
+    text = section(reference(), title)
+    known = contract.vocabulary() | _NOTATION
+    missing = [token for token in re.findall(r"`([^`]+)`", text) for word in words(token) if not listed_as(word, known)]
+    assert missing == []
+
+
+def words(token: str) -> list[str]:
+    found = [word.strip(".") for word in re.findall(r"[A-Za-z_][\w.]*", token)]
+    # The commands below one that is not there yet.
+    return found[:1] if set(found[:1]) & set(contract_readings.NOT_YET_COMMANDS) else found
+
+
+def listed_as(word: str, known: set[str]) -> bool:
+    """As it stands, in parts, or as the end (`_API_KEY`) or the beginning (`CODEMODE_TLS_*`) of a variable."""
+    if word.isupper() and (word[0] == "_" or word[-1] == "_"):
+        return any(name.startswith(word) or name.endswith(word) for name in known if name.startswith("CODEMODE_"))
+    return word in known or all(part in known for part in word.split("."))
 
 
 def test_every_default_of_the_reference_is_listed() -> None:
-    if not REFERENCE.is_file():
-        pytest.skip("conformance NOT RUN: the reference is not at ../shared/reference.md beside the repository")
-    rows = [line for line in section(REFERENCE.read_text(), "Defaults and keys").splitlines() if line.startswith("| ")]
+    rows = [line for line in section(reference(), "Defaults and keys").splitlines() if line.startswith("| ")]
     cells = [cell.strip() for row in rows for cell in row.strip("|").split("|")]
-    named = {word for cell in cells for word in re.findall(r"[a-z]+\.[a-z_]+(?:\.[a-z_]+)?|^[a-z]+_[a-z_]+$|^queue$", cell)}
+    named = {
+        word for cell in cells for word in re.findall(r"[a-z]+\.[a-z_]+(?:\.[a-z_]+)?|^[a-z]+_[a-z_]+$|^queue$", cell)
+    }
     assert named - contract_keys.DEFAULTS.keys() == set(contract_readings.NOT_YET_KEYS)
 
 
@@ -191,4 +205,3 @@ def test_the_page_names_what_there_is() -> None:
     for word in ("Codemode.execute", "limits.open_files", "CODEMODE_API_KEY_FILE", "protocol_error", "as_crewai_tool"):
         assert f"`{word}`" in text
     assert not [line for line in text.splitlines() if line.startswith("| ") and line.endswith("|  |")], "an empty cell"
-    assert importlib.import_module("conformance.report") is report and isinstance(Path(text[:10]), Path)

@@ -78,9 +78,9 @@ def test_an_execution_ends(expected: Ending, executors: Executors) -> None:
     assert codemode.execute("2").result == 2, "and the next one runs"
 
 
-def wait_until_named(token: str) -> None:
+def wait_until_named(name: str) -> None:
     deadline = time.monotonic() + 60
-    while not processes.named(token):
+    while not processes.named(name):
         assert time.monotonic() < deadline
 
 
@@ -129,9 +129,12 @@ def running(codemode: Codemode, tools: Tools, program: str) -> Iterator[list[Exe
 
 def test_an_execution_whose_executor_stops(tools: Tools, tmp_path: Path) -> None:
     expected = of("its executor stops")
-    with Daemon(tmp_path, dict(expected.policy)) as daemon, remote(daemon, tools) as codemode:
-        with running(codemode, tools, expected.program) as results:
-            assert daemon.stop() == 0
+    with (
+        Daemon(tmp_path, dict(expected.policy)) as daemon,
+        remote(daemon, tools) as codemode,
+        running(codemode, tools, expected.program) as results,
+    ):
+        assert daemon.stop() == 0
     assert ending(results[0]) == (expected.outcome, expected.error_type, expected.exit_code), str(results[0])
 
 

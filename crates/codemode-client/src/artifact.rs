@@ -113,11 +113,26 @@ fn content(artifact: &Artifact) -> Result<Box<dyn Read + '_>, ArtifactError> {
     if let Some(data) = &artifact.data {
         return Ok(Box::new(data.as_slice()));
     }
-    let host_path = artifact.host_path.as_ref().filter(|path| path.is_file());
-    let host_path = host_path.ok_or_else(|| ArtifactError::NoContent { path: artifact.path.clone() })?;
-    match File::open(host_path) {
-        Ok(file) => Ok(Box::new(file)),
-        Err(source) => Err(ArtifactError::Io { path: artifact.path.clone(), source }),
+    let path = || artifact.path.clone();
+    let host_path = artifact.host_path.as_ref().ok_or_else(|| ArtifactError::NoContent { path: path() })?;
+    match regular_file(host_path) {
+        Ok(Some(file)) => Ok(Box::new(file)),
+        Ok(None) => Err(ArtifactError::NoContent { path: path() }),
+        Err(source) => Err(ArtifactError::Io { path: path(), source }),
+    }
+}
+
+/// `None` where there is none, or something else by now.
+fn regular_file(path: &Path) -> io::Result<Option<File>> {
+    // A pipe in its place would keep us waiting.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(file) => {
+            let file = File::from(file);
+            Ok(file.metadata()?.is_file().then_some(file))
+        }
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

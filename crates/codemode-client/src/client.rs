@@ -102,6 +102,16 @@ impl Client {
     }
 
     /// The same executor, with what a configuration says of each execution.
+    ///
+    /// ```
+    /// use codemode_client::{Client, ClientOptions, config::{ClientConfig, ClientSources}, json};
+    ///
+    /// let values = json!({"retry": {"max_attempts": 5}});
+    /// let config = ClientConfig::load(&ClientSources { values, ..ClientSources::default() }).unwrap();
+    /// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?.with_settings(&config);
+    /// # drop(client);
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn with_settings(self, config: &ClientConfig) -> Self {
         Self::of(self.shared.target.clone(), Settings::of(config))
     }
@@ -182,13 +192,18 @@ impl Client {
     /// How to write code for this executor and these tools, for a model to read; see [`prompt`](crate::prompt::prompt).
     /// Connects if need be.
     ///
-    /// ```no_run
-    /// use codemode_client::{Client, ClientOptions, Tool, ToolHost, Tools, Value, json};
+    /// ```
+    /// use codemode_client::{Client, EmbeddedOptions, Tool, ToolHost, Tools, Value, json};
     ///
-    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
     /// let tools = Tools::of([Tool::new("weather", "Weather at a place", |_: Value| async { Ok(json!(21)) })])?;
-    /// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?;
-    /// println!("{}", client.prompt(&tools.specs()).await?);
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// let prompt = client.prompt(&tools.specs()).await?;
+    /// assert!(prompt.contains("def weather("), "{prompt}");
     /// # Ok(())
     /// # }
     /// ```

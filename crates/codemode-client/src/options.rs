@@ -67,6 +67,15 @@ impl ClientOptions {
 
     /// The executor that a configuration names. What the configuration says of each execution, such as `retry`, takes
     /// effect with [`Client::from_config`](crate::Client::from_config).
+    ///
+    /// ```
+    /// use codemode_client::{ClientOptions, config::{ClientConfig, ClientSources}, json};
+    ///
+    /// let values = json!({"executor_url": "https://executor.example", "timeout": 60});
+    /// let config = ClientConfig::load(&ClientSources { values, ..ClientSources::default() }).unwrap();
+    /// assert_eq!(ClientOptions::from_config(&config)?.timeout.as_secs(), 60);
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn from_config(config: &ClientConfig) -> Result<Self, ClientError> {
         let url = config.executor_url.as_deref();
         let url = url.ok_or_else(|| ClientError::config("executor_url is not set: it says where the executor is"))?;
@@ -94,6 +103,16 @@ fn tls(config: &ClientConfig) -> Option<TlsOptions> {
 
 impl EmbeddedOptions {
     /// These, with the policy and the patience of a configuration that names no executor.
+    ///
+    /// ```
+    /// use codemode_client::{EmbeddedOptions, config::{ClientConfig, ClientSources}, json};
+    ///
+    /// let values = json!({"execution": {"allowed_commands": ["git"]}});
+    /// let config = ClientConfig::load(&ClientSources { values, ..ClientSources::default() }).unwrap();
+    /// let options = EmbeddedOptions::new("/usr/bin/codemode").with_config(&config)?;
+    /// assert_eq!(options.policy.unwrap()["execution"]["allowed_commands"], json!(["git"]));
+    /// # Ok::<(), codemode_client::ClientError>(())
+    /// ```
     pub fn with_config(self, config: &ClientConfig) -> Result<Self, ClientError> {
         config.check_embedded().map_err(|error| ClientError::config(error.to_string()))?;
         let (policy, policy_path) = match &config.policy {

@@ -19,7 +19,8 @@ type Problem = (Vec<Py<PyAny>>, String, Vec<String>);
 impl NativeSchema {
     #[new]
     fn new(schema: &[u8]) -> PyResult<Self> {
-        let schema: Value = serde_json::from_slice(schema).map_err(|error| refused("schema", &error))?;
+        let schema: Value =
+            serde_json::from_slice(schema).map_err(|error| refused("schema", &format!("is no JSON: {error}")))?;
         ToolSchema::new(&schema).map(Self).map_err(|error| refused("schema", &error))
     }
 

@@ -73,7 +73,8 @@ def test_a_tool_with_a_timeout_of_its_own(local: Local, seconds: float) -> None:
     finally:
         release.set()
     ended = [(event.name, event.status) for event in events if isinstance(event, ToolCallFinished)]
-    assert ended == [("hang", "timeout"), ("add", "ok"), ("hang_async", "timeout"), ("add", "ok")]
+    # That a call was given up is told beside the code, which goes on already.
+    assert sorted(ended) == [("add", "ok"), ("add", "ok"), ("hang", "timeout"), ("hang_async", "timeout")]
 
 
 def test_the_executors_limit_holds_for_a_tool_that_wants_longer(local: Local) -> None:

@@ -4,7 +4,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::schema::{TAG, WIDE_INTEGER};
+use crate::{
+    schema::{TAG, WIDE_INTEGER},
+    values::is_integer,
+};
 
 /// Bytes of text that one rule looks at. A list is looked at as a whole and by each member, and so are its lists.
 const MOST: usize = 64 << 20;
@@ -137,7 +140,7 @@ fn write_tagged(value: &Value, object: &Map<String, Value>, out: &mut String) ->
             let pairs = pairs.iter().map(|pair| Some((text_of(pair.get(0)?)?, json(pair.get(1)?)?)));
             return write_object(pairs, out);
         }
-        (WIDE_INTEGER, Value::String(digits)) => out.push_str(digits),
+        (WIDE_INTEGER, Value::String(digits)) if is_integer(digits) => out.push_str(digits),
         ("float", Value::String(word)) => out.push_str(match word.as_str() {
             "nan" => "NaN",
             "inf" => "Infinity",
@@ -204,6 +207,7 @@ mod tests {
             tagged("bytes", json!("/w==")),
             tagged("dict", json!([[1, "a"], ["1", "b"]])),
             tagged("repr", json!("<X>")),
+            tagged("int", json!("/etc/x")),
             tagged("str", json!("7aCA")),
             tagged("ndarray", json!({})),
             json!({TAG: 5}),

@@ -15,16 +15,22 @@ use crate::{ClientError, ExecutionOutcome};
 /// The events of one execution, from [`Client::stream`](crate::Client::stream). Dropped before `Finished`, it cancels
 /// the execution. It is a `futures_core::Stream`, and can be read without any such crate.
 ///
-/// ```no_run
-/// use codemode_client::{Event, ExecutionStream};
+/// ```
+/// use std::sync::Arc;
+/// use codemode_client::{Client, EmbeddedOptions, Event, NoTools, Request};
+/// use tokio_stream::StreamExt;
 ///
-/// async fn print(mut events: ExecutionStream) {
-///     while let Some(event) = events.next().await {
-///         if let Event::Stdout(bytes) = event {
-///             print!("{}", String::from_utf8_lossy(&bytes));
-///         }
-///     }
-/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+/// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+/// # };
+/// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+/// let events = client.stream(Request::new("print('hello')"), Arc::new(NoTools));
+/// let printed: Vec<Event> = events.filter(|event| matches!(event, Event::Stdout(_))).collect().await;
+/// assert_eq!(printed.len(), 1);
+/// # Ok(())
+/// # }
 /// ```
 pub struct ExecutionStream {
     events: mpsc::UnboundedReceiver<Queued>,
@@ -46,11 +52,21 @@ impl ExecutionStream {
 
     /// What happens next; `None` after `Finished`. Dropping the future loses nothing.
     ///
-    /// ```no_run
-    /// # async fn run(mut events: codemode_client::ExecutionStream) {
-    /// while let Some(event) = events.next().await {
-    ///     println!("{event:?}");
-    /// }
+    /// ```
+    /// use std::sync::Arc;
+    /// use codemode_client::{Client, EmbeddedOptions, Event, NoTools, Request};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// let mut events = client.stream(Request::new("2 + 2"), Arc::new(NoTools));
+    /// let Some(Event::Finished(outcome)) = events.next().await else { panic!("it prints nothing") };
+    /// assert_eq!(outcome?.result::<i64>()?, Some(4));
+    /// assert!(events.next().await.is_none());
+    /// # Ok(())
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Event> {
@@ -59,18 +75,27 @@ impl ExecutionStream {
 
     /// Cancels the execution. The events until then and its report still come.
     ///
-    /// ```no_run
-    /// use codemode_client::{Event, ExecutionStream};
+    /// ```
+    /// use std::sync::Arc;
+    /// use codemode_client::{Client, EmbeddedOptions, Event, NoTools, Outcome, Request};
     ///
-    /// async fn first_output(mut events: ExecutionStream) {
-    ///     while let Some(event) = events.next().await {
-    ///         match event {
-    ///             Event::Stdout(_) => events.cancel(),
-    ///             Event::Finished(Ok(outcome)) => println!("{}", outcome.report.outcome),
-    ///             _ => {}
-    ///         }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let Some(executable) = std::env::var_os("CODEMODE_EXECUTABLE") else {
+    /// #     return Ok(println!("not run: CODEMODE_EXECUTABLE names no executor"));
+    /// # };
+    /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
+    /// let code = "print('up', flush=True)\nwhile True: pass";
+    /// let mut events = client.stream(Request::new(code), Arc::new(NoTools));
+    /// while let Some(event) = events.next().await {
+    ///     match event {
+    ///         Event::Stdout(_) => events.cancel(),
+    ///         Event::Finished(outcome) => assert_eq!(outcome?.report.outcome, Outcome::Cancelled),
+    ///         _ => {}
     ///     }
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn cancel(&self) {
         self.cancel.cancel();

@@ -27,13 +27,10 @@ pub(super) fn problems(validator: &Validator<Tagged>, root: &Value, value: &Valu
     let work = Work::for_explanation();
     for error in validator.iter_errors(View::new(value, &work)) {
         explanation.tell(&error);
-        if explanation.problems.len() >= MAX_PROBLEMS {
-            break;
-        }
     }
+    let more = explanation.is_full();
     let mut problems = std::mem::take(&mut explanation.problems);
     problems.sort_by_cached_key(|problem| explanation.order(&problem.path));
-    let more = problems.len() >= MAX_PROBLEMS;
     problems.truncate(MAX_PROBLEMS - 1);
     explanation.problems = problems;
     if explanation.problems.is_empty() {
@@ -54,7 +51,7 @@ struct Explanation<'a> {
 impl<'a> Explanation<'a> {
     fn tell(&mut self, error: &ValidationError<'_>) {
         // See `View::to_value`: errors that were made after the work was used up say nothing of the value.
-        if **error.instance() == Value::Bool(false) {
+        if **error.instance() == Value::Bool(false) || self.is_full() {
             return;
         }
         let Some((path, given)) = self.locate(error.instance_path().as_str()) else { return };
@@ -117,9 +114,13 @@ impl<'a> Explanation<'a> {
 
     /// A value that breaks two keywords is told once: the sentence names them all.
     fn add(&mut self, problem: SchemaProblem) {
-        if !self.problems.contains(&problem) {
+        if !self.is_full() && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.problems.len() == MAX_PROBLEMS
     }
 
     fn invalid(&mut self, path: Vec<Step>, schema: &Value, given: &Value) {
@@ -180,7 +181,8 @@ fn id(schema: &Value) -> Option<&str> {
 
 /// By its `$id`, which may be relative to the schema's own.
 fn embedded<'a>(schema: &'a Value, uri: &str) -> Option<&'a Value> {
-    if id(schema).is_some_and(|id| uri.ends_with(id)) {
+    let is_it = |id: &str| uri.strip_suffix(id).is_some_and(|base| base.is_empty() || base.ends_with('/'));
+    if id(schema).is_some_and(is_it) {
         return Some(schema);
     }
     match schema {

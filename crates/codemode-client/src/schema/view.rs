@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 use super::{read::WIDE_INTEGER, work::Work};
 
 pub(crate) const TAG: &str = "$codemode";
+
 /// The representation, as a type.
 pub(super) struct Tagged;
 
@@ -66,8 +67,8 @@ pub(super) enum Numeric<'a> {
     Plain(&'a Number),
     /// The digits of an integer of more than 64 bits.
     Wide(&'a str),
-    /// A Decimal, NaN or an infinity, and how it was written.
-    Tagged(f64, &'a str),
+    /// A Decimal, NaN or an infinity, as it was written.
+    Tagged(&'a str),
 }
 
 /// What the value stands for. A tag that does not hold what it must is of no JSON type.
@@ -90,9 +91,7 @@ fn tagged<'a>(tag: &'a str, members: &'a Map<String, Value>) -> Shape<'a> {
         ("tuple" | "namedtuple", Some(Value::Array(items))) => Shape::Items(items),
         ("dict", Some(Value::Array(pairs))) => Shape::Members(Members::Pairs(pairs)),
         ("dataclass", Some(Value::Object(fields))) => Shape::Members(Members::Plain(fields)),
-        ("float" | "decimal", Some(Value::String(text))) => {
-            Shape::Number(Numeric::Tagged(text.parse().unwrap_or(f64::NAN), text))
-        }
+        ("float" | "decimal", Some(Value::String(text))) => Shape::Number(Numeric::Tagged(text)),
         (WIDE_INTEGER, Some(Value::String(digits))) if is_integer(digits) => Shape::Number(Numeric::Wide(digits)),
         ("repr", _) => Shape::Foreign(members.get("type").and_then(Value::as_str).unwrap_or("object")),
         ("str", _) => Shape::Foreign("str that is no Unicode text"),
@@ -153,8 +152,7 @@ impl Numeric<'_> {
     fn float(&self) -> f64 {
         match self {
             Self::Plain(number) => number.as_f64().unwrap_or(f64::NAN),
-            Self::Wide(digits) => digits.parse().unwrap_or(f64::NAN),
-            Self::Tagged(value, _) => *value,
+            Self::Wide(text) | Self::Tagged(text) => text.parse().unwrap_or(f64::NAN),
         }
     }
 }
@@ -178,8 +176,10 @@ impl JsonNumber for Numeric<'_> {
         match self {
             Self::Plain(number) => Cow::Owned(number.to_string()),
             Self::Wide(digits) => Cow::Borrowed(digits),
-            Self::Tagged(value, _) if value.is_finite() => Cow::Owned(value.to_string()),
-            Self::Tagged(value, _) => Cow::Borrowed(if value.is_sign_negative() { "-0.5" } else { "0.5" }),
+            Self::Tagged(_) => match self.float() {
+                value if value.is_finite() => Cow::Owned(value.to_string()),
+                value => Cow::Borrowed(if value.is_sign_negative() { "-0.5" } else { "0.5" }),
+            },
         }
     }
 
@@ -192,9 +192,9 @@ impl JsonNumber for Numeric<'_> {
 
     fn is_integer(&self) -> bool {
         match self {
-            Self::Plain(number) => !number.is_f64() || self.float().fract() == 0.0,
+            Self::Plain(number) if !number.is_f64() => true,
             Self::Wide(_) => true,
-            Self::Tagged(value, _) => value.fract() == 0.0,
+            _ => self.float().fract() == 0.0,
         }
     }
 
@@ -202,7 +202,7 @@ impl JsonNumber for Numeric<'_> {
         match self {
             Self::Plain(number) => !number.is_f64(),
             Self::Wide(_) => true,
-            Self::Tagged(..) => false,
+            Self::Tagged(_) => false,
         }
     }
 }
@@ -216,9 +216,17 @@ impl<'a> View<'a> {
         Self { value, depth: self.depth + 1, path: self.path.saturating_add(name.len()), ..self }
     }
 
+    /// What it stands for. A long number that came as text is read each time.
+    fn shape(self) -> Shape<'a> {
+        match self.value.as_object().and_then(|members| members.get("v")) {
+            Some(Value::String(text)) if !self.work.take_text(text) => Shape::Null,
+            _ => shape(self.value),
+        }
+    }
+
     /// A container's content, unless no work is left for it.
     fn opened(self) -> Option<Shape<'a>> {
-        self.work.enter(self.depth, self.path).then(|| shape(self.value))
+        self.work.enter(self.depth, self.path).then(|| self.shape())
     }
 }
 
@@ -242,18 +250,14 @@ impl<'a> Node<'a, Tagged> for View<'a> {
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        match shape(self.value) {
+        match self.shape() {
             Shape::Text(text) if self.work.take_text(text) => Some(Cow::Borrowed(text)),
             _ => None,
         }
     }
 
     fn as_number(&self) -> Option<Numeric<'a>> {
-        match shape(self.value) {
-            Shape::Number(Numeric::Wide(text) | Numeric::Tagged(_, text)) if !self.work.take_text(text) => None,
-            Shape::Number(number) => Some(number),
-            _ => None,
-        }
+        if let Shape::Number(number) = self.shape() { Some(number) } else { None }
     }
 
     fn as_boolean(&self) -> Option<bool> {
@@ -265,7 +269,7 @@ impl<'a> Node<'a, Tagged> for View<'a> {
     }
 
     fn json_type(&self) -> JsonType {
-        match shape(self.value) {
+        match self.shape() {
             Shape::Null => JsonType::Null,
             Shape::Bool(_) => JsonType::Boolean,
             Shape::Text(_) => JsonType::String,
@@ -277,8 +281,8 @@ impl<'a> Node<'a, Tagged> for View<'a> {
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
-        match (shape(self.value), expected) {
-            (Shape::Number(number @ (Numeric::Wide(_) | Numeric::Tagged(..))), Value::Number(expected)) => {
+        match (self.shape(), expected) {
+            (Shape::Number(number @ (Numeric::Wide(_) | Numeric::Tagged(_))), Value::Number(expected)) => {
                 Some(number.float()) == expected.as_f64()
             }
             _ => cmp::equal(self.value, expected),
@@ -343,6 +347,19 @@ impl<'a> Array<'a, Tagged> for Opened<'a, &'a [Value]> {
     }
 
     fn is_unique(&self) -> bool {
-        unique::is_unique(self.content)
+        let size = self.content.iter().map(size).sum();
+        self.view.work.take(size) && unique::is_unique(self.content)
+    }
+}
+
+/// All that is in it, itself included; text by its length.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => Work::steps_of(text),
+        Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Object(members) => {
+            1 + members.iter().map(|(name, value)| Work::steps_of(name) + size(value)).sum::<usize>()
+        }
+        _ => 1,
     }
 }

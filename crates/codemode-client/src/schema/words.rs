@@ -190,7 +190,7 @@ fn shown_number(number: &Numeric<'_>) -> String {
         Numeric::Plain(number) if number.is_f64() => format!("float {number}"),
         Numeric::Plain(number) => format!("int {number}"),
         Numeric::Wide(digits) => cut(&format!("int {digits}")),
-        Numeric::Tagged(_, text) => {
+        Numeric::Tagged(text) => {
             let kind = if ["nan", "inf", "-inf"].contains(text) { "float" } else { "Decimal" };
             let shown = text.chars().filter(char::is_ascii_graphic).take(GLIMPSE + 1);
             format!("{kind} {}", cut(&shown.collect::<String>()))

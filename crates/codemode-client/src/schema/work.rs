@@ -62,7 +62,11 @@ impl Work {
 
     /// For a reader of the whole text.
     pub(super) fn take_text(&self, text: &str) -> bool {
-        self.take(1 + text.len() / PER_STEP)
+        self.take(Self::steps_of(text))
+    }
+
+    pub(super) fn steps_of(text: &str) -> usize {
+        1 + text.len() / PER_STEP
     }
 
     /// For a container at this depth, below names of so many bytes.

@@ -13,6 +13,9 @@ use crate::{
     schema::{details, members, names, resolve},
 };
 
+/// What `Types::imports` calls modules.
+const MODULES: [&str; 4] = ["_builtins", "_datetime", "_typing", "_uuid"];
+
 impl Types {
     /// The class of an object with properties, or the same one that is there already: under the same name, or any where
     /// the schema gives it none.
@@ -34,7 +37,7 @@ impl Types {
         let text = self.fields(source, schema, &name);
         source.inside -= 1;
         let twin = self.definitions.iter().find(|other| {
-            (!is_named || other.base == base) && other.text.replace(&other.name, "\0") == text.replace(&name, "\0")
+            (!is_named || other.base == base) && nameless(&other.text, &other.name) == nameless(&text, &name)
         });
         if let Some(twin) = twin {
             let twin = twin.name.clone();
@@ -70,7 +73,8 @@ impl Types {
                 && !field.starts_with("__")
                 && !TYPING.contains(&field)
                 && !BUILTINS.contains(&field)
-                && !self.taken.contains(field)
+                && !MODULES.contains(&field)
+                && (!self.taken.contains(field) || self.has_tool(field))
         };
         if fields.iter().all(|(field, ..)| is_plain(field)) {
             let fields =
@@ -96,6 +100,19 @@ impl Types {
         self.taken.insert(name.clone());
         name
     }
+}
+
+/// The text of a class but for its own name, to compare it with another's.
+fn nameless(text: &str, name: &str) -> String {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let mut rest = text;
+    let mut nameless = String::with_capacity(text.len());
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|character| is_word(character) != is_word(first)).unwrap_or(rest.len());
+        nameless += if &rest[..end] == name { "\0" } else { &rest[..end] };
+        rest = &rest[end..];
+    }
+    nameless
 }
 
 /// Description and bounds, in a line.

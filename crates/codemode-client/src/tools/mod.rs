@@ -154,15 +154,10 @@ pub trait ToolHost: Send + Sync {
 
 /// For code that calls nothing.
 ///
-/// ```no_run
-/// use std::sync::Arc;
-/// use codemode_client::{Client, ClientOptions, NoTools, Request};
+/// ```
+/// use codemode_client::{NoTools, ToolHost};
 ///
-/// # async fn run() -> Result<(), codemode_client::ClientError> {
-/// let client = Client::connect(ClientOptions::new("http://127.0.0.1:8001"))?;
-/// client.execute(Request::new("2 + 2"), Arc::new(NoTools), |_stream, _bytes| ()).await?;
-/// # Ok(())
-/// # }
+/// assert!(NoTools.specs().is_empty());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTools;

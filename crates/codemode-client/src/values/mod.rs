@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::schema::read_value;
-pub(crate) use text::text;
+pub(crate) use text::{is_integer, text};
 
 /// Why a value cannot be read as a type, or written from one.
 ///

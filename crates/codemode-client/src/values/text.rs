@@ -45,7 +45,7 @@ fn write(value: &Value, out: &mut String) {
 }
 
 /// The tag does not travel; should it come all the same, it stays what it is unless it holds an integer.
-fn is_integer(digits: &str) -> bool {
+pub(crate) fn is_integer(digits: &str) -> bool {
     let digits = digits.strip_prefix('-').unwrap_or(digits);
     !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -339,11 +339,16 @@ fn the_work_on_a_hostile_value_is_bounded() {
         format!("{}\"{}!\"{}", r#"{"op":"add","left":1,"right":"#.repeat(12), "a".repeat(1 << 20), "}".repeat(12));
     let mut texts = expressions_over(&json!({"type": "string", "pattern": "^(a|aa)*$", "maxLength": 9_999_999}));
     texts["$defs"]["e"]["propertyNames"] = json!({"pattern": "^(o|p|k)*|left|right$"});
+    let nested = |inner: &str| format!("{}{inner}{}", r#"{"op":"add","left":1,"right":"#.repeat(12), "}".repeat(12));
+    let long_list = nested(&format!("[{}1]", "1,".repeat(100_000)));
+    let long_number = nested(&"9".repeat(200_000));
     for (schema, text, count) in [
         (schema(&expressions_over(&json!({"type": "number"}))), &deep, 1),
         (names, &long_names, 1),
         (integers, &wide, 100),
         (schema(&texts), &long_text, 100),
+        (schema(&expressions_over(&json!({"type": "array", "uniqueItems": true}))), &long_list, 1),
+        (schema(&expressions_over(&json!({"type": "number", "maximum": 1}))), &long_number, 1),
     ] {
         let value = read_value(text.as_bytes()).unwrap();
         let problems = schema.check(&value);
