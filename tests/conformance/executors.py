@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import pytest
 
 from codemode import ClientConfig, Codemode, ComponentRegistry, ConfigError
 from conformance.serving import environment
+from e2e.conftest import executor_of
 from e2e.daemon import CODEMODE, KEY, Daemon
 
 Side = Literal["client", "sidecar"]
@@ -36,24 +38,32 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
+@dataclass
+class _Running:
+    name: str
+    codemode: Codemode
+    pid: int
+    end: ExitStack
+
+
 class Executors:
-    """The last one is kept, as many effects share a policy."""
+    """The last one is kept, as many effects share a policy, and the one without any, which others are compared with."""
 
     def __init__(self, side: Side, folder: Path) -> None:
         self.side, self.folder = side, folder
         self.over = threading.Event()
-        self._kept: tuple[str, ExitStack, Codemode, int] | None = None
+        self._last: _Running | None = None
+        self._plain: _Running | None = None
 
     def __call__(self, settings: Policy) -> Codemode:
-        return self._of(settings)[0]
+        return self._of(settings).codemode
 
     def pid(self, settings: Policy) -> int:
         """The executor's process, of a client that this returned before."""
-        return self._of(settings)[1]
+        return self._of(settings).pid
 
     def refusal(self, settings: Policy) -> str:
         """What the executor says that does not start with this policy."""
-        self.close()
         if self.side == "client":
             with pytest.raises(ConfigError) as caught, Codemode.from_dict(nested(settings)) as codemode:
                 codemode.execute("1")
@@ -78,23 +88,29 @@ class Executors:
             self.over.set()
 
     def close(self) -> None:
-        if self._kept:
-            self._kept[1].close()
-            self._kept = None
+        for running in (self._last, self._plain):
+            if running:
+                running.end.close()
+        self._last = self._plain = None
 
-    def _of(self, settings: Policy) -> tuple[Codemode, int]:
-        name = json.dumps(settings)
-        if self._kept and self._kept[0] == name:
-            return self._kept[2:]
-        self.close()
+    def _of(self, settings: Policy) -> _Running:
+        if not settings:
+            self._plain = self._plain or self._begin(settings)
+            return self._plain
+        if self._last and self._last.name == json.dumps(settings):
+            return self._last
+        if self._last:
+            self._last.end.close()
+            self._last = None
+        self._last = self._begin(settings)
+        return self._last
+
+    def _begin(self, settings: Policy) -> _Running:
         with ExitStack() as stack:
             codemode, pid = self._start(nested(settings), stack)
-            self._kept = name, stack.pop_all(), codemode, pid
-        return codemode, pid
+            return _Running(json.dumps(settings), codemode, pid, stack.pop_all())
 
     def _start(self, policy: Policy, stack: ExitStack) -> tuple[Codemode, int]:
-        from e2e.conftest import executor_of
-
         if self.side == "client":
             codemode = stack.enter_context(Codemode.from_dict(policy | _ONCE, registry=self._registry()))
             return codemode, executor_of(codemode)

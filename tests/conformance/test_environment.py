@@ -42,8 +42,6 @@ def test_the_interpreter_of_the_environment(tmp_path: Path) -> None:
     one, two = (folder / "bin" / "python" for folder in folders)
     for folder in folders:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
     for policy, expected in (({}, folders[0]), ({"guest.interpreter": str(two)}, folders[1])):
         serve = Serve("log_level", "file", "log_level", tmp_path)
         with serve({**ANYWHERE, **policy}, CODEMODE_GUEST_INTERPRETER=str(one)) as served, served.client() as client:

@@ -337,7 +337,7 @@ def test_each_exception_has_its_code(tmp_path: Path) -> None:
             ("ExecutorTimeoutError", "timeout", True, _execute(**nobody)),
             ("AuthenticationError", "unauthenticated", False, _execute(**{**there, "executor_api_key": "another"})),
             ("ConfigError", "config", False, _execute(limts={})),
-            ("ConfigLoadError", "config_load", False, lambda: ConfigLoader.load(tmp_path / "wrong.yaml")),
+            ("ConfigLoadError", "config", False, lambda: ConfigLoader.load(tmp_path / "wrong.yaml")),
             ("ExecutionFailed", "error", False, _execute("1 / 0", **there)),
             ("RegistryError", "registry", False, lambda: books.register_tool("x")),
             ("ComponentNotFoundError", "component_not_found", False, lambda: books.get_tool("ad")),

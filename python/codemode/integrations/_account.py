@@ -1,0 +1,137 @@
+"""An execution as a model reads it: JSON values or text, bounded, and only what a model can act on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codemode._result import ExecutionResult
+
+# Characters of one account, before the escapes of JSON.
+LIMIT = 16_000
+# Entries of a list.
+_ENTRIES = 20
+
+_HEADINGS = {
+    "result": "Result",
+    "stdout": "Printed",
+    "error": "The code failed",
+    "stderr": "Printed to stderr",
+    "tool_calls": "Tool calls that already ran; running the code again repeats them",
+    "files": "Files in /outputs, handed over to the application",
+    "warnings": "Warnings",
+    "advice": "What to do",
+}
+
+_CORRECT = "Correct the code and call this tool again."
+_NOT_THE_CODE = "The code was ended from outside. Call this tool again if what it already did may be repeated."
+_LESS = "Do the work in smaller parts, one call of this tool for each. More cannot be asked for."
+_ADVICE = {
+    "timeout": _LESS,
+    "cpu_limit": _LESS,
+    "memory_limit": "Hold less in memory at once and call this tool again.",
+    "cancelled": _NOT_THE_CODE,
+    "interrupted": _NOT_THE_CODE,
+}
+# What ends before the first line; an executor says so of every execution that it refused.
+_NOTHING_RAN = "Nothing ran. "
+
+
+def account(result: ExecutionResult, limit: int = LIMIT) -> dict[str, Any]:
+    """JSON values under the keys of `_HEADINGS`, the most important first; what is empty is left out.
+
+    Of a success `result` is left out where the code only printed.
+    """
+    room = _Room(limit)
+    told: dict[str, Any] = {}
+    if not result.success:
+        told["error"] = room.text(str(result.error or result.outcome))
+    elif result.result_json is not None:
+        told["result"] = _value(result, room)
+    told["tool_calls"] = [] if result.success else room.entries(_calls(result))
+    told["stdout"] = room.text(result.stdout)
+    told["stderr"] = room.text(result.stderr)
+    told["files"] = room.entries(f"{artifact.path} ({artifact.size} bytes)" for artifact in result.artifacts)
+    told["warnings"] = room.entries(result.warnings)
+    told["advice"] = "" if result.success else _advice(result)
+    return {key: value for key, value in told.items() if key == "result" or value}
+
+
+def text(told: dict[str, Any]) -> str:
+    """The same for frameworks that hand on text. Code that only gives a result, or only prints, is answered with that."""
+    if len(told) == 1 and told.keys() <= {"result", "stdout"}:
+        return _body(*told.values())
+    if not told:
+        return "The code ran. It has no result and printed nothing."
+    return "\n".join(_section(_HEADINGS[key], _body(value)) for key, value in told.items())
+
+
+def _advice(result: ExecutionResult) -> str:
+    advice = _ADVICE.get(result.outcome, _CORRECT)
+    nothing_ran = result.outcome == "rejected" or (result.error and result.error.error_type == "ToolCheckError")
+    return _NOTHING_RAN + advice if nothing_ran else advice
+
+
+def _calls(result: ExecutionResult) -> list[str]:
+    counted = Counter(f"{call.name} ({call.status})" for call in result.tool_calls if call.ran)
+    return [call if count == 1 else f"{call} × {count}" for call, count in counted.items()]
+
+
+def _value(result: ExecutionResult, room: _Room) -> Any:
+    """Plain JSON; where it is too long, the beginning and the end of its text."""
+    from pydantic_core import to_jsonable_python
+
+    try:
+        plain = to_jsonable_python(result.result, bytes_mode="base64", fallback=_plain)
+        if isinstance(plain, str):
+            return room.text(plain)
+        whole = json.dumps(plain, ensure_ascii=False)
+    except Exception:  # of whatever kind a package has; what came over the wire is JSON in any case
+        return room.text(result.result_json or "")
+    fitting = room.text(whole)
+    # Numbers that are none have no JSON.
+    return json.loads(fitting, parse_constant=str) if len(fitting) == len(whole) else fitting
+
+
+def _plain(value: Any) -> Any:
+    """numpy and pandas."""
+    if type(value).__name__ == "DataFrame":
+        return value.to_dict("records")
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+class _Room:
+    """What is left of the characters. No part takes more than three quarters of it, so that each has some."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def text(self, text: str) -> str:
+        most = self._left * 3 // 4
+        if len(text) > most:
+            left_out = f"\n… {len(text) - most} characters are left out …\n"
+            # A cause stands at the end of a traceback, and what a program is about at the beginning of its output.
+            text = f"{text[: most // 2]}{left_out}{text[len(text) - (most - most // 2) :]}"
+        self._left = max(0, self._left - len(text))
+        # Half a character that the code made can be sent to no model.
+        return text.encode("utf-8", "replace").decode()
+
+    def entries(self, entries: Iterable[str]) -> list[str]:
+        every = list(entries)
+        told = [self.text(entry) for entry in every[:_ENTRIES]]
+        return [*told, f"and {len(every) - _ENTRIES} more"] if len(every) > _ENTRIES else told
+
+
+def _body(value: Any) -> str:
+    if isinstance(value, str):
+        return value.removesuffix("\n")
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _section(heading: str, body: str) -> str:
+    return f"{heading}:\n{body}" if "\n" in body else f"{heading}: {body}"
