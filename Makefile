@@ -10,7 +10,7 @@ HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
-        test-docker-source docker-build wheel bench fuzz fuzz-smoke \
+        test-frameworks test-docker-source docker-build wheel bench fuzz fuzz-smoke \
         docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
@@ -62,6 +62,10 @@ test-docker: build ## The container image in both setups, on a Docker Engine of 
 
 test-docker-source: build ## The same with the image that the Dockerfile builds from source (many minutes)
 	$(VENV)/python tools/docker.py --from-source
+
+# Each framework in an environment of its own in target/frameworks; making one needs the package index, running it nothing.
+test-frameworks: build ## The adapters in the agent frameworks they are for (NAME=crewai: one of them)
+	"$(PYTHON)" tools/frameworks.py $(NAME)
 
 docker-build: ## Build the container image from source with your own Docker: codemode/executor
 	$(DOCKER) build --tag codemode/executor --file deploy/docker/Dockerfile .

@@ -36,6 +36,7 @@ DICTIONARIES = {
     "domains": "domains.dict",
     "client_hello": "hello.dict",
     "configuration": "policy.dict",
+    "client_configuration": "policy.dict",
     "dns_stub": "dns.dict",
     "egress_heads": "egress.dict",
     "proto": "policy.dict",

@@ -1,23 +1,19 @@
 //! The executor's configuration: YAML and environment.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use codemode_server::config::{ConfigError, EmbeddedConfig, ListenAddress, PolicySource, ServerConfig, Sources};
 use codemode_types::Policy;
+
+use super::variables::variables;
 
 const KEY: &str = "k3y-that-nobody-may-read";
 
 /// `NAME=VALUE` lines up to an empty line are the environment, the rest is the file.
 pub fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let (variables, yaml) = text.split_once("\n\n").unwrap_or(("", text));
-    let mut environment: BTreeMap<String, String> = variables
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        // They name files of this machine to read.
-        .filter(|(name, _)| !name.ends_with("_FILE"))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let (said_by, yaml) = text.split_once("\n\n").unwrap_or(("", text));
+    let mut environment = variables(said_by);
     // A key with a space in it is refused.
     let rest = if input.len().is_multiple_of(2) { "" } else { " x" };
     environment.insert("CODEMODE_API_KEY".into(), format!("{KEY}{rest}"));
@@ -27,15 +23,15 @@ pub fn configuration(input: &[u8]) {
     let path = folder.path().join("codemode.yaml");
     fs::write(&path, yaml).expect("written");
     let sources = Sources { file: Some(path.clone()), environment, ..Sources::default() };
-    let said = match ServerConfig::load(&sources) {
+    let (said, on_purpose) = match ServerConfig::load(&sources) {
         Ok(config) => {
             stands(&config.policy);
-            format!("{config:?}")
+            // A file that names the variable elsewhere means it.
+            (format!("{config:?}"), yaml.contains("${"))
         }
-        Err(error) => explained(error),
+        Err(error) => (explained(error), false),
     };
-    // A file that names the variable elsewhere shows it on purpose.
-    assert!(yaml.contains("${") || yaml.contains(KEY) || !said.contains(KEY), "{said}");
+    assert!(on_purpose || text.contains(KEY) || !said.contains(KEY), "{said}");
     embedded(PolicySource::File(path), &sources);
     if let Ok(value) = serde_json::from_str(yaml) {
         embedded(PolicySource::Value(value, folder.path().into()), &sources);

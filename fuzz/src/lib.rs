@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod choices;
+pub mod client_configuration;
 pub mod configuration;
 pub mod dns;
 pub mod domains;
@@ -16,4 +17,5 @@ pub mod proto;
 pub mod replay;
 pub mod schema;
 pub mod sizes;
+pub mod variables;
 pub mod wire;

@@ -26,7 +26,7 @@ class ApprovalRule:
 
     The pattern is a glob (`*`, `?`, `[…]`, case-sensitive) on the argument as the tool gets it: text as it is, other
     values as compact JSON with sorted keys. Of a list, an `ask` or `deny` rule matches the whole or any member, an
-    `allow` rule every member. What the code left out has its default.
+    `allow` rule every member. What the code left out has its default. To an `ask` or `deny` rule 5 is the same as 5.0.
     """
 
     argument: str
@@ -151,7 +151,7 @@ def _check_effect(approval: Approval, tool: str) -> None:
 
 
 def _touches(pattern: str, value: Any) -> bool:
-    texts = map(text_of, (value, *_members(value)))
+    texts = (text for part in (value, *_members(value)) for text in _texts(part))
     return any(text is None or fnmatchcase(text, pattern) for text in texts)
 
 
@@ -166,6 +166,15 @@ def _members(value: Any) -> list[Any]:
     if not isinstance(value, _LISTS):
         return []
     return [inner for member in value for inner in (_members(member) if isinstance(member, _LISTS) else [member])]
+
+
+def _texts(value: Any) -> list[str | None]:
+    """A whole number has two: the code chooses which one it writes, and a schema may allow both."""
+    text = text_of(value)
+    if isinstance(value, float) and value.is_integer():
+        return [text, str(int(value))]
+    is_whole = isinstance(value, int) and not isinstance(value, (bool, enum.Enum))
+    return [text, f"{text}.0"] if is_whole and text is not None else [text]
 
 
 def text_of(value: Any) -> str | None:

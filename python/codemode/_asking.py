@@ -43,7 +43,7 @@ class Question:
     async def decided(self, answer: Awaitable[Any], is_unwanted: Callable[[], bool]) -> None:
         try:
             decision = await answer
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
             # The call was given up; or the application cancelled what it waited for, which is no yes.
             if isinstance(error, asyncio.CancelledError) and is_unwanted():
                 raise

@@ -204,7 +204,7 @@ def call_here(function: Callable[[Any], object], news: Any) -> None:
     """Calls the application's function in this thread; its failure is its own."""
     try:
         function(news)
-    except Exception:
+    except (Exception, SystemExit):
         _log.exception("the callback %r failed", function)
 
 

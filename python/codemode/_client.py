@@ -31,9 +31,11 @@ from codemode._stream import Channel, stream
 from codemode.events import Event
 
 if TYPE_CHECKING:
-    from typing_extensions import Never, Self
+    from typing_extensions import Never, Self, Unpack
 
     from codemode.config import ClientConfig
+    from codemode.integrations._core import ToolOptions
+    from codemode.integrations.crewai import CodemodeTool
 
 _UNREACHABLE = (ExecutorConnectionError, ExecutorTimeoutError, ExecutorOverloaded)
 
@@ -61,16 +63,24 @@ class _Client(Executions):
         config: ClientConfig | Mapping[str, Any] | None = None,
         registry: Registry | None = None,
         config_path: str | os.PathLike[str] | None = None,
+        *,
+        on_approval: OnApproval | None = None,
     ) -> Self:
         """From a `ClientConfig`, from its keys as a mapping, or from a YAML file; without any, from the environment."""
         if config_path is None:
-            return cls(config, registry=registry)
+            return cls(config, registry=registry, on_approval=on_approval)
         if config is not None:
             raise ConfigError("config and config_path are both given; give one of them")
-        return cls.from_config(config_path, registry)
+        return cls.from_config(config_path, registry, on_approval=on_approval)
 
     @classmethod
-    def from_config(cls, config_path: str | os.PathLike[str], registry: Registry | None = None) -> Self:
+    def from_config(
+        cls,
+        config_path: str | os.PathLike[str],
+        registry: Registry | None = None,
+        *,
+        on_approval: OnApproval | None = None,
+    ) -> Self:
         """From a YAML file, which may be one that an executor reads as well.
 
         The CODEMODE_* variables win over the `.env` beside the file, and that over the file. Relative paths begin at
@@ -79,34 +89,48 @@ class _Client(Executions):
         """
         from codemode.config import ClientConfig
 
-        return cls(ClientConfig.from_yaml(config_path), registry=registry)
+        return cls(ClientConfig.from_yaml(config_path), registry=registry, on_approval=on_approval)
 
     @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any], registry: Registry | None = None) -> Self:
+    def from_dict(
+        cls,
+        config_dict: Mapping[str, Any],
+        registry: Registry | None = None,
+        *,
+        on_approval: OnApproval | None = None,
+    ) -> Self:
         """From the keys of the YAML file. Relative paths begin at the working directory."""
-        return cls(config_dict, registry=registry)
+        return cls(config_dict, registry=registry, on_approval=on_approval)
 
     @classmethod
-    def from_env(cls, registry: Registry | None = None, *, dotenv: str | os.PathLike[str] | None = None) -> Self:
+    def from_env(
+        cls,
+        registry: Registry | None = None,
+        *,
+        dotenv: str | os.PathLike[str] | None = None,
+        on_approval: OnApproval | None = None,
+    ) -> Self:
         """From the CODEMODE_* variables, and from the file `dotenv` where one of them is not set; a private executor
         where they name no URL.
 
         No `.env` is read unless it is named: whoever writes it names the executor that tools and code are given to.
         """
         if dotenv is None:
-            return cls(registry=registry)
+            return cls(registry=registry, on_approval=on_approval)
         from codemode.config import ClientConfig
 
-        return cls(ClientConfig.from_env(dotenv=dotenv), registry=registry)
+        return cls(ClientConfig.from_env(dotenv=dotenv), registry=registry, on_approval=on_approval)
 
     @classmethod
-    def local(cls, policy: Policy = None, *, registry: Registry | None = None) -> Self:
+    def local(
+        cls, policy: Policy = None, *, registry: Registry | None = None, on_approval: OnApproval | None = None
+    ) -> Self:
         """A private executor under this policy: a dict in the shape of the YAML file, or the path of one.
 
         Relative mounts are relative to the working directory for a dict, to the file for a path.
         """
         self = cls.__new__(cls)
-        self._attach(embed(policy), Settings(), registry)
+        self._attach(embed(policy), Settings(), registry, on_approval)
         return self
 
     @property
@@ -243,6 +267,18 @@ class Codemode(_Client):
         The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
         """
         return self._prompt(tool_filter)
+
+    def as_crewai_tool(self, tool_filter: Iterable[str] | None = None, **options: Unpack[ToolOptions]) -> CodemodeTool:
+        """This client as a tool for CrewAI's agents, with `code` as its one argument.
+
+        Its text for the model has what `prompt` says, so it connects; tools that are registered later are not in it.
+        `tool_filter` names the only tools that code may call. Options: `name`, `description`, `max_characters` of an
+        answer, `on_result`, which gets each `ExecutionResult`, and those of `execute`, which then hold for every
+        execution.
+        """
+        from codemode.integrations.crewai import crewai_tool
+
+        return crewai_tool(self, tool_filter, options)
 
     def health_check(self) -> bool:
         """Whether the executor answers."""

@@ -20,7 +20,7 @@ from codemode._asking import Question, denied
 from codemode._context import RuntimeContext
 from codemode._errors import ToolError
 from codemode._failure import failure
-from codemode._loop import finish
+from codemode._loop import discard, finish
 from codemode._meta import NAMES as META_NAMES
 from codemode._meta import meta_tools
 from codemode._progress import reporter
@@ -106,6 +106,13 @@ class Dispatcher:
         for future in pending:
             future.cancel()
 
+    def after_fork_in_child(self) -> None:
+        """The calls are the parent's, and so is whoever held a lock."""
+        self._lock = threading.RLock()
+        self._closed = True
+        self._pending.clear()
+        self._watch.after_fork_in_child()
+
     def _guarded(self, call: _Call, work: Callable[[], bytes | None]) -> Answer | None:
         try:
             value = self._variables.copy().run(self._reporting, call, work)
@@ -143,7 +150,9 @@ class Dispatcher:
         value = self._called(call, entry, given)
         if not inspect.isawaitable(value):
             return self._encoded(call, entry, value)
-        self._start(call, finish(value), lambda future: call.resume(lambda: self._resumed(call, entry, given, future)))
+        self._start(
+            call, value, finish(value), lambda future: call.resume(lambda: self._resumed(call, entry, given, future))
+        )
         return None
 
     def _question(self, call: _Call, entry: ToolEntry, given: Mapping[str, Any]) -> Question | None:
@@ -185,7 +194,7 @@ class Dispatcher:
             call.resume(lambda: self._resumed(call, entry, given, future))
 
         try:
-            self._start(call, decided(), done)
+            self._start(call, answer, decided(), done)
         except BaseException:
             question.release()
             raise
@@ -203,7 +212,7 @@ class Dispatcher:
             if value is _APPROVED:
                 value = self._called(call, entry, given)
                 if inspect.isawaitable(value):  # of a tool that did not say that it is async
-                    value = _result(self._start(call, finish(value)))
+                    value = _result(self._start(call, value, finish(value)))
             return self._encoded(call, entry, value)
 
         return self._guarded(call, work) or (True, b"null")
@@ -223,18 +232,24 @@ class Dispatcher:
         raise not_found("tool", name, self._entries)
 
     def _start(
-        self, call: _Call, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object] | None = None
+        self,
+        call: _Call,
+        awaited: Awaitable[Any],
+        coroutine: Coroutine[Any, Any, Any],
+        done: Callable[[Future[Any]], object] | None = None,
     ) -> Future[Any]:
-        """Runs it on the loop; cancelled with the call."""
+        """Runs the coroutine, which awaits what is `awaited`, on the loop; cancelled with the call."""
         try:
             future = asyncio.run_coroutine_threadsafe(coroutine, self._loop())
         except BaseException:
             coroutine.close()  # or Python warns that it was never awaited
+            discard(awaited)
             raise
         with self._lock:
             self._pending[call.call_id] = future
             unwanted = self._unwanted(call)
         future.add_done_callback(lambda _: self._forget(call.call_id))
+        future.add_done_callback(lambda _: discard(awaited))  # cancelled before the loop came to it
         if done:
             future.add_done_callback(done)
         if unwanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Gate:
         return self.approval.verdict({**complete, **renamed})
 
 
-def gate_for(option: Any, tool: str, schema: Schema) -> Gate | None:
+def gate_for(option: Any, tool: str, schema: Schema, signature: inspect.Signature | None) -> Gate | None:
     """None where every call may run. `RegistryError` for rules that do not fit the tool."""
     approval = approval_from(option, tool)
     if approval is None:
@@ -46,7 +47,7 @@ def gate_for(option: Any, tool: str, schema: Schema) -> Gate | None:
             f"approval of tool {tool!r}: the tool has no parameter {rule.argument!r}{hint} "
             f"(parameters: {', '.join(properties) or 'none'})"
         )
-    return Gate(approval, keys, _defaults(schema, properties))
+    return Gate(approval, keys, _defaults(schema, properties, signature))
 
 
 def _parameters(schema: Schema) -> tuple[dict[str, Any], bool]:
@@ -78,13 +79,17 @@ def _keys(schema: Schema) -> dict[str, str]:
     return keys
 
 
-def _defaults(schema: Schema, properties: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(schema: Schema, properties: Mapping[str, Any], signature: inspect.Signature | None) -> dict[str, Any]:
     """What the tool gets for arguments that the code leaves out."""
     if isinstance(schema, Arguments):
         fields = {key: schema.model.model_fields[field] for field, key in schema.names.items()}
         return {key: info.default for key, info in fields.items() if info.default is not PydanticUndefined}
-    return {
+    said = {
         name: member["default"]
         for name, member in properties.items()
         if isinstance(member, Mapping) and "default" in member
     }
+    # Nobody fills in what a hand-written schema calls the default: the function's own is what counts.
+    parameters = signature.parameters.values() if signature else ()
+    own = {parameter.name: parameter.default for parameter in parameters}
+    return said | {name: default for name, default in own.items() if default is not inspect.Parameter.empty}

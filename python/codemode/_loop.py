@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
@@ -60,7 +61,7 @@ class BackgroundLoop:
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        _run_until_stopped(loop)
         pending = asyncio.all_tasks(loop)
         for task in pending:
             task.cancel()
@@ -70,6 +71,21 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # Somebody's coroutine ended itself with it. Whoever waits for that one gets it; the others go on.
+            continue
+
+
 async def finish(awaitable: Awaitable[_T]) -> _T:
     """A coroutine, which loops ask for, from anything that can be awaited."""
     return await awaitable
+
+
+def discard(awaitable: object) -> None:
+    """Closes a coroutine that nobody came to await, or Python warns of it. One that has begun is left alone."""
+    if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
+        awaitable.close()

@@ -10,24 +10,27 @@ from codemode._marker import ToolOptions
 from codemode._registry import not_found
 from codemode._tool import ToolEntry, make_entry
 
-NAMES = ("__list__", "__schema__", "__search__")
+# Not docstrings: `python -OO` has none.
+_DESCRIPTIONS = {
+    "__list__": "Every tool that this code may call.",
+    "__schema__": "How one tool is called and what it returns.",
+    "__search__": "The tools whose name, parameters or description have these words, the best first.",
+}
+NAMES = tuple(_DESCRIPTIONS)
 
 
 def meta_tools(entries: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
     """The meta-tools over what one execution may call; they never show more than that."""
 
     def list_tools() -> dict[str, Any]:
-        """Every tool that this code may call."""
         return {"tools": [_outline(entry) for entry in entries.values()], "count": len(entries)}
 
     def schema(name: str) -> dict[str, Any]:
-        """How one tool is called and what it returns."""
         if name not in entries:
             raise not_found("tool", name, entries)
         return _details(entries[name])
 
     def search(query: str) -> dict[str, Any]:
-        """The tools whose name, parameters or description have these words, the best first."""
         words = re.findall(r"\w+", query.lower())
         ranked = [(rank, kind, entry) for entry in entries.values() for rank, kind in [_match(entry, words)] if rank]
         ranked.sort(key=lambda found: -found[0])
@@ -35,7 +38,7 @@ def meta_tools(entries: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
         return {"matches": matches, "count": len(matches), "query": query}
 
     functions = (list_tools, schema, search)
-    options = [ToolOptions(name=name) for name in NAMES]
+    options = [ToolOptions(name, description) for name, description in _DESCRIPTIONS.items()]
     return {o.name or "": make_entry(f, o, reserved=True) for f, o in zip(functions, options, strict=True)}
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from codemode._call import Call, Sinks
 from codemode._connection import Connection
+from codemode._errors import CodemodeError
+from codemode._fork import track
 from codemode._registry import Registry
 from codemode._result import ExecutionResult
 from codemode.events import Event, Finished, Stderr, Stdout, ToolCallStarted, ToolEvent, ToolProgress
@@ -80,6 +82,13 @@ class Channel:
         with self._changed:
             self._outcome = raw, error
             self._notify()
+
+    def after_fork_in_child(self) -> None:
+        """Whoever told is not here."""
+        self._changed = threading.Condition()
+        self._waiting.clear()
+        words = "this stream belongs to the process that began it; a forked process needs one of its own"
+        self._outcome = None, CodemodeError(words, code="forked")
 
     # For the reader
 
@@ -215,6 +224,13 @@ class _Attempt:
             self._execution = self._native.submit(call.request, call.dispatcher, channel.done, call.output)
         except Exception as error:  # sorted by `_result`, like those that come later
             channel.done(None, error)
+        track(self)
+
+    def after_fork_in_child(self) -> None:
+        """The execution stays the parent's."""
+        self._execution = None
+        self._channel.after_fork_in_child()
+        self._call.dispatcher.after_fork_in_child()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:

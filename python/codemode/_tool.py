@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -107,7 +108,7 @@ def make_entry(component: Any, options: ToolOptions, *, reserved: bool = False) 
         input_schema,
         _output(name, form, options, described, doc),
         _checks.seconds(options.timeout, f"timeout of tool {name!r}", RegistryError),
-        gate_for(options.approval, name, input_schema),
+        gate_for(options.approval, name, input_schema, signature_of(form.function)),
     )
 
 
@@ -127,8 +128,10 @@ def _described(name: str, options: ToolOptions, doc: Docstring) -> str:
     if not isinstance(description, str):
         raise RegistryError(f"the description of tool {name!r} must be text, got {description!r}")
     if not description.strip():
+        stripped = " (python -OO removes docstrings)" if sys.flags.optimize > 1 else ""
         raise RegistryError(
-            f"tool {name!r} has no description: models choose tools by it; write a docstring or pass description=…"
+            f"tool {name!r} has no description: models choose tools by it; "
+            f"write a docstring or pass description=…{stripped}"
         )
     return description
 

@@ -104,3 +104,7 @@ class Watch:
         for call_id in list(self._calls):
             self.finished(call_id, "abandoned", _ABANDONED)
         self._tell = None
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+        self._tell = None

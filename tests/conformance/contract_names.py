@@ -22,7 +22,7 @@ def _each(owner: str, proofs: dict[str, str | Proofs]) -> dict[str, Proofs]:
 
 _EXCEPTIONS = f"{NAMES}::test_each_exception_has_its_code"
 _ASYNC = f"{NAMES}::test_an_asynchronous_client_does_the_same"
-_EVERYWHERE = f"{NAMES}::test_an_asynchronous_client_from_everywhere"
+_EVERYWHERE = f"{NAMES}::test_clients_from_everywhere"
 _BOOKS = f"{NAMES}::test_the_books_of_a_registry"
 _SAME = f"{NAMES}::test_one_object_under_all_its_names"
 _CLIENT_VIEW = (
@@ -151,7 +151,14 @@ _CEILING = f"{E2E}/test_limits.py::test_the_callers_timeout_holds_and_the_execut
 _IN_STREAM = f"{FACE}/test_stream.py::test_nothing_runs_before_it_is_asked_for_and_mistakes_are_told_at_once"
 
 PARAMETERS: dict[str, Proofs] = {
-    **_of("Codemode.from_client_config", [f"{FACE}/test_config.py::test_constructors"], "config registry config_path"),
+    **_of("Codemode.from_client_config", [_EVERYWHERE], "config registry config_path on_approval"),
+    **_of("Codemode.from_config", [_EVERYWHERE], "config_path registry on_approval"),
+    **_of("Codemode.from_dict", [_EVERYWHERE], "config_dict registry on_approval"),
+    **_of("Codemode.from_env", [_EVERYWHERE], "registry on_approval"),
+    "Codemode.from_env.dotenv": (
+        f"{E2E}/test_configured.py::test_the_environment_wins_over_env_files_and_those_over_yaml",
+    ),
+    **_of("Codemode.local", [_EVERYWHERE], "policy registry on_approval"),
     **_each(
         "Codemode.__init__",
         {

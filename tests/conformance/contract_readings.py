@@ -144,6 +144,8 @@ DECISIONS: tuple[Reading, ...] = (
         "where the blocks stand in a file",
         "at the root or under `executor:`; `project` and `framework` may be there",
         (
+            f"{OWN}/test_keys.py::test_of_the_policy_in_its_other_places",
+            f"{CONFIG}/keys.rs::every_spelling_in_the_table_is_known",
             f"{CONFIG}/sidecar.rs::blocks_load_at_the_root_as_well",
             f"{OWN}/test_yaml.py::test_basic_hybrid_execution",
             f"{CONFIG}/client.rs::the_seeds_block_asks_a_remote_executor_to_narrow",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from conformance import claims, contract, contract_keys, contract_names, contract_readings, seeds, ways
-from conformance.contract_outcomes import ENDINGS, REFUSALS
+from conformance.contract_outcomes import ENDINGS, REFUSALS, Ending
 from conformance.proofs import ROOT
 
 PAGE = ROOT / "docs" / "conformance.md"
@@ -59,7 +59,7 @@ def _documents() -> Iterable[str]:
             (
                 entry.title,
                 f"{entry.document}, {entry.kind} {entry.ordinal}",
-                "; ".join(filter(None, (entry.how, entry.reason, entry.nearest))),
+                "; ".join(filter(None, (entry.how if entry.runner else "", entry.reason, entry.nearest))),
                 _tests(proof for proof in (entry.node_id, *entry.also) if proof),
             )
             for entry in seeds.ENTRIES
@@ -139,9 +139,7 @@ def _endings() -> Iterable[str]:
             (
                 _code(it.outcome),
                 "<br>".join(_code(line) for line in it.program.splitlines()),
-                "<br>".join(_code(f"{key}: {value}") for key, value in it.policy.items())
-                + (f" ({it.how})" if it.how != "runs" else "")
-                or _NONE,
+                "<br>".join(_conditions(it)) or _NONE,
                 _code(it.error_type) if it.error_type else _NONE,
                 str(it.exit_code),
                 _tests([contract.proof_of_ending(it)]),
@@ -165,6 +163,11 @@ def _endings() -> Iterable[str]:
             for it in REFUSALS
         ),
     )
+
+
+def _conditions(ending: Ending) -> list[str]:
+    policy = [_code(f"{key}: {value}") for key, value in ending.policy.items()]
+    return policy if ending.how == "runs" else [*policy, ending.how]
 
 
 def _readings() -> Iterable[str]:

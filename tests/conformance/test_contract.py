@@ -29,6 +29,10 @@ CLASSES: tuple[type, ...] = (
 CALLS: dict[str, Any] = {
     "Codemode.__init__": codemode.Codemode.__init__,
     "Codemode.from_client_config": codemode.Codemode.from_client_config,
+    "Codemode.from_config": codemode.Codemode.from_config,
+    "Codemode.from_dict": codemode.Codemode.from_dict,
+    "Codemode.from_env": codemode.Codemode.from_env,
+    "Codemode.local": codemode.Codemode.local,
     "Codemode.execute": codemode.Codemode.execute,
     "Codemode.stream": codemode.Codemode.stream,
     "Codemode.prompt": codemode.Codemode.prompt,

@@ -43,6 +43,21 @@ def test_of_the_policy(key: str, executors: Executors) -> None:
     policy_effects.EFFECTS[key](executors)
 
 
+def test_of_the_policy_in_its_other_places(executors: Executors) -> None:
+    """Under `executor:`, and `security` for `execution`."""
+    moved = executors({f"executor.{key}": value for key, value in policy_effects.BOUNDED.items()})
+    fill = "kept = []\nwhile True: kept.append(open('/dev/null'))"
+    assert "limits.open_files" in str(moved.execute(fill))
+    assert "limits.max_code_length" in str(moved.execute("1".ljust(2001)))
+    run = policy_effects.RUN
+    for name in ("security.allowed_commands", "executor.execution.allowed_commands"):
+        listed = executors({name: ["ls"]})
+        assert listed.execute(run.format("ls")).result == 0
+        assert "unauthorized_command: wc" in str(listed.execute(run.format("wc")))
+    named = executors({"security.allow_direct_execution": True})
+    assert named.execute("import subprocess\nsubprocess.__name__").result == "subprocess"
+
+
 @pytest.mark.parametrize("key", client_effects.EFFECTS)
 def test_of_the_client(key: str, world: World, clean: pytest.MonkeyPatch) -> None:
     """As an argument."""

@@ -270,26 +270,38 @@ def test_an_asynchronous_client_does_the_same() -> None:
     asyncio.run(main())
 
 
-def test_an_asynchronous_client_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the synchronous one, whose class has these constructors."""
+def test_clients_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both kinds, with what each constructor takes besides: the tools, and who decides about their calls."""
+    asked: list[str] = []
+    both: dict[str, Any] = {
+        "registry": ComponentRegistry(),
+        "on_approval": lambda request: not asked.append(request.tool),
+    }
+    both["registry"].register_tool("spend", lambda: "spent", description="Spends.", approval="ask")
 
-    async def main(daemon: Daemon) -> None:
-        settings = {"executor_url": daemon.url, "executor_api_key": KEY}
+    def made(settings: dict[str, Any]) -> Iterator[Codemode | AsyncCodemode]:
         (tmp_path / "codemode-client.yaml").write_text(json.dumps(settings))
-        with monkeypatch.context() as only_here:
-            only_here.setenv("CODEMODE_EXECUTOR_URL", daemon.url)
-            only_here.setenv("CODEMODE_EXECUTOR_API_KEY", KEY)
-            made = [AsyncCodemode.from_env(), Codemode.from_env()]
-        made += [kind.from_config(tmp_path / "codemode-client.yaml") for kind in (AsyncCodemode, Codemode)]
-        made += [kind.from_client_config(codemode.ClientConfig(**settings)) for kind in (AsyncCodemode, Codemode)]
-        only_file = ConfigLoader.load(tmp_path / "codemode-client.yaml")
-        made += [AsyncCodemode.from_client_config(only_file), AsyncCodemode.local({"limits": {"cpus": 1}})]
-        for client in made:
+        for kind in (Codemode, AsyncCodemode):
+            with monkeypatch.context() as only_here:
+                only_here.setenv("CODEMODE_EXECUTOR_URL", settings["executor_url"])
+                only_here.setenv("CODEMODE_EXECUTOR_API_KEY", KEY)
+                yield kind.from_env(**both)
+            yield kind(settings, **both)
+            yield kind.from_dict(settings, **both)
+            yield kind.from_config(tmp_path / "codemode-client.yaml", **both)
+            yield kind.from_client_config(codemode.ClientConfig.from_dict(settings), **both)
+            yield kind.from_client_config(config_path=tmp_path / "codemode-client.yaml", **both)
+            yield kind.local({"limits": {"cpus": 1}}, **both)
+
+    async def main(url: str) -> int:
+        clients = list(made({"executor_url": url, "executor_api_key": KEY}))
+        for client in clients:
             async with client as entered:
-                assert (await entered.execute_async("2 + 2")).result == 4
+                assert (await entered.execute_async("tools['spend'].run()")).result == "spent"
+        return len(clients)
 
     with Daemon(tmp_path) as daemon:
-        asyncio.run(main(daemon))
+        assert asyncio.run(main(daemon.url)) == len(asked) == 14
 
 
 def test_events_and_sinks_of_one_execution(client: Codemode) -> None:

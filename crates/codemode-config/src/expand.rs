@@ -1,6 +1,6 @@
 //! `${VAR}` and `${VAR:-default}` in the file's values; `$${` is a literal `${`.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::environment::Environment;
 
@@ -19,7 +19,11 @@ fn typed(text: String) -> Value {
     match text.as_str() {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        _ => text.parse::<serde_json::Number>().map_or(Value::String(text), Value::Number),
+        _ => match text.parse::<Number>() {
+            // Digits that no integer holds stay text: they are a word of digits, and rounded they would be another.
+            Ok(number) if !number.is_f64() || text.contains(['.', 'e', 'E']) => Value::Number(number),
+            _ => Value::String(text),
+        },
     }
 }
 
@@ -81,6 +85,8 @@ mod tests {
             ("x${T}y", json!("x5y")),
             ("$${T}", json!("${T}")),
             ("${NO:-true}", json!(true)),
+            ("${NO:-1e3}", json!(1000.0)),
+            ("${NO:-123456789012345678901}", json!("123456789012345678901")),
         ] {
             assert_eq!(expanded(text, false, &environment()), Ok(value), "{text}");
         }

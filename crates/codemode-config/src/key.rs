@@ -109,7 +109,6 @@ impl Kind {
 
     /// A text of the environment or the command line as the value that it means.
     pub(crate) fn of_text(self, text: &str) -> Value {
-        let number = |text: &str| text.parse::<serde_json::Number>().ok().map(Value::Number);
         let text = if self.is_secret() { text } else { text.trim() };
         match self {
             Self::Port | Self::Seconds(_) | Self::Whole(..) => number(text).unwrap_or_else(|| text.into()),
@@ -144,6 +143,12 @@ impl Kind {
             Self::Audit => ("path, stdout or off", Value::Null),
         }
     }
+}
+
+/// As people write them: `08001` and `.5` are numbers as well.
+fn number(text: &str) -> Option<Value> {
+    let whole = || text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<i64>().map(Value::from)).ok();
+    whole().or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from))
 }
 
 /// `30.0` is a whole number, too.

@@ -47,15 +47,22 @@ fn located<T>(
     problems: &mut Vec<Problem>,
 ) -> Option<T> {
     read.map_err(|error| {
-        problems.extend(error.problems.into_iter().map(
-            |found| match named.iter().find(|(key, _)| *key == found.key) {
+        let before = problems.len();
+        for found in error.problems {
+            let problem = match named.iter().find(|(key, _)| *key == found.key) {
                 Some((key, given)) => given.problem(format!("{key} {}", found.message)),
                 None => {
                     let place = tree.place(&found.key, found.item);
                     found.at(place)
                 }
-            },
-        ));
+            };
+            // A member of a list whose variable is missing has been reported.
+            let of_member = |told: &Problem| told.item.is_some() && told.item == problem.item;
+            let is_known = |told: &Problem| of_member(told) && told.key == tree.spelt(&problem.key);
+            if !problems.iter().take(before).any(is_known) {
+                problems.push(problem);
+            }
+        }
     })
     .ok()
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     environment::Environment,
     expand::expanded,
-    key::Key,
+    key::{Key, Kind},
     yaml::{Places, join, member},
 };
 
@@ -176,7 +176,7 @@ impl Sorter<'_> {
             if !self.reader.shared || self.reader.dials_back {
                 self.say(path, NO_DIAL_BACK);
             }
-        } else if !(self.foreign(path, path) || anywhere && self.foreign(name, path)) {
+        } else if name.contains('.') || !(self.foreign(path, path) || anywhere && self.foreign(name, path)) {
             let descriptive = at_root && DESCRIPTIVE_KEYS.contains(&name);
             if !descriptive {
                 self.unknown(name, path, &self.names_beside(at_root), "");
@@ -214,6 +214,10 @@ impl Sorter<'_> {
     }
 
     fn put(&mut self, key: &'static Key, path: &str, value: Value) {
+        if value.is_null() && key.kind == Kind::Secrets && self.environment.is_some() {
+            // A key that was meant and is missing must not turn into no key.
+            return self.say(path, "is empty; set a key or remove it");
+        }
         let value = self.filled(value, path, path, None, key.kind.is_secret());
         if value.is_null() {
             return;

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from .channel import Channel
 
 
-# Kinds that the guest itself raises: their message needs no prefix.
-_OWN_KINDS = ["UnknownTool", "InvalidArguments", "ForkedProcess", "Disconnected", "ValueTooLarge", "ToolError", ""]
+# Kinds that Codemode itself made: their message says it all and needs no prefix.
+_OWN_KINDS = [
+    *("UnknownTool", "InvalidArguments", "ApprovalDenied", "ForkedProcess", "Disconnected", "ValueTooLarge"),
+    *("ToolError", ""),
+]
 
 
 class ToolError(Exception):

@@ -28,7 +28,7 @@ _HEADINGS = {
 
 _CORRECT = "Correct the code and call this tool again."
 _NOT_THE_CODE = "The code was ended from outside. Call this tool again if what it already did may be repeated."
-_LESS = "Do the work in smaller parts, one call of this tool for each. More cannot be asked for."
+_LESS = "Do the work in smaller parts, one call of this tool for each; it cannot ask for more time."
 _ADVICE = {
     "timeout": _LESS,
     "cpu_limit": _LESS,
@@ -61,12 +61,13 @@ def account(result: ExecutionResult, limit: int = LIMIT) -> dict[str, Any]:
 
 
 def text(told: dict[str, Any]) -> str:
-    """The same for frameworks that hand on text. Code that only gives a result, or only prints, is answered with that."""
-    if len(told) == 1 and told.keys() <= {"result", "stdout"}:
-        return _body(*told.values())
+    """The same for frameworks that hand on text. Code that has only a result, or only prints, is answered with that."""
     if not told:
         return "The code ran. It has no result and printed nothing."
-    return "\n".join(_section(_HEADINGS[key], _body(value)) for key, value in told.items())
+    bodies = {key: _body(key, value) for key, value in told.items()}
+    if told.keys() in ({"result"}, {"stdout"}):
+        return "".join(bodies.values())
+    return "\n".join(_section(_HEADINGS[key], body) for key, body in bodies.items())
 
 
 def _advice(result: ExecutionResult) -> str:
@@ -77,7 +78,7 @@ def _advice(result: ExecutionResult) -> str:
 
 def _calls(result: ExecutionResult) -> list[str]:
     counted = Counter(f"{call.name} ({call.status})" for call in result.tool_calls if call.ran)
-    return [call if count == 1 else f"{call} × {count}" for call, count in counted.items()]
+    return [call if count == 1 else f"{call} {count} times" for call, count in counted.items()]
 
 
 def _value(result: ExecutionResult, room: _Room) -> Any:
@@ -104,7 +105,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Room:
-    """What is left of the characters. No part takes more than three quarters of it, so that each has some."""
+    """What is left of the characters. No text takes more than three quarters of it, so that each has some."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
@@ -112,25 +113,32 @@ class _Room:
     def text(self, text: str) -> str:
         most = self._left * 3 // 4
         if len(text) > most:
-            left_out = f"\n… {len(text) - most} characters are left out …\n"
+            mark = f"\n… cut: {len(text)} characters in all …\n"
+            kept = max(0, most - len(mark))
             # A cause stands at the end of a traceback, and what a program is about at the beginning of its output.
-            text = f"{text[: most // 2]}{left_out}{text[len(text) - (most - most // 2) :]}"
+            text = f"{text[: kept // 2]}{mark}{text[len(text) - (kept - kept // 2) :]}"
         self._left = max(0, self._left - len(text))
-        # Half a character that the code made can be sent to no model.
-        return text.encode("utf-8", "replace").decode()
+        return _sendable(text)
 
     def entries(self, entries: Iterable[str]) -> list[str]:
-        every = list(entries)
-        told = [self.text(entry) for entry in every[:_ENTRIES]]
-        return [*told, f"and {len(every) - _ENTRIES} more"] if len(every) > _ENTRIES else told
+        every, told = list(entries), []
+        for entry in every[:_ENTRIES]:
+            if len(entry) > self._left:
+                break
+            self._left -= len(entry)
+            told.append(_sendable(entry))
+        return [*told, f"and {len(every) - len(told)} more"] if len(every) > len(told) else told
 
 
-def _body(value: Any) -> str:
+def _sendable(text: str) -> str:
+    """Half a character, which code can make, can be sent to no model."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _body(key: str, value: Any) -> str:
     if isinstance(value, str):
         return value.removesuffix("\n")
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return ", ".join(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if key == "result" else ", ".join(value)
 
 
 def _section(heading: str, body: str) -> str:

@@ -59,7 +59,7 @@ answers = [attempt(path='/tmp/a'), attempt(path='/tmp/secret'), attempt(path='/h
     assert (allowed, home, count) == ("/tmp/a", "/home/a", 1)
     assert secret == [
         "ApprovalDenied",
-        "ApprovalDenied: the call of tool 'remove' was denied: argument 'path' matches '*/secret*'",
+        "the call of tool 'remove' was denied: argument 'path' matches '*/secret*'",
     ]
     assert default[0] == "ApprovalDenied" and default[1].endswith("not that one")
     assert files.removed == ["/tmp/a", "/home/a"]

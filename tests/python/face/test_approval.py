@@ -99,6 +99,7 @@ class Job(BaseModel):
         ("5", 5, True),
         ("5", "5", True),
         ("5", 5.5, False),
+        ("5", "5.0", False),
         ("true", True, True),
         ("null", None, True),
         ("2024-*", date(2024, 5, 1), True),
@@ -112,6 +113,14 @@ class Job(BaseModel):
 def test_patterns_look_at_the_text_of_a_value(pattern: str, value: Any, matches: bool) -> None:
     assert (verdict(anything, deny("value", pattern), value=value) == "deny") is matches
     assert (verdict(anything, allow("value", pattern), value=value) == "allow") is matches
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"), [("5", 5.0), ("5.0", 5), ("0", -0.0), ("1" + "0" * 19, 1e19), ("5", [5.0])]
+)
+def test_a_number_is_denied_however_the_code_writes_it(pattern: str, value: Any) -> None:
+    assert verdict(anything, deny("value", pattern), value=value) == "deny"
+    assert verdict(anything, allow("value", pattern), value=value) == "ask"
 
 
 @pytest.mark.parametrize(
@@ -182,6 +191,18 @@ def test_left_out_arguments_have_their_defaults() -> None:
         assert gate and gate.verdict(checked) == ("deny", f"argument {argument!r} matches '/etc'")
     gate = entry_of(written, deny("more", "*"), input_schema=schema).gate
     assert gate and gate.verdict({})[0] == "allow"
+
+
+@pytest.mark.parametrize("said", [{}, {"default": "/tmp"}])
+def test_the_default_of_a_hand_written_schema_is_only_words(said: dict[str, str]) -> None:
+    """The function is called without the argument, and has its own."""
+
+    def typed(path: str = "/etc") -> None: ...
+
+    schema = {"type": "object", "properties": {"path": {"type": "string", **said}}}
+    for approval, action in ((deny("path", "/etc"), "deny"), (allow("path", "/tmp"), "ask")):
+        gate = entry_of(typed, approval, input_schema=schema).gate
+        assert gate and gate.verdict({})[0] == action
 
 
 def test_a_model_that_renames_its_fields() -> None:

@@ -105,12 +105,16 @@ def test_the_answer_decides(
         assert "secret" not in str(result)
 
 
-def test_a_callback_that_would_end_the_process_is_a_no(native: Native) -> None:
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_callback_that_would_end_the_process_is_a_no(native: Native, is_async: bool) -> None:
     def leaves(request: ApprovalRequest) -> bool:
         raise SystemExit(3)
 
+    async def leaves_later(request: ApprovalRequest) -> bool:
+        raise SystemExit(3)
+
     desk = Desk(native)
-    result = Codemode(registry=desk.registry, on_approval=leaves).execute("…")
+    result = Codemode(registry=desk.registry, on_approval=leaves_later if is_async else leaves).execute("…")
     assert [call.status for call in result.tool_calls] == ["denied"]
     assert desk.run and (desk.run.held, desk.ran) == ([True, False], [])
 

@@ -143,6 +143,28 @@ def test_async_tools_run_on_one_background_loop(native: Native) -> None:
     assert "codemode-async-tools" not in [thread.name for thread in threading.enumerate()]
 
 
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt])
+def test_an_async_tool_that_would_end_the_process_ends_its_call(native: Native, ending: type[BaseException]) -> None:
+    async def leaves() -> None:
+        raise ending("now")
+
+    async def stays() -> int:
+        return 1
+
+    registry = ComponentRegistry()
+    registry.register_tool(leaves, description="Leaves.")
+    registry.register_tool(stays, description="Stays.")
+
+    def calls(run: Run) -> Any:
+        with pytest.raises(LookupError, match="now"):
+            run.call("leaves")
+        return ok(run.call("stays"))
+
+    script(native, calls)
+    with Codemode(registry=registry) as client:
+        assert [client.execute("…").result for _ in range(2)] == [1, 1]
+
+
 def test_async_client_runs_async_tools_on_the_callers_loop(native: Native) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -500,6 +522,25 @@ def test_importing_the_package_costs_nothing() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False False\n"
+    )
+
+
+def test_without_docstrings_the_meta_tools_stay_and_others_say_why() -> None:
+    code = """
+from codemode import ComponentRegistry, RegistryError
+from codemode._meta import NAMES, meta_tools
+assert set(meta_tools({})) == set(NAMES)
+def it():
+    "Has none at run time."
+try:
+    ComponentRegistry().register_tool(it)
+except RegistryError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == (
+        "tool 'it' has no description: models choose tools by it; write a docstring or pass description=… "
+        "(python -OO removes docstrings)\n"
     )
 
 

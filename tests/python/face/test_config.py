@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import pickle
@@ -24,6 +25,7 @@ from codemode.config import (
     SidecarConfig,
     TlsConfig,
 )
+from codemode.tools import ApprovalRequest
 
 SECTIONS: dict[str, type[BaseModel]] = {"retry": RetryConfig, "tls": TlsConfig, "observability": ObservabilityConfig}
 NOT_VALID = "the client configuration is not valid:\n  "
@@ -364,6 +366,30 @@ def test_constructors(native: type[NativeClient], tmp_path: Path, monkeypatch: p
     assert policies == [{**limits, "filesystem": {"outputs": {"mount": "out"}}}] * 2 + [limits] * 4
     # The environment stands beside a file, and has no say where a mapping or an object is given.
     assert [client._settings.max_code_length for client in made] == [5, 5, None, None, None, None]
+
+
+def test_every_constructor_takes_on_approval(native: type[NativeClient], tmp_path: Path) -> None:
+    file = tmp_path / "client.yaml"
+    file.write_text("timeout: 9\n")
+    (tmp_path / ".env").write_text("CODEMODE_TIMEOUT=9\n")
+
+    def on_approval(request: ApprovalRequest) -> bool:
+        return True
+
+    for make in (
+        Codemode,
+        Codemode.local,
+        Codemode.from_env,
+        functools.partial(Codemode.from_env, dotenv=tmp_path / ".env"),
+        functools.partial(Codemode.from_config, file),
+        functools.partial(Codemode.from_dict, {"timeout": 9}),
+        Codemode.from_client_config,
+        functools.partial(Codemode.from_client_config, {"timeout": 9}),
+        functools.partial(Codemode.from_client_config, config_path=file),
+    ):
+        assert make(on_approval=on_approval)._on_approval is on_approval
+        with pytest.raises(TypeError, match="on_approval must be a function, got int 5"):
+            make(on_approval=5)  # type: ignore[arg-type]
 
 
 def test_an_env_file_counts_where_it_is_named(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -194,3 +195,19 @@ def test_an_async_tool_that_was_given_up_before_it_began_is_cancelled(stop: Any)
     dispatcher = make(sleeps=sleeps)
     stop(dispatcher)
     assert ask(dispatcher, "sleeps")["message"] == "the call was cancelled"
+
+
+def test_a_coroutine_that_the_loop_never_came_to_is_closed() -> None:
+    coroutines = []
+
+    async def sleeps() -> None:
+        await asyncio.sleep(60)
+
+    def made() -> Any:
+        coroutines.append(sleeps())
+        dispatcher.close()  # after it was called, before it could begin
+        return coroutines[0]
+
+    dispatcher = make(made=made)
+    assert ask(dispatcher, "made")["message"] == "the call was cancelled"
+    assert inspect.getcoroutinestate(coroutines[0]) == inspect.CORO_CLOSED

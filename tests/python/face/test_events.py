@@ -229,11 +229,12 @@ def _quietly(run: Run, name: str) -> None:
         run.call(name)
 
 
-def test_a_callback_that_fails_harms_nothing(native: Native) -> None:
+@pytest.mark.parametrize("failure", [ZeroDivisionError, SystemExit])
+def test_a_callback_that_fails_harms_nothing(native: Native, failure: type[BaseException]) -> None:
     script(native, lambda run: ok(run.call("copy", path="/a")))
 
     def fails(event: Any) -> None:
-        raise ZeroDivisionError
+        raise failure
 
     assert Codemode(registry=tools()).execute("…", on_tool_call=fails).result == "/a"
     assert asyncio.run(AsyncCodemode(registry=tools()).execute("…", on_tool_call=fails)).result == "/a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -120,6 +121,55 @@ def test_leaving_a_stream_early_ends_the_execution(native: Native, how: str) -> 
         del events
         gc.collect()
     assert over.wait(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("how", ["next", "close"])
+def test_a_forked_child_neither_waits_for_a_stream_nor_ends_it(native: Native, how: str) -> None:
+    goes_on, is_held = threading.Event(), threading.Event()
+
+    def prints(run: Run) -> Any:
+        run.output(1, b"x")
+        assert goes_on.wait(10)
+        return ok(run.cancelled.is_set())
+
+    script(native, prints)
+    client = Codemode(registry=tools())
+    events = client.stream("…")
+    assert isinstance(next(events), Stdout)
+    frame = events.gi_frame
+    assert frame is not None
+    call, channel = frame.f_locals["call"], frame.f_locals["channel"]
+
+    def tells() -> None:  # as other threads may at that moment
+        with channel._changed, call.dispatcher._lock, call.dispatcher._watch._lock:
+            is_held.set()
+            assert goes_on.wait(10)
+
+    teller = threading.Thread(target=tells)
+    teller.start()
+    assert is_held.wait(10)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if how == "close":
+                events.close()
+                code = 0
+            else:
+                try:
+                    next(events)
+                except codemode.CodemodeError as error:
+                    code = 0 if error.code == "forked" and "stream" in str(error) else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    goes_on.set()
+    teller.join()
+    *_, last = events
+    assert isinstance(last, Finished) and last.result.result is False
 
 
 @pytest.mark.parametrize("how", ["break", "cancel"])

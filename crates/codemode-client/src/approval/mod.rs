@@ -67,7 +67,7 @@ impl fmt::Display for ApprovalAction {
 /// A pattern is a glob on the whole text of an argument: `*`, `?`, `[…]`, `[!…]`, case-sensitive. Text is compared as
 /// it is, any other value as compact JSON with sorted keys. Of a list, an `ask` or `deny` rule matches the whole or any
 /// member, an `allow` rule every member. What the code left out has its default of the schema. A value that cannot be
-/// shown completely is allowed by no rule, and met by every other.
+/// shown completely is allowed by no rule, and met by every other. To an `ask` or `deny` rule 5 and 5.0 are the same.
 ///
 /// ```
 /// use codemode_client::{Approval, ApprovalAction, json};

@@ -32,9 +32,13 @@ impl<'a> Comparison<'a> {
         Self { pattern, left: MOST }
     }
 
-    /// Whether the whole or any member fits.
+    /// Whether the whole or any member fits. Of a whole number, whether one of its texts does: the code chooses which
+    /// one it writes, and a schema may allow both.
     pub(super) fn any(&mut self, value: &Value) -> Found {
         let mut found = self.whole(value);
+        if found == Found::No && other_text(value).is_some_and(|text| self.pattern.is_match(&text)) {
+            found = Found::Match;
+        }
         for member in members(value).unwrap_or_default() {
             if found != Found::No {
                 break;
@@ -62,6 +66,15 @@ impl<'a> Comparison<'a> {
         let Some(left) = self.left.checked_sub(text.len() + 1) else { return Found::Unknown };
         self.left = left;
         if self.pattern.is_match(&text) { Found::Match } else { Found::No }
+    }
+}
+
+/// `5` of 5.0, and `5.0` of 5.
+fn other_text(value: &Value) -> Option<String> {
+    let Value::Number(number) = value else { return None };
+    match number.as_f64() {
+        Some(float) if number.is_f64() => (float.fract() == 0.0).then(|| format!("{:.0}", float + 0.0)),
+        _ => Some(format!("{number}.0")),
     }
 }
 
@@ -229,6 +242,23 @@ mod tests {
         assert_eq!(all(json!(["/etc/a", "/tmp"])), Found::No);
         assert_eq!(all(json!([])), Found::No);
         assert_eq!(any(json!([tagged("repr", json!("x"))])), Found::Unknown);
+    }
+
+    #[test]
+    fn a_whole_number_has_two_texts() {
+        for (pattern, value, expected) in [
+            ("1000", json!(1000.0), Found::Match),
+            ("1000.0", json!(1000), Found::Match),
+            ("0", json!(-0.0), Found::Match),
+            ("10000000000000000000", json!(1e19), Found::Match),
+            ("1000", json!([1000.0]), Found::Match),
+            ("1000", json!(1000.5), Found::No),
+            ("1000", json!("1000.0"), Found::No),
+        ] {
+            let glob = compile(pattern).unwrap();
+            assert_eq!(Comparison::new(&glob).any(&value), expected, "{pattern} {value}");
+        }
+        assert_eq!(Comparison::new(&compile("1000").unwrap()).all(&json!(1000.0)), Found::No);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod client;
+mod fuzzed;
 mod keys;
 mod pages;
 mod sidecar;

@@ -165,10 +165,30 @@ fn a_secret_in_a_wrong_place_is_not_repeated() {
     codemode.yaml:1: port: must be a port from 0 to 65535, found the text "…"
     codemode.yaml:2: limits.cpus: expected a number, found the text "…"
     "#);
+    // Neither is one that is cut, or written with escapes.
+    let long = "0123456789abcdef".repeat(4);
+    for secret in [&long, "back\\slash\"and-quote"] {
+        let yaml = "log_level: '${MY_TOKEN}'\nhost: 5\nlimits: {memory_limit: '${MY_TOKEN}'}\nnetwork: {mode: '${MY_TOKEN}'}\n";
+        let said = file(yaml).env("MY_TOKEN", secret).problems();
+        insta::allow_duplicates! { insta::assert_snapshot!(said, @r#"
+        codemode.yaml:1: log_level: must be one of error, warn, info, debug, trace, found the text "…"
+        codemode.yaml:2: host: must be an address or a name, as text, found the number 5
+        codemode.yaml:3: limits.memory_limit: `…` is not a size: write bytes or a number with a unit, such as 512m, 512Mi or 1GB
+        codemode.yaml:4: network.mode: unknown word `…`, expected one of `none`, `restricted`, `all`
+        "#) }
+    }
     let case =
         file("executor_api_key: not-to-be-shown\nexecutor: {api_key: something-else}\ntimeout: not-to-be-shown\n");
     insta::assert_snapshot!(case.client_problems(), @r#"
     codemode.yaml:2: executor_api_key: `executor.api_key` says something else than `executor_api_key` (line 1), the same setting; keep one
     codemode.yaml:3: timeout: must be a number of seconds from 1 to 600, found the text "…"
     "#);
+}
+
+#[test]
+fn a_member_whose_variable_is_missing_is_told_of_once() {
+    insta::assert_snapshot!(file("execution: {allowed_commands: [ls, '${GONE}', 5]}\n").problems(), @"
+    codemode.yaml:1: execution.allowed_commands: the environment variable GONE is not set; write ${GONE:-…} for a default
+    codemode.yaml:1: execution.allowed_commands: expected text, found the number 5
+    ");
 }

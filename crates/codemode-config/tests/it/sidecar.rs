@@ -130,6 +130,9 @@ fn a_key_that_was_meant_never_turns_into_none() {
     assert!(nothing().env("CODEMODE_API_KEY_FILE", "/nowhere").problems().contains("cannot read /nowhere"));
     assert!(file("api_key: ${NOT_SET}\n").problems().contains("NOT_SET is not set"));
     assert!(file("api_key: ''\n").problems().contains("not empty"));
+    for spelling in ["api_key:", "executor_api_key: ~", "executor: {api_key: }"] {
+        assert!(file(&format!("{spelling}\n")).problems().contains("is empty; set a key or remove it"), "{spelling}");
+    }
     assert!(file("api_key: 123\n").problems().contains("put it in quotes"));
     assert!(file("api_key: [a, b, c]\n").problems().contains("must hold 1 or 2 keys"));
 }
@@ -338,6 +341,33 @@ fn numbers_may_come_from_variables() {
     assert_eq!(config.listen, tcp("127.0.0.1", 99));
     assert_eq!(config.policy.limits.code_timeout, Duration::from_secs(7));
     assert_eq!(config.policy.limits.memory_limit, ByteSize::mib(64));
+}
+
+#[test]
+fn numbers_in_variables_are_written_as_people_do() {
+    for (port, timeout, seconds) in [("08001", ".5", 0.5), ("+8001", "5.", 5.0), (" 8001 ", "007", 7.0)] {
+        let config = nothing().env("CODEMODE_PORT", port).env("CODEMODE_MAX_EXEC_TIME", timeout).load();
+        assert_eq!(config.listen, tcp("127.0.0.1", 8001), "{port}");
+        assert_eq!(config.policy.limits.code_timeout, Duration::from_secs_f64(seconds), "{timeout}");
+    }
+    for wrong in ["nan", "inf", "1e999", "-1", "30s", "0"] {
+        assert!(nothing().env("CODEMODE_MAX_EXEC_TIME", wrong).problems().contains("a number of seconds above 0"));
+    }
+}
+
+#[test]
+fn a_setting_with_its_section_in_one_word_is_not_passed_over() {
+    // The other side has keys of these names, which makes them neither its own nor nobody's.
+    for (name, near) in [
+        ("tls.enabled", "; did you mean `tls_enabled`?"),
+        ("tls.mode", ""),
+        ("executor.url", "; did you mean `executor_url`?"),
+    ] {
+        let case = file(&format!("{name}: true\n"));
+        for problems in [case.problems(), case.client_problems()] {
+            assert_eq!(problems, format!("codemode.yaml:1: {name}: unknown key{near}"));
+        }
+    }
 }
 
 #[test]

@@ -102,12 +102,12 @@ impl Interpreter {
     pub fn packages(&self) -> Vec<String> {
         let mut found = BTreeMap::new();
         for entry in self.search_path.iter().filter(|entry| self.owns(entry)) {
-            for file in fs::read_dir(entry).into_iter().flatten().flatten() {
-                if let Some((name, version)) = file.file_name().to_str().and_then(distribution)
-                    && name != CLIENT
-                {
-                    found.entry(name).or_insert(version);
-                }
+            let files = fs::read_dir(entry).into_iter().flatten().flatten();
+            let mut told: Vec<_> = files.filter_map(|file| distribution(file.file_name().to_str()?)).collect();
+            // A folder has no order of its own, and an update may leave the old version's metadata behind.
+            told.sort();
+            for (name, version) in told.into_iter().filter(|(name, _)| name != CLIENT) {
+                found.entry(name).or_insert(version);
             }
         }
         found.into_iter().map(|(name, version)| format!("{name} {version}")).collect()
@@ -188,9 +188,14 @@ mod tests {
     fn packages_are_told_by_their_metadata() {
         let folder = tempfile::tempdir().unwrap();
         let packages = folder.path().join("site-packages");
-        for name in
-            ["Foo_Bar-1.2.dist-info", "old-0.1-py3.11.egg-info", "codemode_runtime-1.dist-info", "foo", "-1.dist-info"]
-        {
+        for name in [
+            "Foo_Bar-1.2.dist-info",
+            "foo.bar-1.3.dist-info",
+            "old-0.1-py3.11.egg-info",
+            "codemode_runtime-1.dist-info",
+            "foo",
+            "-1.dist-info",
+        ] {
             fs::create_dir_all(packages.join(name)).unwrap();
         }
         let interpreter = Interpreter {

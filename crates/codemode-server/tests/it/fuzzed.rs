@@ -5,6 +5,8 @@
 mod configuration;
 #[path = "../../../../fuzz/src/replay.rs"]
 mod replay;
+#[path = "../../../../fuzz/src/variables.rs"]
+mod variables;
 
 #[test]
 fn configurations() {

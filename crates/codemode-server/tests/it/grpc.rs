@@ -55,6 +55,27 @@ fn tools_are_called_back() {
 }
 
 #[test]
+fn calls_are_held_and_nothing_else_is() {
+    block_on(async {
+        let served = serve(json!({"limits": {"tool_timeout": 0.2, "total_timeout": 3}})).await;
+        let mut stream = served.connect().await;
+        let tools = vec![v1::ToolSpec { name: "t".into(), ..v1::ToolSpec::default() }];
+        stream.send("a", v1::Start { tools, ..started("tools['t'].run()") });
+        let Message::ToolCall(v1::ToolCall { call_id, .. }) = stream.of("a").await else { panic!() };
+        stream.send("a", v1::ToolHeld { call_id, held: true });
+        // Of calls and executions that are not: nobody's mistake, and never a reason to hold anything.
+        for id in ["a", "b"] {
+            (0..5_000).for_each(|other| stream.send(id, v1::ToolHeld { call_id: call_id + 1 + other, held: true }));
+        }
+        stream.start("c", "6 * 7");
+        assert_eq!(stream.finished("c").await.result.unwrap(), b"42");
+        // For ever is as long as the execution may take.
+        let finished = stream.finished("a").await;
+        assert_eq!((finished.outcome.as_str(), finished.tool_calls[0].status.as_str()), ("timeout", "abandoned"));
+    });
+}
+
+#[test]
 fn refusals_on_a_stream_are_messages() {
     block_on(async {
         let served = serve(json!({"max_concurrent_executions": 4})).await;

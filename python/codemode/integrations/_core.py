@@ -1,0 +1,165 @@
+"""What every adapter needs: how a client is presented to a model as one tool that takes code, and what comes of a call.
+
+An adapter gives this its framework's shape and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from codemode import _checks
+from codemode._approval import OnApproval
+from codemode._call import ARTIFACT_BYTES, EventSink, Options, Rules, Sinks, TextSink, call_here
+from codemode._context import RuntimeContext
+from codemode._errors import CodemodeError, did_you_mean, nearest
+from codemode._result import ExecutionResult
+from codemode.integrations import _account
+
+if TYPE_CHECKING:
+    from codemode._client import Codemode
+
+_log = logging.getLogger("codemode")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+# OpenAI's chat completions, and who copies them, refuse a longer description of a function. That of an argument may
+# have any length, so what a model has to know about the code stands there.
+_DESCRIPTION = 1024
+_PURPOSE = (
+    "Runs Python code in a sandbox and gives back the value of the variable `result`, or of the last expression, and "
+    "what was printed. Nothing is kept between two calls. What the code can use is said at the argument `code`."
+)
+
+
+class ToolOptions(TypedDict, total=False):
+    """The first four are the tool's, the others are those of `Codemode.execute` and hold for each of its executions."""
+
+    name: str
+    description: str
+    max_characters: int
+    on_result: Callable[[ExecutionResult], object]
+    execution_timeout: float | None
+    context: RuntimeContext | Mapping[str, Any] | None
+    config: Mapping[str, Any] | None
+    correlation_id: str | None
+    on_stdout: TextSink | None
+    on_stderr: TextSink | None
+    on_tool_call: EventSink | None
+    on_approval: OnApproval | None
+    max_tool_calls: int | None
+    check_tools: bool
+    artifact_bytes: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes of one call. `code`: the outcome, or the code of the error that kept it from running."""
+
+    succeeded: bool
+    text: str
+    values: Mapping[str, Any]
+    code: str = "ok"
+    retryable: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class CodeTool:
+    """A client as a tool. It holds nothing of a call, so any number of threads may call it; a fork is the client's."""
+
+    def __init__(self, client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> None:
+        if unknown := [option for option in options if option not in ToolOptions.__annotations__]:
+            near = did_you_mean(nearest(unknown[0], ToolOptions.__annotations__))
+            raise TypeError(f"no such option: {unknown[0]}" + (f"; {near}" if near else ""))
+        execution = dict(options)
+        # Once, for it may be an iterator.
+        self._execution = execution
+        self._tool_filter = _checks.names(tool_filter)
+        self._client = client
+        self.name: str = execution.pop("name", "codemode")
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ValueError(f"the name of a tool has letters, digits, _ and -, at most 64 of them; got {self.name!r}")
+        limit = execution.pop("max_characters", _account.LIMIT)
+        self._limit = _checks.count(limit, "max_characters", least=1000, what="a number of characters, 1000 or more")
+        self._on_result = _checks.function(execution.pop("on_result", None), "on_result")
+        self.description: str = execution.pop("description", None) or _described(client, self._tool_filter)
+        _check(client, self._tool_filter, execution)
+        self.code_description = f"Python code, as it stands, without Markdown.\n\n{client.prompt(self._tool_filter)}"
+
+    def run(self, code: str) -> Answer:
+        try:
+            result = self._client.execute(unfenced(code), tool_filter=self._tool_filter, **self._execution)
+        except CodemodeError as error:
+            return self._refused(error)
+        return self._answered(result)
+
+    async def run_async(self, code: str) -> Answer:
+        try:
+            result = await self._client.execute_async(unfenced(code), tool_filter=self._tool_filter, **self._execution)
+        except CodemodeError as error:
+            return self._refused(error)
+        return self._answered(result)
+
+    def _answered(self, result: ExecutionResult) -> Answer:
+        if self._on_result:
+            call_here(self._on_result, result)
+        told = _account.account(result, self._limit)
+        details = {"outcome": result.outcome, "execution_id": result.execution_id}
+        if result.error:
+            details["error_type"] = result.error.error_type
+        return Answer(result.success, _account.text(told), told, result.outcome, details=details)
+
+    def _refused(self, error: CodemodeError) -> Answer:
+        """No fault of the code. What it says is for the application: it may name hosts and settings."""
+        _log.warning("the tool %r could not run code: %s", self.name, error)
+        if error.retryable:
+            text = "The sandbox is busy; nothing ran. Call this tool again later."
+        elif error.execution_id:
+            text = "The sandbox was lost while the code ran. Repeat it only if what it already did may be repeated."
+        else:
+            text = "The sandbox cannot be used; nothing ran. Other code will not help: go on without it, or say so."
+        details = {"reason": str(error), "execution_id": error.execution_id}
+        return Answer(False, text, {"error": text}, error.code, error.retryable, details)
+
+
+def unfenced(code: str) -> str:
+    """Without the Markdown that models put around code. No line of Python begins with a fence."""
+    lines = code.strip().split("\n") if isinstance(code, str) else []
+    if len(lines) > 1 and lines[0].startswith("```") and lines[-1].strip() == "```":
+        return "\n".join(lines[1:-1])
+    return code
+
+
+def unavailable(framework: str, works_with: str, problem: object) -> ImportError:
+    """Why an adapter cannot be used, and the line that helps. The extra has the framework's name."""
+    try:
+        found = f"{framework} {metadata.version(framework)} is installed, but: {problem}"
+    except metadata.PackageNotFoundError:
+        found = f"{framework} is not installed"
+    return ImportError(
+        f"Codemode as a tool of {framework} needs {works_with}; {found}. Run: pip install 'codemode-runtime[{framework}]'",
+        name=framework,
+    )
+
+
+def _described(client: Codemode, tool_filter: Iterable[str] | None) -> str:
+    names = [f"tools[{name!r}]" for name in client._offered(tool_filter)]
+    text = f"{_PURPOSE} It can call {', '.join(names)}." if names else _PURPOSE
+    return text if len(text) <= _DESCRIPTION else f"{_PURPOSE} It can call {len(names)} tools of the application."
+
+
+def _check(client: Codemode, tool_filter: Iterable[str] | None, given: Mapping[str, Any]) -> None:
+    """A wrong value is told to who makes the tool, not to a model that cannot mend it."""
+    rules = Rules(
+        given.get("on_approval"),
+        given.get("max_tool_calls"),
+        given.get("check_tools", True),
+        given.get("artifact_bytes", ARTIFACT_BYTES),
+    )
+    sinks = Sinks(given.get("on_stdout"), given.get("on_stderr"), given.get("on_tool_call"))
+    values = (given.get("context"), given.get("config"), given.get("correlation_id"))
+    options = Options(given.get("execution_timeout"), tool_filter, *values, rules, sinks)
+    client._call("", options, client._connection.loop.get, call_here)
