@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Never, Self, Unpack
 
     from codemode.config import ClientConfig
-    from codemode.integrations._core import ToolOptions
+    from codemode.integrations._core import CodeToolOptions
     from codemode.integrations.crewai import CodemodeTool
 
 _UNREACHABLE = (ExecutorConnectionError, ExecutorTimeoutError, ExecutorOverloaded)
@@ -160,7 +160,7 @@ class _Client(Executions):
         self._connection = connection
         self._on_approval = _checks.function(on_approval, "on_approval")
         self._settings = settings
-        self._registry = ComponentRegistry() if registry is None else registry
+        self._registry = ComponentRegistry() if registry is None else _checked(registry)
         self._context = RuntimeContext()
         self._config: dict[str, Any] = {}
         self._is_copy = self._is_closed = False
@@ -268,7 +268,9 @@ class Codemode(_Client):
         """
         return self._prompt(tool_filter)
 
-    def as_crewai_tool(self, tool_filter: Iterable[str] | None = None, **options: Unpack[ToolOptions]) -> CodemodeTool:
+    def as_crewai_tool(
+        self, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
+    ) -> CodemodeTool:
         """This client as a tool for CrewAI's agents, with `code` as its one argument.
 
         Its text for the model has what `prompt` says, so it connects; tools that are registered later are not in it.
@@ -379,6 +381,12 @@ def _config_from(config: ClientConfig | Mapping[str, Any]) -> ClientConfig:
     from codemode.config import ClientConfig
 
     return ClientConfig.model_validate(config)
+
+
+def _checked(registry: Registry) -> Registry:
+    if not isinstance(registry, (ComponentRegistry, ScopedRegistry)):
+        raise TypeError(f"registry must be a ComponentRegistry or a view of one, got {type(registry).__name__}")
+    return registry
 
 
 def _misplaced(name: str, arguments: Mapping[str, Any]) -> Exception:

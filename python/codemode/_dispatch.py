@@ -184,6 +184,8 @@ class Dispatcher:
 
         async def decided() -> Any:
             await question.decided(answer, lambda: self._unwanted(call))
+            if self._unwanted(call):  # a callback that goes on when it is cancelled
+                raise asyncio.CancelledError
             if not entry.form.is_async:
                 return _APPROVED
             value = self._called(call, entry, given)

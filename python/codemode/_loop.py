@@ -62,6 +62,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         _run_until_stopped(loop)
+        loop.run_until_complete(asyncio.sleep(0))  # what was handed in last becomes a task
         pending = asyncio.all_tasks(loop)
         for task in pending:
             task.cancel()

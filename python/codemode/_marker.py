@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, TypeVar
 
 _ATTRIBUTE = "__codemode_tool__"
@@ -39,4 +40,18 @@ def options_of(target: Any) -> ToolOptions | None:
         return target.__dict__.get(_ATTRIBUTE)
     own = getattr(target, "__dict__", {}).get(_ATTRIBUTE)
     found: ToolOptions | None = own or type(target).__dict__.get(_ATTRIBUTE)
+    return found
+
+
+def bounds_of(target: Any) -> ToolOptions:
+    """Timeout and approval of what a tool is made of: a decorated base class, the function of a partial. Whoever makes
+    another tool of it has not said that it may do more.
+    """
+    while isinstance(target, partial):
+        target = target.func
+    found = ToolOptions()
+    for part in (target, *(target if isinstance(target, type) else type(target)).__mro__):
+        said = getattr(part, "__dict__", {}).get(_ATTRIBUTE)
+        if isinstance(said, ToolOptions):
+            found = found.over(ToolOptions(timeout=said.timeout, approval=said.approval))
     return found

@@ -21,7 +21,7 @@ from codemode._errors import RegistryError
 from codemode._explain import Problem, sentence
 from codemode._forms import Form, form_of, signature_of
 from codemode._gate import Gate, gate_for
-from codemode._marker import ToolOptions, options_of
+from codemode._marker import ToolOptions, bounds_of, options_of
 from codemode.tools import Tool
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def make_entry(component: Any, options: ToolOptions, *, reserved: bool = False) 
     if isinstance(component, type):
         component = _instance(component)
     form = form_of(component)
-    options = options.over(_attributes(component))
+    options = options.over(_attributes(component)).over(bounds_of(component))
     name = _checked_name(options.name if options.name is not None else _default_name(component), reserved)
     described = form.function.func if isinstance(form.function, partial) else form.function
     doc = _docstring.parse(_doc_of(component, described))

@@ -79,18 +79,27 @@ class World:
 class Busy:
     """An executor whose only place is taken. It writes down whom it refused, and when."""
 
-    url: str
+    daemon: Daemon
     audit: Path
 
     def attempts(self, codemode: Codemode) -> list[datetime]:
-        before = len(self._refusals())
+        before = len(self._refusals("overloaded"))
         with codemode, pytest.raises(ExecutorOverloaded):
             codemode.execute("1")
-        return self._refusals()[before:]
+        self._wait_for_the_log()
+        return self._refusals("overloaded")[before:]
 
-    def _refusals(self) -> list[datetime]:
-        lines = map(json.loads, self.audit.read_text().splitlines())
-        return [datetime.fromisoformat(line["time"][:-1]) for line in lines if line.get("reason") == "overloaded"]
+    def _wait_for_the_log(self) -> None:
+        """Lines keep their order: once a stranger's is there, those before it are as well."""
+        before = len(self._refusals("unauthenticated"))
+        assert self.daemon.http("/v1/executions", {"code": "1"}, key="another")[0] == 401
+        while len(self._refusals("unauthenticated")) == before:
+            pass
+
+    def _refusals(self, reason: str) -> list[datetime]:
+        complete, _, _ = self.audit.read_text().rpartition("\n")
+        lines = map(json.loads, complete.splitlines())
+        return [datetime.fromisoformat(line["time"][:-1]) for line in lines if line.get("reason") == reason]
 
 
 @contextmanager
@@ -111,7 +120,7 @@ def _busy(folder: Path) -> Iterator[Busy]:
             thread.start()
             try:
                 assert runs.wait(60)
-                yield Busy(daemon.url, folder / "audit.jsonl")
+                yield Busy(daemon, folder / "audit.jsonl")
             finally:
                 over.set()
                 thread.join(60)
@@ -204,7 +213,7 @@ def max_code_length(give: Give) -> None:
 
 
 def _attempts(give: Give, settings: Settings) -> list[datetime]:
-    return give.world.busy.attempts(give({"executor_url": give.world.busy.url, "executor_api_key": KEY, **settings}))
+    return give.world.busy.attempts(give.remote(give.world.busy.daemon, settings))
 
 
 def retry_enabled(give: Give) -> None:

@@ -155,9 +155,7 @@ PARAMETERS: dict[str, Proofs] = {
     **_of("Codemode.from_config", [_EVERYWHERE], "config_path registry on_approval"),
     **_of("Codemode.from_dict", [_EVERYWHERE], "config_dict registry on_approval"),
     **_of("Codemode.from_env", [_EVERYWHERE], "registry on_approval"),
-    "Codemode.from_env.dotenv": (
-        f"{E2E}/test_configured.py::test_the_environment_wins_over_env_files_and_those_over_yaml",
-    ),
+    "Codemode.from_env.dotenv": (f"{NAMES}::test_a_file_of_variables",),
     **_of("Codemode.local", [_EVERYWHERE], "policy registry on_approval"),
     **_each(
         "Codemode.__init__",

@@ -78,24 +78,39 @@ def _folder(executors: Executors) -> Path:
     return folder
 
 
+def _files(executors: Executors) -> tuple[Policy, Path, Path]:
+    """A policy with every key of the folders, and its two folders of the host."""
+    workspace, outputs = executors.folder / "workspace", executors.folder / "outputs"
+    for folder in (workspace, outputs):
+        folder.mkdir(exist_ok=True)
+    policy = {
+        "filesystem.workspace.mount": str(workspace),
+        "filesystem.workspace.readonly": True,
+        "filesystem.sandbox.mount": "/sandbox",
+        "filesystem.sandbox.readonly": False,
+        "filesystem.outputs.mount": str(outputs),
+        "filesystem.outputs.readonly": False,
+    }
+    return policy, workspace, outputs
+
+
 def workspace_mount(executors: Executors) -> None:
-    folder = _folder(executors)
-    (folder / "data.txt").write_text("of the host")
-    mounted = {"filesystem.workspace.mount": str(folder)}
-    assert executors(mounted).execute("open('/workspace/data.txt').read()").result == "of the host"
+    policy, workspace, _ = _files(executors)
+    (workspace / "data.txt").write_text("of the host")
+    assert executors(policy).execute("open('/workspace/data.txt').read()").result == "of the host"
     assert executors({}).execute("import os\nos.listdir('/workspace')").result == []
 
 
 def workspace_readonly(executors: Executors) -> None:
-    folder = _folder(executors)
-    policy = {"filesystem.workspace.mount": str(folder), "filesystem.workspace.readonly": True}
+    policy, workspace, _ = _files(executors)
     result = executors(policy).execute("open('/workspace/new', 'w')")
-    assert result.error and result.error.error_type in ("OSError", "PermissionError") and not list(folder.iterdir())
+    assert result.error and result.error.error_type in ("OSError", "PermissionError")
+    assert not (workspace / "new").exists()
     assert "filesystem.workspace.readonly" in executors.refusal({**policy, "filesystem.workspace.readonly": False})
 
 
 def sandbox_mount(executors: Executors) -> None:
-    codemode = executors({"filesystem.sandbox.mount": "/sandbox"})
+    codemode = executors(_files(executors)[0])
     assert codemode.execute("open('/sandbox/x', 'w').write('x')").result == 1
     # Each execution has one of its own.
     assert codemode.execute("import os\nos.listdir('/sandbox')").result == []
@@ -103,22 +118,22 @@ def sandbox_mount(executors: Executors) -> None:
 
 
 def sandbox_readonly(executors: Executors) -> None:
-    policy = {"filesystem.sandbox.readonly": False}
-    assert executors(policy).execute("open('/sandbox/x', 'w').write('x')").result == 1
+    assert executors(_files(executors)[0]).execute("open('/sandbox/x', 'w').write('x')").result == 1
     assert "writable" in executors.refusal({"filesystem.sandbox.readonly": True})
 
 
 def outputs_mount(executors: Executors) -> None:
-    folder = _folder(executors)
-    result = executors({"filesystem.outputs.mount": str(folder)}).execute("open('/outputs/x', 'w').write('out')")
-    assert (folder / "x").read_text() == "out" and result.artifacts[0].host_path == str(folder / "x")
-    (dropped,) = executors({}).execute("open('/outputs/x', 'w').write('out')").artifacts
+    policy, _, outputs = _files(executors)
+    result = executors(policy).execute("open('/outputs/kept', 'w').write('out')")
+    assert (outputs / "kept").read_text() == "out" and result.artifacts[0].host_path == str(outputs / "kept")
+    (dropped,) = executors({}).execute("open('/outputs/kept', 'w').write('out')").artifacts
     assert dropped.host_path is None
 
 
 def outputs_readonly(executors: Executors) -> None:
-    policy = {"filesystem.outputs.readonly": False}
+    policy, _, outputs = _files(executors)
     assert executors(policy).execute("open('/outputs/x', 'w').write('x')").result == 1
+    assert (outputs / "x").read_text() == "x"
     assert "writable" in executors.refusal({"filesystem.outputs.readonly": True})
 
 
@@ -274,10 +289,19 @@ def max_tool_calls(executors: Executors) -> None:
 # --- isolation
 
 
+# Shared: none of them gets in another's way.
+SPECIAL: Policy = {
+    "isolation.minimum": "container",
+    "isolation.require": ["seccomp"],
+    "isolation.allow_jit": True,
+    "guest.preload": ["colorsys"],
+}
+
+
 def minimum(executors: Executors) -> None:
     """Where only the weaker tier holds, it is refused: `tests/docker` shows that."""
-    assert executors({"isolation.minimum": "container"}).execute("1").isolation.tier in ("container", "full")
-    tier = executors({}).execute("1").isolation.tier
+    tier = executors(SPECIAL).execute("1").isolation.tier
+    assert tier in ("container", "full")
     if tier == "full":
         assert executors({"isolation.minimum": "full"}).execute("1").isolation.tier == "full"
     else:
@@ -285,14 +309,14 @@ def minimum(executors: Executors) -> None:
 
 
 def require(executors: Executors) -> None:
-    layers = executors({"isolation.require": ["seccomp"]}).execute("1").isolation.layers
+    layers = executors(SPECIAL).execute("1").isolation.layers
     assert any(layer.startswith("seccomp") for layer in layers)
     assert "isolation.require" in executors.refusal({"isolation.require": ["moat"]})
 
 
 def allow_jit(executors: Executors) -> None:
     code = "import mmap\nmmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n'mapped'"
-    assert executors({"isolation.allow_jit": True}).execute(code).result == "mapped"
+    assert executors(SPECIAL).execute(code).result == "mapped"
     assert "PermissionError" in str(executors({}).execute(code))
 
 
@@ -326,7 +350,7 @@ def interpreter(executors: Executors) -> None:
 
 def preload(executors: Executors) -> None:
     code = "import sys\n'colorsys' in sys.modules"
-    assert executors({"guest.preload": ["colorsys"]}).execute(code).result is True
+    assert executors(SPECIAL).execute(code).result is True
     assert executors({}).execute(code).result is False
 
 
@@ -432,9 +456,9 @@ EFFECTS: dict[str, Effect] = {
     "isolation.minimum": minimum,
     "isolation.require": require,
     "isolation.allow_jit": allow_jit,
+    "guest.preload": preload,
     "isolation.allow_unix_sockets": allow_unix_sockets,
     "guest.interpreter": interpreter,
-    "guest.preload": preload,
     "pool.min": pool_min,
     "pool.max": pool_max,
     "max_concurrent_executions": max_concurrent_executions,

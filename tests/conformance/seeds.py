@@ -7,12 +7,13 @@ This is the table that the conformance report is made from. A piece that changes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from conformance.documents import Key, Kind, Piece
 
 HERE = "tests/conformance"
+CREWAI = "tests/frameworks/crewai/test_crew.py"
 CORE, HYBRID = "core-concepts.md", "hybrid-execution.md"
 
 How = Literal["as printed", "with additions", "figure"]
@@ -34,8 +35,6 @@ class Entry:
     """What runs instead, or shows the same."""
     also: tuple[str, ...] = ()
     """Tests elsewhere that run it too: node ids, or `crates/…::function`."""
-    not_yet: dict[str, str] = field(default_factory=dict)
-    """Rows of a table that the product does not have yet, each with what it waits for."""
 
     @property
     def key(self) -> Key:
@@ -62,7 +61,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Key methods", CORE, "table", 1,
         "80bd829bbec663dcccbade3e6618a479490c7eaa13dd65ceea0edb8cd2a36eb4",
         "test_tables.py::test_key_methods",
-        not_yet={"as_crewai_tool()": "the framework adapters are not part of the product yet"},
+        nearest="`as_crewai_tool()` is used by crews where CrewAI is installed; here it says how to install it",
+        also=(
+            f"{CREWAI}::test_a_crew_runs_code_that_calls_a_registered_tool",
+            f"{CREWAI}::test_two_agents_with_different_tools",
+            f"{CREWAI}::test_a_run_that_fails_and_recovers",
+        ),
     ),
     Entry(
         "A tool as a class", CORE, "block", 3,

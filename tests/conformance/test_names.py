@@ -304,6 +304,13 @@ def test_clients_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert asyncio.run(main(daemon.url)) == len(asked) == 14
 
 
+def test_a_file_of_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CODEMODE_CORRELATION_ID_PREFIX", raising=False)
+    (tmp_path / "variables").write_text("CODEMODE_CORRELATION_ID_PREFIX=shop\n")
+    with Codemode.from_env(dotenv=tmp_path / "variables") as client:
+        assert client.execute("1").correlation_id.startswith("shop-")
+
+
 def test_events_and_sinks_of_one_execution(client: Codemode) -> None:
     out: list[str] = []
     err: list[str] = []

@@ -70,10 +70,6 @@ def test_only_figures_have_no_runner_and_what_is_not_as_printed_says_why() -> No
         assert not entry.runner or documents.pieces()[entry.key].language or entry.kind != "block", entry.title
 
 
-def test_the_only_gap() -> None:
-    assert [name for entry in ENTRIES for name in entry.not_yet] == ["as_crewai_tool()"]
-
-
 def test_every_proof_exists() -> None:
     """Of the claims, and of what the table names beside its runners: pytest finds each, or the Rust source has it."""
     proofs = {proof for claim in CLAIMS for proof in claim.proofs} | {also for entry in ENTRIES for also in entry.also}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from codemode import (
     ExecutorConnectionError,
     ExecutorTimeoutError,
 )
-from conformance import seeds
 from conformance.documents import Piece
 from conformance.place import Place
 from conformance.serving import PRINTED_PORT, where_the_port_is_free
@@ -73,19 +73,24 @@ def _execute(daemon: Daemon, _: Environment) -> None:
     assert (result.stdout, result.exit_code, result.result, str(result)) == ("out\n", 0, {"n": 4}, "{'n': 4}")
 
 
+def _as_crewai_tool(_: Daemon, environment: Environment) -> None:
+    """Without CrewAI; the crews of tests/frameworks/crewai have it."""
+    with environment.context() as only_here, Codemode() as codemode:
+        only_here.setitem(sys.modules, "crewai", None)
+        with pytest.raises(ImportError, match=r"crewai>=.*Run: pip install 'codemode-runtime\[crewai\]'"):
+            codemode.as_crewai_tool()
+
+
 METHODS: dict[str, Callable[[Daemon, Environment], None]] = {
     "from_client_config(config)": _from_client_config,
     "from_env()": _from_env,
     "execute(code)": _execute,
+    "as_crewai_tool()": _as_crewai_tool,
 }
 
 
 def test_key_methods(piece: Piece, daemon: Daemon, clean: Environment) -> None:
-    (entry,) = (entry for entry in seeds.ENTRIES if entry.key == piece.key)
-    methods = [plain(row[0]) for row in piece.rows]
-    assert sorted(methods) == sorted([*METHODS, *entry.not_yet])
-    for method in entry.not_yet:
-        assert not hasattr(Codemode, method.partition("(")[0]), f"{method} has come: give it a runner here"
+    assert [plain(row[0]) for row in piece.rows] == list(METHODS)
     for check in METHODS.values():
         check(daemon, clean)
 

@@ -56,6 +56,10 @@ fn lookup(expression: &str, environment: &Environment) -> Result<String, String>
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(format!("`${{{expression}}}` is not a variable: write ${{NAME}} or ${{NAME:-default}}"));
     }
+    if default.is_some_and(|default| default.contains("${")) {
+        // It would end at the first `}` and be used as it is written, for a key as well.
+        return Err(format!("the default of ${{{name}}} holds a variable, which is not filled in; write a plain text"));
+    }
     match (environment.get(name), default) {
         (Some(value), None) => Ok(value.to_owned()),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value.to_owned()),
@@ -99,5 +103,8 @@ mod tests {
         assert!(wrong("${NO}").starts_with("the environment variable NO is not set"));
         assert_eq!(wrong("${T"), "`${` without its `}`");
         assert!(wrong("${a b}").starts_with("`${a b}` is not a variable"));
+        for nested in ["${NO:-${T}}", "${T:-${NO:-x}}", "${NO:-$${T}}"] {
+            assert!(wrong(nested).contains("holds a variable, which is not filled in"), "{nested}");
+        }
     }
 }

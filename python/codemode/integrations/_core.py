@@ -35,7 +35,7 @@ _PURPOSE = (
 )
 
 
-class ToolOptions(TypedDict, total=False):
+class CodeToolOptions(TypedDict, total=False):
     """The first four are the tool's, the others are those of `Codemode.execute` and hold for each of its executions."""
 
     name: str
@@ -71,14 +71,12 @@ class CodeTool:
     """A client as a tool. It holds nothing of a call, so any number of threads may call it; a fork is the client's."""
 
     def __init__(self, client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> None:
-        if unknown := [option for option in options if option not in ToolOptions.__annotations__]:
-            near = did_you_mean(nearest(unknown[0], ToolOptions.__annotations__))
+        if unknown := [option for option in options if option not in CodeToolOptions.__annotations__]:
+            near = did_you_mean(nearest(unknown[0], CodeToolOptions.__annotations__))
             raise TypeError(f"no such option: {unknown[0]}" + (f"; {near}" if near else ""))
-        execution = dict(options)
-        # Once, for it may be an iterator.
-        self._execution = execution
-        self._tool_filter = _checks.names(tool_filter)
         self._client = client
+        self._tool_filter = _checks.names(tool_filter)  # once: it may be an iterator
+        self._execution = execution = dict(options)
         self.name: str = execution.pop("name", "codemode")
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(f"the name of a tool has letters, digits, _ and -, at most 64 of them; got {self.name!r}")
@@ -120,14 +118,14 @@ class CodeTool:
         elif error.execution_id:
             text = "The sandbox was lost while the code ran. Repeat it only if what it already did may be repeated."
         else:
-            text = "The sandbox cannot be used; nothing ran. Other code will not help: go on without it, or say so."
+            text = "The sandbox cannot be used, and other code will not help. Go on without it, or say so."
         details = {"reason": str(error), "execution_id": error.execution_id}
         return Answer(False, text, {"error": text}, error.code, error.retryable, details)
 
 
 def unfenced(code: str) -> str:
-    """Without the Markdown that models put around code. No line of Python begins with a fence."""
-    lines = code.strip().split("\n") if isinstance(code, str) else []
+    """Without the Markdown that models put around code. No program begins with a fence."""
+    lines = code.strip().split("\n")
     if len(lines) > 1 and lines[0].startswith("```") and lines[-1].strip() == "```":
         return "\n".join(lines[1:-1])
     return code
@@ -139,10 +137,8 @@ def unavailable(framework: str, works_with: str, problem: object) -> ImportError
         found = f"{framework} {metadata.version(framework)} is installed, but: {problem}"
     except metadata.PackageNotFoundError:
         found = f"{framework} is not installed"
-    return ImportError(
-        f"Codemode as a tool of {framework} needs {works_with}; {found}. Run: pip install 'codemode-runtime[{framework}]'",
-        name=framework,
-    )
+    needs = f"Codemode as a tool of {framework} needs {works_with}; {found}"
+    return ImportError(f"{needs}. Run: pip install 'codemode-runtime[{framework}]'", name=framework)
 
 
 def _described(client: Codemode, tool_filter: Iterable[str] | None) -> str:

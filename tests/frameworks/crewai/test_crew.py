@@ -34,12 +34,11 @@ def test_two_agents_with_different_tools(mode: str, codemode: Codemode, applicat
     pay = "tools.pay(to='Ada')"
     analyst = Scripted.of(mode, [pay], [WEATHER], lambda answers: answers[-1])
     clerk = Scripted.of(mode, [WEATHER], [pay], lambda answers: answers[-1])
-    scoped = Codemode(registry=application.registry.scoped(["pay"]))
-    done = crew(
-        agent("Analyst", analyst, codemode.as_crewai_tool(["weather"])),
-        agent("Clerk", clerk, scoped.as_crewai_tool()),
-    ).kickoff()
-    scoped.close()
+    with Codemode(registry=application.registry.scoped(["pay"])) as scoped:
+        done = crew(
+            agent("Analyst", analyst, codemode.as_crewai_tool(["weather"])),
+            agent("Clerk", clerk, scoped.as_crewai_tool()),
+        ).kickoff()
     assert application.calls == [("weather", "Oslo"), ("pay", "Ada")]
     assert [value(task.raw) for task in done.tasks_output] == [{"temperature": 21.5}, "paid Ada"]
     assert "there is no tool 'pay'" in analyst.answers[0] and "there is no tool 'weather'" in clerk.answers[0]

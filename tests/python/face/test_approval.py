@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,27 @@ def test_every_way_to_give_a_tool_its_approval() -> None:
     registry.register_tool("other", Other())
     found = {name: entry.gate and entry.gate.approval.default for name, entry in registry.entries().items()}
     assert found == {"decorated": "deny", "overridden": None, "class": "ask", "other": None}
+
+
+def test_a_tool_made_of_another_is_bound_by_its_approval_and_time() -> None:
+    @tool(approval="deny", timeout=5)
+    def remove(path: str, force: bool = False) -> None: ...
+
+    @tool(approval="ask")
+    class Base:
+        def run(self) -> None: ...
+
+    class Derived(Base): ...
+
+    class Loose(Derived, Tool):
+        approval = Approval("deny")
+
+        def execute(self) -> None: ...
+
+    forced = entry_of(functools.partial(remove, force=True), None)
+    assert forced.gate and (forced.gate.approval, forced.timeout) == (Approval("deny"), 5)
+    derived = entry_of(Derived(), None)
+    assert derived.gate and derived.gate.approval == Approval("ask")
+    own = entry_of(Loose(), None)
+    assert own.gate and own.gate.approval == Approval("deny")
+    assert entry_of(Derived(), "allow").gate is None

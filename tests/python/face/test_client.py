@@ -375,6 +375,11 @@ def test_a_registry_in_the_wrong_place(native: Native) -> None:
         Codemode(ComponentRegistry())  # type: ignore[arg-type]
 
 
+def test_something_else_in_place_of_a_registry(native: Native) -> None:
+    with pytest.raises(TypeError, match="registry must be a ComponentRegistry or a view of one, got dict"):
+        Codemode(registry={})  # type: ignore[arg-type]
+
+
 def test_health_and_readiness(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Codemode()
     assert client.health_check()

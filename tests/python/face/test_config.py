@@ -456,4 +456,4 @@ def test_names_of_the_published_package() -> None:
         (Codemode.from_dict, ["config_dict", "registry"]),
         (Codemode.from_env, ["registry", "dotenv"]),
     ):
-        assert list(inspect.signature(constructor).parameters) == names
+        assert list(inspect.signature(constructor).parameters) == [*names, "on_approval"]
