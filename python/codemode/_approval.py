@@ -8,16 +8,14 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from codemode._context import RuntimeContext
 from codemode._errors import RegistryError, ToolError
+from codemode._values import OpaqueValue
 
 Action = Literal["allow", "ask", "deny"]
-# In the order of their force.
 _ACTIONS: tuple[Action, ...] = ("deny", "ask", "allow")
-_LISTS = (list, tuple, AbstractSet)
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,6 @@ class ApprovalRule:
     pattern: str
     action: Action
 
-    def matches(self, value: Any) -> bool:
-        # What has no text may be anything: no rule allows it, every other rule holds for it.
-        if self.action == "allow":
-            return _allows(self.pattern, value)
-        return _touches(self.pattern, value)
-
 
 @dataclass(frozen=True)
 class Approval:
@@ -49,16 +41,6 @@ class Approval:
 
     default: Action = "ask"
     rules: Sequence[ApprovalRule] = ()
-
-    def verdict(self, arguments: Mapping[str, Any]) -> tuple[Action, str]:
-        """What becomes of a call, and why. `arguments` are complete: those left out have their defaults."""
-        for action in _ACTIONS:
-            for rule in self.rules:
-                given = rule.argument in arguments
-                if given and rule.action == action and rule.matches(arguments[rule.argument]):
-                    return action, f"argument {rule.argument!r} matches {rule.pattern!r}"
-        reasons = {"allow": "every other call is allowed", "ask": "this call needs approval"}
-        return self.default, reasons.get(self.default, "this call is not allowed")
 
 
 # What an application may write for a tool: True is "ask", a list of rules has the default "allow".
@@ -107,7 +89,6 @@ def approval_from(option: Any, tool: str) -> Approval | None:
         approval = Approval(_action(option.default, tool), _rules(option.rules, tool))
     else:
         approval = Approval("allow", _rules(option, tool))
-    _check_effect(approval, tool)
     return approval if approval.rules or approval.default != "allow" else None
 
 
@@ -135,57 +116,12 @@ def _rules(given: Any, tool: str) -> tuple[ApprovalRule, ...]:
     return tuple(given)
 
 
-def _check_effect(approval: Approval, tool: str) -> None:
-    actions: dict[tuple[str, str], Action] = {}
-    for rule in approval.rules:
-        if rule.action == approval.default == "allow":
-            raise RegistryError(
-                f"approval of tool {tool!r} contradicts itself: {rule!r} allows what the default allows already; "
-                "write Approval('ask', [...]) to ask for the rest"
-            )
-        if actions.setdefault((rule.argument, rule.pattern), rule.action) != rule.action:
-            raise RegistryError(
-                f"approval of tool {tool!r} contradicts itself: two actions for argument {rule.argument!r} "
-                f"and pattern {rule.pattern!r}"
-            )
-
-
-def _touches(pattern: str, value: Any) -> bool:
-    texts = (text for part in (value, *_members(value)) for text in _texts(part))
-    return any(text is None or fnmatchcase(text, pattern) for text in texts)
-
-
-def _allows(pattern: str, value: Any) -> bool:
-    # A pattern that fits the text of a whole list may still fit one of its members only.
-    texts = map(text_of, _members(value) or [value])
-    return all(text is not None and fnmatchcase(text, pattern) for text in texts)
-
-
-def _members(value: Any) -> list[Any]:
-    """What a list holds, also in lists inside of it."""
-    if not isinstance(value, _LISTS):
-        return []
-    return [inner for member in value for inner in (_members(member) if isinstance(member, _LISTS) else [member])]
-
-
-def _texts(value: Any) -> list[str | None]:
-    """A whole number has two: the code chooses which one it writes, and a schema may allow both."""
-    text = text_of(value)
-    if isinstance(value, float) and value.is_integer():
-        return [text, str(int(value))]
-    is_whole = isinstance(value, int) and not isinstance(value, (bool, enum.Enum))
-    return [text, f"{text}.0"] if is_whole and text is not None else [text]
-
-
-def text_of(value: Any) -> str | None:
-    """What patterns are matched against; None for what cannot be shown completely."""
+def shown(value: Any) -> Any:
+    """What patterns are matched against; of what cannot be shown completely, that it cannot."""
     try:
-        plain = _plain(value)
-        if isinstance(plain, str):
-            return plain
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return _plain(value)
     except Exception:  # of values that only the application's own types know how to hold
-        return None
+        return OpaqueValue("", type(value).__name__)
 
 
 def _plain(value: Any) -> Any:

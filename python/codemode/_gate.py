@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from codemode._approval import Action, Approval, approval_from
+from codemode import _values
+from codemode._approval import Action, Approval, approval_from, shown
 from codemode._errors import RegistryError, did_you_mean, nearest
 from codemode._explain import resolve
 from codemode._schema import Arguments, Schema
+
+if TYPE_CHECKING:
+    from codemode._native import NativeApproval
 
 
 @dataclass(frozen=True)
@@ -22,12 +28,16 @@ class Gate:
     approval: Approval
     keys: Mapping[str, str]
     defaults: Mapping[str, Any]
+    rules: NativeApproval
 
     def verdict(self, arguments: Mapping[str, Any]) -> tuple[Action, str]:
         """`arguments` are validated."""
         complete = {**self.defaults, **arguments}
         renamed = {name: complete[key] for name, key in self.keys.items() if key in complete}
-        return self.approval.verdict({**complete, **renamed})
+        complete |= renamed
+        looked_at = {rule.argument for rule in self.approval.rules if rule.argument in complete}
+        encoded, _ = _values.encode({name: shown(complete[name]) for name in looked_at}, reprs=False)
+        return self.rules.judge(encoded)
 
 
 def gate_for(option: Any, tool: str, schema: Schema, signature: inspect.Signature | None) -> Gate | None:
@@ -47,7 +57,18 @@ def gate_for(option: Any, tool: str, schema: Schema, signature: inspect.Signatur
             f"approval of tool {tool!r}: the tool has no parameter {rule.argument!r}{hint} "
             f"(parameters: {', '.join(properties) or 'none'})"
         )
-    return Gate(approval, keys, _defaults(schema, properties, signature))
+    return Gate(approval, keys, _defaults(schema, properties, signature), _native(approval, tool))
+
+
+def _native(approval: Approval, tool: str) -> NativeApproval:
+    """The rules as they are judged, by the same code that the Rust client has."""
+    native = importlib.import_module("codemode._native")
+    spec = json.dumps({"default": approval.default, "rules": [asdict(rule) for rule in approval.rules]})
+    try:
+        rules: NativeApproval = native.NativeApproval(spec.encode())
+    except native.NativeError as error:
+        raise RegistryError(f"approval of tool {tool!r}: {error.args[1]}") from None
+    return rules
 
 
 def _parameters(schema: Schema) -> tuple[dict[str, Any], bool]:

@@ -15,15 +15,18 @@ _inherited: list[asyncio.AbstractEventLoop] = []
 
 
 class BackgroundLoop:
-    """Starts on first use; `stop` cancels what still runs."""
+    """Starts on first use; `stop` cancels what still runs, and nothing starts after it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._stopped = False
         self._lock = threading.Lock()
 
     def get(self) -> asyncio.AbstractEventLoop:
         with self._lock:
+            if self._stopped:  # a late call must not start a thread that nobody ends
+                raise RuntimeError("the client is closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 # A daemon: a tool that never ends must not keep the application from exiting.
@@ -45,6 +48,7 @@ class BackgroundLoop:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
+            self._stopped = True
         if loop is None or thread is None:
             return
         loop.call_soon_threadsafe(loop.stop)

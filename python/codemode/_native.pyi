@@ -1,7 +1,7 @@
 """The native client (Rust). Bodies convert, call and convert back; rules live in Python or in `codemode-client`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict, final
+from typing import Any, Literal, Protocol, TypedDict, final
 
 class RawToolSpec(TypedDict):
     name: str
@@ -123,7 +123,7 @@ class NativeApproval:
 
     def __new__(cls, spec: bytes, schema: bytes | None = None) -> NativeApproval:
         """NativeError code `approval` for rules that cannot be meant, or name a parameter that the schema has not."""
-    def judge(self, arguments: bytes) -> tuple[str, str]:
+    def judge(self, arguments: bytes) -> tuple[Literal["deny", "ask", "allow"], str]:
         """The action (`allow`, `ask` or `deny`) and the reason for a call with these arguments, an object of tagged
         JSON. One that is left out has its default of the schema. ValueError if it is no JSON.
         """

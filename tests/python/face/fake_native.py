@@ -12,7 +12,7 @@ from codemode import _native, _values
 
 NativeError = _native.NativeError
 # What is pure in the real module is not faked.
-PURE = ("NativeSchema", "config_keys", "read_config", "render_stubs")
+PURE = ("NativeApproval", "NativeSchema", "config_keys", "read_config", "render_stubs")
 
 
 def raw(**changes: Any) -> dict[str, Any]:

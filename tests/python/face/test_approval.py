@@ -147,8 +147,8 @@ def test_a_pattern_that_fits_a_whole_list_allows_no_other_member() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"\xff", 10**5000, {"k": 10**5000}, {1: "x", "1": "y"}, object()],
-    ids=["bytes", "int", "dict", "keys", "object"],
+    [b"\xff", [b"\xff"], {1: "x", "1": "y"}, object()],
+    ids=["bytes", "list", "keys", "object"],
 )
 def test_what_has_no_text_is_never_allowed_and_always_denied(value: Any) -> None:
     assert verdict(anything, deny("value", "harmless"), value=value) == "deny"
@@ -228,10 +228,10 @@ def test_a_model_that_renames_its_fields() -> None:
         ([ApprovalRule("value", 5, "ask")], "argument and pattern must be text"),  # type: ignore[arg-type]
         (["ask"], "'ask' is no ApprovalRule"),
         (ApprovalRule("value", "*", "ask"), r"rules are a list; write \[ApprovalRule\(…\)\]"),
-        ([ApprovalRule("value", "/tmp/*", "allow")], "contradicts itself: .* write Approval\\('ask', "),
+        ([ApprovalRule("value", "/tmp/*", "allow")], "'it': .* allows what the default allows already"),
         (
             [ApprovalRule("value", "*", "ask"), ApprovalRule("value", "*", "deny")],
-            "contradicts itself: two actions for argument 'value' and pattern '\\*'",
+            "approval of tool 'it': there are two actions for argument 'value' and pattern '\\*'",
         ),
         (deny("valeu", "*"), r"no parameter 'valeu', did you mean 'value'\? \(parameters: value\)"),
     ],

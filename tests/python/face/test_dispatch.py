@@ -197,6 +197,16 @@ def test_an_async_tool_that_was_given_up_before_it_began_is_cancelled(stop: Any)
     assert ask(dispatcher, "sleeps")["message"] == "the call was cancelled"
 
 
+def test_a_call_that_comes_after_the_client_was_closed_starts_no_thread() -> None:
+    async def sleeps() -> None:
+        await asyncio.sleep(60)
+
+    dispatcher = make(sleeps=sleeps)
+    _loops[-1].stop()
+    assert ask(dispatcher, "sleeps")["message"] == "the client is closed"
+    assert "codemode-async-tools" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_a_coroutine_that_the_loop_never_came_to_is_closed() -> None:
     coroutines = []
 
