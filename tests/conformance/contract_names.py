@@ -128,6 +128,10 @@ CLIENTS: dict[str, Proofs] = {
             "with_config": (f"{FACE}/test_client.py::test_what_a_request_carries", _ASYNC),
             "execute": f"{OWN}/test_tables.py::test_key_methods",
             "execute_async": _EVERYWHERE,
+            "as_crewai_tool": (
+                f"{OWN}/test_tables.py::test_key_methods",
+                "tests/frameworks/crewai/test_crew.py::test_a_crew_runs_code_that_calls_a_registered_tool",
+            ),
             "stream": (_STREAM[0], f"{NAMES}::test_events_and_sinks_of_one_execution"),
             "stream_async": _STREAM[1],
             "prompt": f"{E2E}/test_prompt.py::test_two_clients_and_two_processes_get_the_same_text",

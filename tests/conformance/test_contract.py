@@ -206,6 +206,12 @@ def test_the_page_is_what_the_tables_say() -> None:
 
 def test_the_page_names_what_there_is() -> None:
     text = report.page()
-    for word in ("Codemode.execute", "limits.open_files", "CODEMODE_API_KEY_FILE", "protocol_error", "as_crewai_tool"):
+    for word in (
+        "Codemode.execute",
+        "limits.open_files",
+        "CODEMODE_API_KEY_FILE",
+        "protocol_error",
+        "as_google_adk_tool",
+    ):
         assert f"`{word}`" in text
     assert not [line for line in text.splitlines() if line.startswith("| ") and line.endswith("|  |")], "an empty cell"
