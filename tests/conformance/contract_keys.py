@@ -149,6 +149,7 @@ DEFAULTS: dict[str, Any] = {
     "isolation.minimum": "none",
     "isolation.require": [],
     "isolation.allow_jit": False,
+    "isolation.fresh_interpreter": False,
     "guest.interpreter": None,
     "guest.preload": [],
     "pool.min": 1,

@@ -442,11 +442,9 @@ SECTIONS: dict[str, tuple[Reading, ...]] = {
 # Names of the reference that the product does not have. A test fails once one of them exists.
 NOT_YET_METHODS = ("as_google_adk_tool",)
 NOT_YET_COMMANDS = ("validate", "init", "docker")
-NOT_YET_KEYS = ("isolation.fresh_interpreter",)
 NOT_YET: dict[str, str] = {
     "as_google_adk_tool": "an adapter for an agent framework",
     "validate": "a command of the published package; `codemode doctor --config` reads a file",
     "init": "a command of the published package",
     "docker": "a command of the published package; the image and its compose files are in `deploy/`",
-    "isolation.fresh_interpreter": "a newly started interpreter for each execution; now each is a fork of a warm one",
 }

@@ -338,6 +338,14 @@ def allow_unix_sockets(executors: Executors) -> None:
         assert "PermissionError" in str(executors(mounted).execute(code))
 
 
+def fresh_interpreter(executors: Executors) -> None:
+    seeds = [
+        {executors(policy).execute("hash('of the seed')").result for _ in range(3)}
+        for policy in ({}, {"isolation.fresh_interpreter": True})
+    ]
+    assert [len(seen) for seen in seeds] == [1, 3]
+
+
 # --- guest, pool, admission
 
 
@@ -458,6 +466,7 @@ EFFECTS: dict[str, Effect] = {
     "isolation.allow_jit": allow_jit,
     "guest.preload": preload,
     "isolation.allow_unix_sockets": allow_unix_sockets,
+    "isolation.fresh_interpreter": fresh_interpreter,
     "guest.interpreter": interpreter,
     "pool.min": pool_min,
     "pool.max": pool_max,

@@ -25,8 +25,10 @@ use tokio::{
     sync::oneshot,
     task::JoinError,
 };
+use tokio_util::sync::DropGuard;
 
 use crate::{
+    StartError,
     cgroup::{Groups, SharedCgroup},
     escape::escaped,
     execution::{ExecListener, Inlets},
@@ -51,6 +53,8 @@ pub enum SpawnError {
     Channel(#[source] io::Error),
     #[error("the zygote ended")]
     Lost,
+    #[error("an interpreter of its own did not start: {0}")]
+    Interpreter(#[source] Box<StartError>),
     #[error("the order did not reach the zygote: {0}")]
     Order(#[source] io::Error),
     #[error("the zygote could not fork: {0}")]
@@ -73,6 +77,7 @@ impl From<OrderError> for SpawnError {
     fn from(error: OrderError) -> Self {
         match error {
             OrderError::Lost => Self::Lost,
+            OrderError::NotStarted(error) => Self::Interpreter(error),
             OrderError::Send(error) => Self::Order(error),
             OrderError::Refused(reason) => Self::Fork(escaped(&reason)),
         }
@@ -203,21 +208,25 @@ impl Spawner {
     /// Where a zygote dies over it, the next one makes it: nothing ran.
     async fn spawn_with_any(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
         loop {
-            let zygote = self.keeper.zygote().await?;
-            match self.confined(&zygote, shape).await {
+            let (zygote, end) = match shape.has_fresh_interpreter() {
+                true => self.keeper.single().await.map(|(zygote, end)| (zygote, Some(end)))?,
+                false => (self.keeper.zygote().await?, None),
+            };
+            match self.confined(&zygote, end, shape).await {
                 Err(SpawnError::Lost) => zygote.lost().await,
                 other => return other,
             }
         }
     }
 
-    async fn confined(&self, zygote: &Zygote, shape: &Shape) -> Result<Sandbox, SpawnError> {
+    /// `end` of a zygote for this sandbox alone comes when nothing of the sandbox is left.
+    async fn confined(&self, zygote: &Zygote, end: Option<DropGuard>, shape: &Shape) -> Result<Sandbox, SpawnError> {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
         let uid = slot.uid();
         let order = shape.order(uid, cgroup.is_some());
-        let held = Held::new(slot, cgroup.clone());
+        let held = Held::new(slot, cgroup.clone(), end);
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let broker = match is_brokered(self.means, &order.network) {
             true => Some(packet::pair().map_err(SpawnError::Channel)?),

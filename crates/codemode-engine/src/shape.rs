@@ -22,6 +22,7 @@ pub(crate) struct Shape {
     allow_jit: bool,
     cpu_seconds: u64,
     network: Network,
+    fresh_interpreter: bool,
 }
 
 impl Shape {
@@ -55,6 +56,7 @@ impl Shape {
                 }
                 NetworkMode::All => Network::All,
             },
+            fresh_interpreter: policy.isolation.fresh_interpreter,
         }
     }
 
@@ -68,6 +70,11 @@ impl Shape {
     /// That a sandbox of this shape may execute.
     pub(crate) fn commands(&self) -> &[String] {
         &self.commands
+    }
+
+    /// Whether its interpreter is started for it alone.
+    pub(crate) fn has_fresh_interpreter(&self) -> bool {
+        self.fresh_interpreter
     }
 
     pub(crate) fn cgroup_limits(&self) -> CgroupLimits {

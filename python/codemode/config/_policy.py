@@ -104,6 +104,7 @@ class IsolationConfig(SidecarSection):
     require: tuple[str, ...]
     allow_jit: bool
     allow_unix_sockets: bool
+    fresh_interpreter: bool
 
 
 class GuestConfig(SidecarSection):

@@ -95,6 +95,7 @@ fn the_executors_keys() {
     isolation.require [executor.isolation.require] list of layers null = []: Layers for which no substitute is accepted
     isolation.allow_jit [executor.isolation.allow_jit] true or false null = false: Lets code make memory executable, as numba, cffi callbacks and node do
     isolation.allow_unix_sockets [executor.isolation.allow_unix_sockets] true or false null = false: Lets code connect to Unix sockets by path where a kernel cannot tell them apart
+    isolation.fresh_interpreter [executor.isolation.fresh_interpreter] true or false null = false: Starts an interpreter for each execution instead of forking one that is ready
     guest.interpreter [executor.guest.interpreter] path null = null: The Python that runs code; the embedding one, or python3 on PATH
     guest.preload [executor.guest.preload] list of modules null = []: Modules that are imported once, before any execution
     pool.min [executor.pool.min] whole number null = 1: Sandboxes that are always ready

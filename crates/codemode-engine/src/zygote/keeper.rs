@@ -1,4 +1,4 @@
-//! Keeps one zygote alive: starts it, and another one when it dies.
+//! Keeps one zygote alive: starts it, and another one when it dies. Starts those that make a single cell.
 
 use std::{
     io,
@@ -12,7 +12,10 @@ use std::{
 use codemode_sandbox::{launch, plan::SandboxPlan};
 use codemode_wire::zygote::{FromZygote, PACKET_BYTES};
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{OrderError, Zygote, process::ZygoteProcess};
 use crate::{StartError, escape::escaped, self_test::Removed, socket::PacketSocket};
@@ -35,6 +38,8 @@ pub(crate) struct Keeper {
     current: watch::Receiver<Option<Arc<Zygote>>>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
+    launch: Arc<Launch>,
+    singles: TaskTracker,
 }
 
 struct Running {
@@ -48,8 +53,8 @@ impl Keeper {
         let running = start(&launch).await?;
         let (sender, current) = watch::channel(Some(Arc::clone(&running.zygote)));
         let stop = CancellationToken::new();
-        let task = tokio::spawn(keep(launch, running, sender, stop.clone()));
-        Ok(Self { current, stop, task: Mutex::new(Some(task)) })
+        let task = tokio::spawn(keep(Arc::clone(&launch), running, sender, stop.clone()));
+        Ok(Self { current, stop, task: Mutex::new(Some(task)), launch, singles: TaskTracker::new() })
     }
 
     /// The live zygote; waits while one is being started.
@@ -60,9 +65,29 @@ impl Keeper {
         zygote.clone().ok_or(OrderError::Lost)
     }
 
+    /// A new one, for a single cell. It ends when the guard is dropped.
+    pub(crate) async fn single(&self) -> Result<(Arc<Zygote>, DropGuard), OrderError> {
+        let started = start(&self.launch).await;
+        let Running { zygote, process } = started.map_err(|error| OrderError::NotStarted(Box::new(error)))?;
+        let (over, stop, ending) = (CancellationToken::new(), self.stop.clone(), Arc::clone(&zygote));
+        let end = over.clone().drop_guard();
+        self.singles.spawn(async move {
+            tokio::select! {
+                () = over.cancelled() => {}
+                () = stop.cancelled() => {}
+                () = process.ended() => {}
+            }
+            ending.dismiss();
+            process.end(END_PATIENCE).await;
+        });
+        Ok((zygote, end))
+    }
+
     /// Ends the zygote and with it every cell.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
+        self.singles.close();
+        self.singles.wait().await;
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             let _ = task.await;

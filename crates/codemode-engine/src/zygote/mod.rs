@@ -25,7 +25,7 @@ pub(crate) use self::{
     reins::Reins,
     tickets::Held,
 };
-use crate::{escape::escaped, self_test::Removed, socket::PacketSocket};
+use crate::{StartError, escape::escaped, self_test::Removed, socket::PacketSocket};
 
 /// The cell's init was reaped; nothing of it is left.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub(crate) enum OrderError {
     Send(#[source] io::Error),
     #[error("the zygote could not fork: {0}")]
     Refused(String),
+    #[error("no zygote started: {0}")]
+    NotStarted(#[source] Box<StartError>),
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{io::Interest, sync::oneshot};
+use tokio_util::sync::DropGuard;
 
 use super::{Gone, Reins};
 use crate::{cgroup::SharedCgroup, readiness::watch, slots::UidSlot};
@@ -19,11 +20,13 @@ const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Held {
     slot: UidSlot,
     _cgroup: Option<SharedCgroup>,
+    /// Ends a zygote that made this cell alone.
+    _end: Option<DropGuard>,
 }
 
 impl Held {
-    pub(crate) fn new(slot: UidSlot, cgroup: Option<SharedCgroup>) -> Self {
-        Self { slot, _cgroup: cgroup }
+    pub(crate) fn new(slot: UidSlot, cgroup: Option<SharedCgroup>, end: Option<DropGuard>) -> Self {
+        Self { slot, _cgroup: cgroup, _end: end }
     }
 }
 

@@ -6,7 +6,7 @@ use codemode_types::Outcome;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::harness::{await_word, echo, engine, engine_of, finish, interpreter, is_root, request, run};
+use crate::harness::{await_word, echo, engine, engine_of, finish, interpreter, is_root, narrowed, request, run};
 
 /// Pids of processes for which `wanted` says so of their /proc folder.
 fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
@@ -69,4 +69,35 @@ async fn a_drained_engine_leaves_no_process() {
         std::fs::read(process.join("cmdline")).unwrap_or_default().starts_with(name.as_os_str().as_encoded_bytes())
     });
     assert_eq!(left, [0; 0]);
+}
+
+#[tokio::test]
+async fn an_interpreter_of_its_own_is_started_for_each_execution_and_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("python3");
+    std::os::unix::fs::symlink(interpreter(), &name).unwrap();
+    let us = i64::from(std::process::id());
+    let zygotes = || {
+        processes(|process| {
+            let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+            line.starts_with(name.as_os_str().as_encoded_bytes()) && status_field(process, "PPid") == Some(us)
+        })
+    };
+    let fresh = json!({"isolation": {"fresh_interpreter": true}});
+    let engine = engine_of(json!({"pool": {"min": 1, "max": 1}}), name.clone()).await;
+    let seed = "hash('of the seed')";
+    assert_eq!(run(&engine, seed).await.result(), run(&engine, seed).await.result(), "forks of one share its seed");
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let execution = engine.execute(narrowed(&engine, seed, fresh.clone())).unwrap();
+        assert!(seen.insert(finish(execution, echo).await.result()), "a seed was there before");
+    }
+    while zygotes().len() > 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut running = engine.execute(narrowed(&engine, "print('here', flush=True)\nwhile True: pass", fresh)).unwrap();
+    await_word(&mut running, "here\n").await;
+    assert_eq!(zygotes().len(), 2);
+    engine.drain(std::time::Duration::ZERO).await;
+    assert_eq!(zygotes(), [0; 0]);
 }

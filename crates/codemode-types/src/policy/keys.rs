@@ -75,6 +75,11 @@ pub const POLICY_KEYS: &[PolicyKey] = &[
         SWITCH,
         "Lets code connect to Unix sockets by path where a kernel cannot tell them apart",
     ),
+    key(
+        "isolation.fresh_interpreter",
+        SWITCH,
+        "Starts an interpreter for each execution instead of forking one that is ready",
+    ),
     key("guest.interpreter", PATH, "The Python that runs code; the embedding one, or python3 on PATH"),
     key("guest.preload", "list of modules", "Modules that are imported once, before any execution"),
     key("pool.min", WHOLE, "Sandboxes that are always ready"),

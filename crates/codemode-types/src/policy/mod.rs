@@ -122,6 +122,9 @@ pub struct IsolationPolicy {
     /// Lets code connect to Unix sockets by path also where a workspace is mounted that may hold the host's own, and the
     /// kernel's Landlock is too old to tell them apart. `multiprocessing.Manager` needs it there.
     pub allow_unix_sockets: bool,
+    /// Starts an interpreter for each execution instead of forking one that is ready: none shares memory layout or hash
+    /// seed with another, and each costs its start.
+    pub fresh_interpreter: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -147,8 +147,17 @@ impl Narrowing<'_> {
     }
 
     fn isolation(&mut self, policy: &mut Policy, asked: &Policy) {
-        if asked.isolation.allow_jit && !policy.isolation.allow_jit {
-            self.wider("isolation.allow_jit", "this executor does not allow it".into());
+        if self.present("isolation.allow_jit") {
+            match asked.isolation.allow_jit && !policy.isolation.allow_jit {
+                true => self.wider("isolation.allow_jit", "this executor does not allow it".into()),
+                false => policy.isolation.allow_jit = asked.isolation.allow_jit,
+            }
+        }
+        if self.present("isolation.fresh_interpreter") {
+            match policy.isolation.fresh_interpreter && !asked.isolation.fresh_interpreter {
+                true => self.wider("isolation.fresh_interpreter", "this executor starts one for each execution".into()),
+                false => policy.isolation.fresh_interpreter = asked.isolation.fresh_interpreter,
+            }
         }
         if self.present("isolation.allow_unix_sockets")
             && asked.isolation.allow_unix_sockets != policy.isolation.allow_unix_sockets
@@ -238,6 +247,20 @@ mod tests {
         let own = json!({"filesystem": {"workspace": {"mount": "/its"}, "outputs": {"mount": "/its-out"}}});
         let executor = Policy::from_value(&own, Path::new("/")).unwrap();
         assert_eq!(executor.narrowed(&asked).unwrap(), executor, "which folder it is, is the executor's business");
+    }
+
+    #[test]
+    fn switches_are_turned_to_the_narrower_side_only() {
+        let of = |jit: bool, fresh: bool| {
+            let isolation = json!({"isolation": {"allow_jit": jit, "fresh_interpreter": fresh}});
+            (Policy::from_value(&isolation, Path::new("/")).unwrap(), isolation)
+        };
+        let ((wide, _), (narrow, asked)) = (of(true, false), of(false, true));
+        assert_eq!(wide.narrowed(&asked).unwrap(), narrow);
+        assert_eq!(narrow.narrowed(&asked).unwrap(), narrow);
+        let error = narrow.narrowed(&of(true, false).1).unwrap_err();
+        let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["isolation.allow_jit", "isolation.fresh_interpreter"]);
     }
 
     #[test]
