@@ -73,10 +73,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Scene:
-    """What an execution finds: the application's tools and values, and where its functions run.
-
-    `tool_timeout` is asked during a tool call for the executor's limit.
-    """
+    """What an execution finds: the application's tools and values, and where its functions run."""
 
     entries: Mapping[str, ToolEntry]
     context: RuntimeContext
@@ -84,7 +81,6 @@ class Scene:
     on_approval: OnApproval | None
     loop: Callable[[], asyncio.AbstractEventLoop]
     deliver: Deliver
-    tool_timeout: Callable[[], float | None]
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ def make_call(code: str | bytes, options: Options, scene: Scene, settings: Setti
     for name in ("on_stdout", "on_stderr", "on_tool_call"):
         _checks.function(getattr(sinks, name), name)
     tell = functools.partial(scene.deliver, sinks.on_tool_call) if sinks.on_tool_call else None
-    dispatcher = Dispatcher(scene.entries, context, scene.loop, on_approval, Watch(tell, scene.tool_timeout))
+    dispatcher = Dispatcher(scene.entries, context, scene.loop, on_approval, Watch(tell))
     least_one, least_none = "a number of calls, 1 or more", "a number of bytes, 0 or more"
     request: RawRequest = {
         "code": _checks.source(code),

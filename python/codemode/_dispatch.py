@@ -61,7 +61,7 @@ class Dispatcher:
         self._watch = watch or Watch()
         self._variables = contextvars.copy_context()
         self._pending: dict[int, Future[Any]] = {}
-        self._abandoned: set[int] = set()
+        self._abandoned: dict[int, bool] = {}  # and whether its time was up
         self._closed = False
         # Reentrant: a stream that is collected in the middle of this ends its execution in the same thread.
         self._lock = threading.RLock()
@@ -83,17 +83,16 @@ class Dispatcher:
         """
         self.used = True
         call = _Call(execution_id, call_id, name, arguments, value_bytes, resume, hold)
-        timeout = self._entries[name].timeout if name in self._entries else None
-        self._watch.started(call_id, name, timeout, lambda: _shown_keywords(call))
+        self._watch.started(call_id, name, lambda: _shown_keywords(call))
         return self._guarded(call, lambda: self._begin(call))
 
-    def abandon(self, call_id: int) -> None:
+    def abandon(self, call_id: int, timed_out: bool = False) -> None:
         """The execution no longer waits for this call: cancels it if it is async."""
         with self._lock:
-            self._abandoned.add(call_id)  # it may not have begun to wait yet
+            self._abandoned[call_id] = timed_out  # it may not have begun to wait yet
             future = self._pending.get(call_id)
         if not self._closed:
-            self._watch.given_up(call_id)
+            self._watch.given_up(call_id, timed_out)
         if future is not None:
             future.cancel()
 
@@ -136,7 +135,7 @@ class Dispatcher:
             self.denied.append((call.name, call.arguments, message))
             self._watch.finished(call.call_id, "denied", message)
         elif self._unwanted(call):
-            self._watch.given_up(call.call_id)
+            self._watch.given_up(call.call_id, self._abandoned.get(call.call_id, False))
         else:
             self._watch.finished(call.call_id, "error", message)
 
@@ -170,12 +169,7 @@ class Dispatcher:
         arguments = _copied(call, given)
         self._watch.asked(call.call_id, arguments)
         request = ApprovalRequest(entry.name, arguments, reason, self._context, call.execution_id, call.call_id)
-
-        def hold(is_held: bool) -> None:
-            self._watch.held(call.call_id, is_held)
-            call.hold(is_held)
-
-        return Question(self._on_approval, request, hold)
+        return Question(self._on_approval, request, call.hold)
 
     def _await_decision(
         self, call: _Call, entry: ToolEntry, given: Mapping[str, Any], question: Question, answer: Awaitable[Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from codemode._context import RuntimeContext, overlay
 from codemode._errors import CodemodeError, from_native
 from codemode._registry import Registry, pick
 from codemode._result import ExecutionResult
-from codemode._run import run_async, tool_timeout
+from codemode._run import run_async
 from codemode._settings import Settings
 from codemode._stream import Channel, stream_async
 from codemode.events import Event
@@ -127,9 +126,8 @@ class Executions:
     ) -> Call:
         context = overlay(self._registry.get_context(), self._context)
         config = {**self._registry.get_config(), **self._config}
-        limit = functools.cache(functools.partial(tool_timeout, self._connection.native))
         entries = self._offered(options.tool_filter)
-        scene = Scene(entries, context, config, self._on_approval, loop, deliver, limit)
+        scene = Scene(entries, context, config, self._on_approval, loop, deliver)
         return make_call(code, options, scene, self._settings)
 
     async def _execute_async(self, code: str | bytes, options: Options) -> ExecutionResult:

@@ -46,9 +46,9 @@ class Dispatch(Protocol):
         holds 32 workers at most; further calls wait for one. `hold(True)` stops the call's clock, `hold(False)` lets it
         go on.
         """
-    def abandon(self, call_id: int, /) -> None:
+    def abandon(self, call_id: int, timed_out: bool, /) -> None:
         """On `ToolCallAbandoned`, in a thread that others wait for: the running call is cancelled if it can be.
-        Returns at once.
+        `timed_out` says whether its time was up; otherwise the execution is over. Returns at once.
         """
 
 # 1 = stdout, 2 = stderr.

@@ -12,17 +12,7 @@ from codemode._connection import Connection
 from codemode._result import ExecutionResult
 
 if TYPE_CHECKING:
-    from codemode._native import NativeClient, RawResult
-
-
-def tool_timeout(native: NativeClient) -> float | None:
-    """The executor's limit for one tool call in seconds, if it can be told. Asked during a call: elsewhere it may have
-    to connect.
-    """
-    try:
-        return float(native.info()["limits"]["tool_timeout"])
-    except Exception:  # the connection is about to end, and the execution with it
-        return None
+    from codemode._native import RawResult
 
 
 def run(connection: Connection, call: Call) -> ExecutionResult:

@@ -134,8 +134,8 @@ impl<S: OutputSink> Execution<'_, S> {
             Message::Output(output) => self.emit(output).await?,
             Message::ToolCall(call) => self.call(call).await,
             Message::ToolCallAbandoned(call) => {
+                self.abandon(call.call_id, call.timed_out);
                 self.calls.abort(&call.call_id);
-                self.abandon(call.call_id);
             }
             Message::Welcome(_) => return Err(self.confused("a second welcome")),
         }
@@ -196,15 +196,18 @@ impl<S: OutputSink> Execution<'_, S> {
         self.route.send(tool_result(call_id, answer));
     }
 
-    fn abandon(&mut self, call_id: u64) {
+    fn abandon(&mut self, call_id: u64, timed_out: bool) {
         if let Some(Open { reporter, hold, timeout }) = self.open.remove(&call_id) {
+            if timed_out {
+                hold.expire();
+            }
             reporter.abandoned(timeout, &hold);
         }
     }
 
     fn abandon_all(&mut self) {
         let left: Vec<u64> = self.open.keys().copied().collect();
-        left.into_iter().for_each(|call_id| self.abandon(call_id));
+        left.into_iter().for_each(|call_id| self.abandon(call_id, false));
     }
 
     fn finish(self, finished: v1::Finished) -> Result<ExecutionOutcome, ClientError> {

@@ -1,6 +1,9 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,7 +26,7 @@ use tokio::sync::mpsc::UnboundedSender;
 #[derive(Clone)]
 pub struct Hold {
     executor: Option<Executor>,
-    clock: Arc<Mutex<Clock>>,
+    clock: Arc<Clock>,
 }
 
 #[derive(Clone)]
@@ -33,11 +36,9 @@ struct Executor {
     call_id: u64,
 }
 
-/// What the executor's own clock shows, but for the way there.
 struct Clock {
     began: Instant,
-    held: Duration,
-    held_since: Option<Instant>,
+    expired: AtomicBool,
 }
 
 impl Hold {
@@ -47,8 +48,7 @@ impl Hold {
 
     /// Of a call that nobody waits for.
     pub(crate) fn detached() -> Self {
-        let clock = Clock { began: Instant::now(), held: Duration::ZERO, held_since: None };
-        Self { executor: None, clock: Arc::new(Mutex::new(clock)) }
+        Self { executor: None, clock: Arc::new(Clock { began: Instant::now(), expired: AtomicBool::new(false) }) }
     }
 
     /// While a call is held its `tool_timeout` stands still, for a person is being asked; the `total_timeout` of the
@@ -65,7 +65,6 @@ impl Hold {
     /// # }
     /// ```
     pub fn set(&self, held: bool) {
-        self.clock().set(held);
         if let Some(Executor { outbox, id, call_id }) = &self.executor {
             // Without a stream there is no clock.
             let message = v1::ToolHeld { call_id: *call_id, held };
@@ -73,34 +72,28 @@ impl Hold {
         }
     }
 
-    /// How long the call has run without being held.
-    pub(crate) fn ran(&self) -> Duration {
-        let clock = self.clock();
-        let held = clock.held + clock.held_since.map_or(Duration::ZERO, |since| since.elapsed());
-        clock.began.elapsed().saturating_sub(held)
+    /// Whether the executor gave the call up because its time was over. Whoever is dropped in the middle of a call learns
+    /// here why.
+    ///
+    /// ```
+    /// use codemode_client::{ToolCall, json};
+    ///
+    /// # fn main() -> Result<(), codemode_client::ClientError> {
+    /// assert!(!ToolCall::detached("pay", &json!({}))?.hold.timed_out());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn timed_out(&self) -> bool {
+        self.clock.expired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn expire(&self) {
+        self.clock.expired.store(true, Ordering::Relaxed);
     }
 
     /// How long ago it began.
     pub(crate) fn age(&self) -> Duration {
-        self.clock().began.elapsed()
-    }
-
-    fn clock(&self) -> MutexGuard<'_, Clock> {
-        // Nothing panics while it is held.
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Clock {
-    fn set(&mut self, held: bool) {
-        match (held, self.held_since) {
-            (true, None) => self.held_since = Some(Instant::now()),
-            (false, Some(since)) => {
-                self.held += since.elapsed();
-                self.held_since = None;
-            }
-            _ => {}
-        }
+        self.clock.began.elapsed()
     }
 }
 

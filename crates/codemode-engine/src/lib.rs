@@ -90,6 +90,8 @@ pub enum ExecutionEvent {
     },
     ToolCallAbandoned {
         call_id: u64,
+        /// Its own time is up; otherwise the execution is over.
+        timed_out: bool,
     },
     /// Of the way out of a restricted network: before anything leaves because of it.
     Network(Decision),

@@ -44,7 +44,8 @@ impl ToolHost for Host {
         let workers = Arc::clone(&self.workers);
         Box::pin(async move {
             let call_id = call.call_id;
-            let pending = Pending { dispatch: Arc::clone(&dispatch), lanes, call_id, answered: false };
+            let clock = call.hold.clone();
+            let pending = Pending { dispatch: Arc::clone(&dispatch), lanes, call_id, clock, answered: false };
             let answer = answer(&pending.lanes, workers, Work::Call { dispatch, call }).await;
             pending.settle();
             answer.unwrap_or_else(|| Err(ToolFailure::new("RuntimeError", "the call was lost")))
@@ -70,6 +71,7 @@ struct Pending {
     dispatch: Arc<Py<PyAny>>,
     lanes: Arc<Lanes>,
     call_id: u64,
+    clock: codemode_client::Hold,
     answered: bool,
 }
 
@@ -82,7 +84,8 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.answered {
-            self.lanes.reports.push(Abandon { dispatch: Arc::clone(&self.dispatch), call_id: self.call_id });
+            let timed_out = self.clock.timed_out();
+            self.lanes.reports.push(Abandon { dispatch: Arc::clone(&self.dispatch), call_id: self.call_id, timed_out });
         }
     }
 }
@@ -203,12 +206,13 @@ fn failure(json: &[u8]) -> ToolFailure {
 struct Abandon {
     dispatch: Arc<Py<PyAny>>,
     call_id: u64,
+    timed_out: bool,
 }
 
 impl Job for Abandon {
     fn call<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let abandon = self.dispatch.bind(py).getattr("abandon")?;
-        Ok((abandon, (self.call_id,).into_pyobject(py)?))
+        Ok((abandon, (self.call_id, self.timed_out).into_pyobject(py)?))
     }
 
     fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {

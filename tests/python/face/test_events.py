@@ -12,7 +12,6 @@ import pytest
 from fake_native import NativeClient, Run, ok, raw
 
 from codemode import AsyncCodemode, Codemode, ComponentRegistry
-from codemode._watch import Watch
 from codemode.events import (
     ApprovalRequested,
     ToolCallFinished,
@@ -143,11 +142,8 @@ def test_a_denied_call_is_told_as_denied(native: Native) -> None:
     assert (events[-1].status, "was denied" in events[-1].error) == ("denied", True)
 
 
-@pytest.mark.parametrize(("limit", "status"), [(1e-9, "timeout"), (60, "abandoned")])
-@pytest.mark.parametrize("whose", ["the tool's", "the executor's"])
-def test_a_call_that_was_given_up(
-    native: Native, monkeypatch: pytest.MonkeyPatch, limit: float, status: str, whose: str
-) -> None:
+@pytest.mark.parametrize(("timed_out", "status"), [(True, "timeout"), (False, "abandoned")])
+def test_a_call_that_was_given_up(native: Native, timed_out: bool, status: str) -> None:
     release = threading.Event()
     begun = threading.Event()
     registry = ComponentRegistry()
@@ -158,15 +154,13 @@ def test_a_call_that_was_given_up(
         release.wait(10)
         report_progress("nobody hears this")
 
-    registry.register_tool(hangs, timeout=limit if whose == "the tool's" else None)
-    limits = {"limits": {"tool_timeout": limit if whose == "the executor's" else 90}}
-    monkeypatch.setattr(native, "info", lambda self: limits)
+    registry.register_tool(hangs)
 
     def gives_up(run: Run) -> Any:
         worker = threading.Thread(target=lambda: run.call("hangs"))
         worker.start()
         assert begun.wait(10)
-        run.dispatch.abandon(1)
+        run.dispatch.abandon(1, timed_out)
         release.set()
         worker.join(10)
         return raw()
@@ -175,26 +169,6 @@ def test_a_call_that_was_given_up(
     events = run_and_listen(False, False, registry=registry)
     assert [type(event) for event in events] == [ToolCallStarted, ToolCallFinished]
     assert events[-1].status == status
-
-
-@pytest.mark.parametrize(("asked_until", "status"), [(100.0, "abandoned"), (80.0, "timeout")])
-def test_the_time_of_a_person_is_not_that_of_a_call(
-    monkeypatch: pytest.MonkeyPatch, asked_until: float, status: str
-) -> None:
-    clock = 0.0
-    monkeypatch.setattr("codemode._watch.time.monotonic", lambda: clock)
-    events: list[Any] = []
-    watch = Watch(events.append, lambda: 20.0)
-    watch.started(1, "copy", 600, dict)
-    clock = 1.0
-    watch.held(1, True)
-    clock = asked_until
-    watch.held(1, False)
-    clock = 101.0
-    watch.given_up(1)
-    assert (events[-1].status, events[-1].duration_ms) == (status, 101_000)
-    watch.finished(1, "ok")
-    assert len(events) == 2
 
 
 def test_what_is_pending_at_the_end_is_told_before_the_result(native: Native) -> None:

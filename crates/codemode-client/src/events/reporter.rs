@@ -12,8 +12,6 @@ use crate::Hold;
 
 /// Of an error's text in an event, in characters.
 const SHOWN: usize = 4000;
-/// The executor's clock of a call began a little before the call was here.
-const NEARLY: f64 = 0.9;
 
 /// Tells a reader of [`Client::stream`](crate::Client::stream) about one call; where nobody reads it does nothing.
 /// Clones are about the same call.
@@ -102,7 +100,7 @@ impl CallReporter {
 
     /// The executor waits for it no more: its time is up, or the execution is over.
     pub(crate) fn abandoned(&self, timeout: Duration, hold: &Hold) {
-        match hold.ran() >= timeout.mul_f64(NEARLY) {
+        match hold.timed_out() {
             true => {
                 let error = format!("the tool did not answer within {} s", timeout.as_secs_f64());
                 self.finish(CallStatus::Timeout, Some(&error), hold);

@@ -113,8 +113,8 @@ async fn every_call_that_began_has_an_end() {
         for (call_id, timeout_ms) in [(1, 0), (2, LONG), (3, LONG)] {
             peer.send(&id, v1::ToolCall { timeout_ms: timeout_ms.into(), ..tool_call(call_id, "hangs", "{}") });
         }
-        peer.send(&id, v1::ToolCallAbandoned { call_id: 1 });
-        peer.send(&id, v1::ToolCallAbandoned { call_id: 2 });
+        peer.send(&id, v1::ToolCallAbandoned { call_id: 1, timed_out: true });
+        peer.send(&id, v1::ToolCallAbandoned { call_id: 2, timed_out: false });
         peer.fail(tonic::Status::unavailable("gone"));
     });
     let hangs = Tool::new("hangs", "Hangs", |_: Value| std::future::pending::<Result<Value, ToolFailure>>());

@@ -117,7 +117,7 @@ async fn an_abandoned_call_is_dropped() {
             let (id, _) = peer.started().await;
             peer.send(&id, tool_call(7, "hangs", "{}"));
             gone.await.unwrap();
-            peer.send(&id, v1::ToolCallAbandoned { call_id: 7 });
+            peer.send(&id, v1::ToolCallAbandoned { call_id: 7, timed_out: false });
             dropped.await.unwrap();
             peer.send(&id, finished("1"));
             while peer.receive().await.is_some() {}

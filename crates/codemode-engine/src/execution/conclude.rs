@@ -49,7 +49,7 @@ impl Run {
         let wall = self.clock.wall();
         let guest = self.clock.code_time();
         for call_id in self.broker.abandon() {
-            self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id });
+            self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id, timed_out: false });
         }
         self.await_gone(job).await;
         let end = self.last_word(end, job);

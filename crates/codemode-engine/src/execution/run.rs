@@ -196,7 +196,7 @@ impl Run {
 
     fn due(&mut self) -> Option<End> {
         for (call_id, failure) in self.broker.expire() {
-            self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id });
+            self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id, timed_out: true });
             self.guest.send(&ToGuest::ToolAnswer { call_id, answer: Err(failure_json(&failure)) });
         }
         self.clock.overdue().map(|overdue| match overdue {

@@ -80,7 +80,8 @@ pub(crate) struct Ran {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) calls: Vec<(u64, String, String)>,
-    pub(crate) abandoned: Vec<u64>,
+    /// And whether its time was up.
+    pub(crate) abandoned: Vec<(u64, bool)>,
 }
 
 impl Ran {
@@ -131,7 +132,7 @@ pub(crate) async fn finish(
                 }
                 calls.push((call_id, name, arguments));
             }
-            ExecutionEvent::ToolCallAbandoned { call_id } => abandoned.push(call_id),
+            ExecutionEvent::ToolCallAbandoned { call_id, timed_out } => abandoned.push((call_id, timed_out)),
             ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(report) => {
                 assert!(execution.events.recv().await.is_none(), "an event after the last");

@@ -46,7 +46,7 @@ async fn a_tool_that_hangs_times_out_and_the_code_goes_on() {
     let code = "try:\n    tools['echo'].run()\nexcept Exception as e:\n    result = str(e)";
     let ran = finish(engine.execute(request(&engine, code)).unwrap(), |_, _| None).await;
     assert!(ran.result().contains("tool_timeout"), "{}", ran.result());
-    assert_eq!(ran.abandoned, [ran.calls[0].0]);
+    assert_eq!(ran.abandoned, [(ran.calls[0].0, true)]);
     assert_eq!(ran.report.tool_calls[0].status, ToolCallStatus::Timeout);
 }
 
@@ -90,6 +90,7 @@ async fn a_call_that_is_pending_when_the_code_ends_is_abandoned() {
     execution.answer(answered.unwrap(), Ok(b"null".to_vec()));
     let ran = finish(execution, echo).await;
     assert_eq!((ran.result().as_str(), ran.abandoned.len()), ("\"done\"", 1));
+    assert!(!ran.abandoned[0].1, "the execution ended first");
     let statuses: Vec<_> = ran.report.tool_calls.iter().map(|call| call.status).collect();
     assert!(statuses.contains(&ToolCallStatus::Abandoned) && statuses.contains(&ToolCallStatus::Ok), "{statuses:?}");
 }

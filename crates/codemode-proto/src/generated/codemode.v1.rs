@@ -220,6 +220,9 @@ pub struct ToolCall {
 pub struct ToolCallAbandoned {
     #[prost(uint64, tag = "1")]
     pub call_id: u64,
+    /// the code goes on; otherwise the execution is over
+    #[prost(bool, tag = "2")]
+    pub timed_out: bool,
 }
 /// Refused before anything ran.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

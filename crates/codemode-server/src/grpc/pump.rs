@@ -89,7 +89,9 @@ fn waiting_for(event: ExecutionEvent) -> Option<Waiting> {
         ExecutionEvent::ToolCall { call_id, name, arguments, timeout } => {
             Waiting::Message(v1::ToolCall::of(call_id, name, arguments, timeout).into())
         }
-        ExecutionEvent::ToolCallAbandoned { call_id } => Waiting::Message(v1::ToolCallAbandoned { call_id }.into()),
+        ExecutionEvent::ToolCallAbandoned { call_id, timed_out } => {
+            Waiting::Message(v1::ToolCallAbandoned { call_id, timed_out }.into())
+        }
         // The log's; of those refused the report lists the violations.
         ExecutionEvent::Network(_) => return None,
         ExecutionEvent::Finished(report) => {
