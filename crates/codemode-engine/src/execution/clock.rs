@@ -5,6 +5,9 @@ use std::time::Duration;
 use codemode_types::Limits;
 use tokio::time::Instant;
 
+/// Two of the longest that Linux has.
+const CPU_TICKS: Duration = Duration::from_millis(20);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overdue {
     Code,
@@ -62,6 +65,12 @@ impl Clock {
         (self.wall() >= self.total_timeout).then_some(Overdue::Total)
     }
 
+    /// Whether the code's time is over but for what the kernel's account of CPU time may be ahead of it: the account is
+    /// kept in ticks, and rounds up.
+    pub(crate) fn is_nearly_over(&self) -> bool {
+        self.code_time() + CPU_TICKS.max(self.code_timeout / 50) >= self.code_timeout
+    }
+
     pub(crate) fn wall(&self) -> Duration {
         self.started.elapsed()
     }
@@ -109,6 +118,17 @@ mod tests {
         advance(seconds(20)).await;
         assert_eq!(clock.overdue(), Some(Overdue::Total));
         assert_eq!(clock.code_time(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tick_or_a_fiftieth_before_its_end_the_time_is_nearly_over() {
+        for (timeout, before) in [(Duration::from_millis(300), 20), (seconds(10), 200)] {
+            let clock = Clock::start(&Limits { code_timeout: timeout, ..Limits::default() });
+            advance(timeout - Duration::from_millis(before + 1)).await;
+            assert!(!clock.is_nearly_over());
+            advance(Duration::from_millis(1)).await;
+            assert!(clock.is_nearly_over());
+        }
     }
 
     #[tokio::test(start_paused = true)]

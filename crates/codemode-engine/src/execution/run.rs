@@ -167,7 +167,10 @@ impl Run {
             Happening::Over(end) => return Some(end),
             Happening::Due => return self.due(),
             // A single thread that spins meets both bounds at once: the better known one is named.
-            Happening::Alarm(Alarm::Cpu) => return self.due().or(Some(End::CpuLimit)),
+            Happening::Alarm(Alarm::Cpu) => {
+                let both = self.clock.is_nearly_over().then_some(End::CodeTimeout);
+                return self.due().or(both).or(Some(End::CpuLimit));
+            }
             Happening::Alarm(Alarm::Memory) => return Some(End::MemoryLimit),
             Happening::Gone(gone) => return Some(self.gone(gone)),
             Happening::Exited(status) => return Some(End::Exited(status)),
