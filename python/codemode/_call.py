@@ -102,7 +102,8 @@ class Call:
         if self.output:
             self.output.end()
         own = self.dispatcher
-        own.close()  # what has not begun by now never does
+        # What has not begun by now never does.
+        own.close(timed_out=[record["name"] for record in raw["tool_calls"] if record["status"] == "timeout"])
         limit = self.settings.traceback_limit
         return result_from_raw(raw, warnings=own.warnings, traceback_limit=limit, begun=own.begun, denied=own.denied)
 

@@ -9,7 +9,7 @@ import inspect
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
@@ -96,12 +96,12 @@ class Dispatcher:
         if future is not None:
             future.cancel()
 
-    def close(self) -> None:
-        """The execution is over: cancels every async call that is left."""
+    def close(self, timed_out: Iterable[str] = ()) -> None:
+        """The execution is over: cancels every async call that is left. `timed_out` as `Watch.close` has it."""
         with self._lock:
             self._closed = True
             pending = list(self._pending.values())
-        self._watch.close()
+        self._watch.close(timed_out)
         for future in pending:
             future.cancel()
 

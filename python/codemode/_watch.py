@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class Watch:
     def __init__(self, tell: Callable[[ToolEvent], object] | None = None) -> None:
         self._tell = tell
         self._calls: dict[int, _Open] = {}
+        self._told: list[str] = []  # the tools whose time was up
         # Reentrant: a stream that is collected in the middle of this ends its execution in the same thread.
         self._lock = threading.RLock()
 
@@ -59,13 +61,19 @@ class Watch:
 
     def given_up(self, call_id: int, timed_out: bool) -> None:
         """The executor waits for this call no more: its time is up, or the execution is over."""
+        if timed_out and (call := self._calls.get(call_id)) is not None:
+            self._told.append(call.name)
         status, error = ("timeout", _TIMEOUT) if timed_out else ("abandoned", _ABANDONED)
         self.finished(call_id, status, error)
 
-    def close(self) -> None:
-        """Tells of those that are still open, and nothing after that."""
-        for call_id in list(self._calls):
-            self.finished(call_id, "abandoned", _ABANDONED)
+    def close(self, timed_out: Iterable[str] = ()) -> None:
+        """Tells of those that are still open, and nothing after that. `timed_out` are the tools whose time was up, call
+        by call, as the executor recorded it: its word on one of them may be underway still.
+        """
+        untold = Counter(timed_out) - Counter(self._told)
+        for call_id, call in list(self._calls.items()):
+            untold.subtract([call.name])
+            self.given_up(call_id, untold[call.name] >= 0)
         self._tell = None
 
     def after_fork_in_child(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fake_native import NativeClient, Run, ok, raw
 
 from codemode import AsyncCodemode, Codemode, ComponentRegistry
+from codemode._watch import Watch
 from codemode.events import (
     ApprovalRequested,
     ToolCallFinished,
@@ -169,6 +170,16 @@ def test_a_call_that_was_given_up(native: Native, timed_out: bool, status: str) 
     events = run_and_listen(False, False, registry=registry)
     assert [type(event) for event in events] == [ToolCallStarted, ToolCallFinished]
     assert events[-1].status == status
+
+
+def test_the_executors_record_says_whose_time_was_up_where_its_word_is_underway() -> None:
+    events: list[Any] = []
+    watch = Watch(events.append)
+    for call_id, name in enumerate(["slow", "slow", "other", "slow"]):
+        watch.started(call_id, name, dict)
+    watch.given_up(0, True)
+    watch.close(["slow", "slow"])
+    assert [event.status for event in events[4:]] == ["timeout", "timeout", "abandoned", "abandoned"]
 
 
 def test_what_is_pending_at_the_end_is_told_before_the_result(native: Native) -> None:
