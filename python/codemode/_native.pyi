@@ -112,20 +112,18 @@ class NativeSchema:
         any dict are objects; Decimal, NaN and the infinities are numbers; the rest has no JSON type, and fits only
         where none is asked for.
         """
-    def valid_parameters(self) -> list[str]:
-        """`location*: str`, `days: int from 1 to 9`, …; `*` marks a required one."""
 
 @final
 class NativeApproval:
     """Which calls of a tool may run: `spec` is JSON of "allow", "ask" or true, "deny"; of a list of rules {argument,
-    pattern, action}, whose default is `allow`; or of {default, rules}. `schema` is the tool's.
+    pattern, action}, whose default is `allow`; or of {default, rules}.
     """
 
-    def __new__(cls, spec: bytes, schema: bytes | None = None) -> NativeApproval:
-        """NativeError code `approval` for rules that cannot be meant, or name a parameter that the schema has not."""
+    def __new__(cls, spec: bytes) -> NativeApproval:
+        """NativeError code `approval` for rules that cannot be meant."""
     def judge(self, arguments: bytes) -> tuple[Literal["deny", "ask", "allow"], str]:
         """The action (`allow`, `ask` or `deny`) and the reason for a call with these arguments, an object of tagged
-        JSON. One that is left out has its default of the schema. ValueError if it is no JSON.
+        JSON that has the defaults of those left out. ValueError if it is no JSON.
         """
 
 class NativeError(Exception):

@@ -29,10 +29,6 @@ impl NativeSchema {
         let problems = found.map_err(|error| PyValueError::new_err(error.to_string()))?;
         problems.into_iter().map(|problem| Ok((path(py, problem.path)?, problem.message, problem.near))).collect()
     }
-
-    fn valid_parameters(&self) -> Vec<String> {
-        self.0.valid_parameters()
-    }
 }
 
 /// The tools, as dicts of the shape of `RawToolSpec`, as the text of a Python stub.

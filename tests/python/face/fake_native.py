@@ -162,3 +162,8 @@ class NativeClient:
 
     def after_fork_in_child(self) -> None:
         self.events.append("fork")
+
+
+def script(native: type[NativeClient], function: Any) -> None:
+    """What each execution does from here on."""
+    native.script = staticmethod(function)

@@ -11,17 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_native import NativeClient, NativeError, Run, answer_of, failed, ok, raw
+from fake_native import NativeClient, NativeError, Run, answer_of, failed, ok, raw, script
 
 import codemode
 from codemode import AsyncCodemode, Codemode, ComponentRegistry, _values
 from codemode.config import ClientConfig
 
 Native = type[NativeClient]
-
-
-def script(native: Native, function: Any) -> None:
-    native.script = staticmethod(function)
 
 
 def test_embedded_by_default_remote_by_environment(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:

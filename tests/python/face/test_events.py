@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from fake_native import NativeClient, Run, ok, raw
+from fake_native import NativeClient, Run, ok, raw, script
 
 from codemode import AsyncCodemode, Codemode, ComponentRegistry
 from codemode._watch import Watch
@@ -22,10 +22,6 @@ from codemode.events import (
 from codemode.tools import report_progress
 
 Native = type[NativeClient]
-
-
-def script(native: Native, function: Any) -> None:
-    native.script = staticmethod(function)
 
 
 def tools() -> ComponentRegistry:

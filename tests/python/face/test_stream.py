@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_native import NativeClient, NativeError, Run, ok, raw
+from fake_native import NativeClient, NativeError, Run, ok, raw, script
 
 import codemode
 from codemode import AsyncCodemode, Codemode, ComponentRegistry
@@ -28,10 +28,6 @@ from codemode.events import (
 from codemode.tools import report_progress
 
 Native = type[NativeClient]
-
-
-def script(native: Native, function: Any) -> None:
-    native.script = staticmethod(function)
 
 
 def tools() -> ComponentRegistry:
