@@ -36,6 +36,7 @@ WHEEL_INPUTS = (
     "LICENSE",
     "README.md",
     "crates",
+    "deploy",
     "proto",
     "pyproject.toml",
     "python",
@@ -76,18 +77,25 @@ def main() -> None:
 
 
 def make_venv() -> None:
-    """`.venv` from the interpreter that runs this file, with exactly the pinned tools."""
-    requirements = sorted((ROOT / "tools").glob("requirements*.txt"))
-    wanted = digest([sys.version, os.path.realpath(sys.executable)], requirements)
-    stamp = VENV / ".requirements"
-    if read(stamp) == wanted and VENV_PYTHON.exists():
-        return
+    """`.venv` with the developer's tools."""
+    tools = ROOT / "tools"
+    environment(VENV, tools / "requirements.txt", tools / "requirements-test.txt")
+
+
+def environment(folder: Path, requirements: Path, *included: Path) -> Path:
+    """The interpreter of an environment with exactly the pinned packages, made from the one that runs this file."""
+    python, stamp = folder / "bin" / "python", folder / ".requirements"
+    wanted = digest([sys.version, os.path.realpath(sys.executable)], [*included, requirements])
+    if read(stamp) == wanted and python.exists():
+        return python
     need_venv_module()
-    say(f"creating .venv with Python {sys.version.split()[0]}")
+    shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    say(f"creating {shown} with Python {sys.version.split()[0]}")
     # Not the interpreter of an activated .venv, which would clear away itself.
-    run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--clear", VENV)
-    pip("install", "--quiet", "--requirement", ROOT / "tools" / "requirements.txt")
+    run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", "--clear", folder)
+    run(python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement", requirements)
     stamp.write_text(wanted)
+    return python
 
 
 def build_wheel(profile: Profile) -> Path:

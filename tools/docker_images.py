@@ -84,7 +84,7 @@ class Images:
     def assemble(self) -> None:
         """The Dockerfile's system, with the host's executor and guest library where the Dockerfile puts its own."""
         context = _context()
-        self._build(_SYSTEM, context, "--target", "system", "--build-arg", f"BASE_IMAGE={self._base()}")
+        self._build(_SYSTEM, context, "--target", "system", "--build-arg", f"BASE_IMAGE={self.base()}")
         for source, place in (("codemode", "bin"), ("libcodemode_guest.so", "lib/codemode")):
             (context / "local" / place).mkdir(parents=True)
             shutil.copy(TARGET / "debug" / source, context / "local" / place)
@@ -97,10 +97,11 @@ class Images:
         builder = self._make_builder()
         say("building the image from source")
         self._build(
-            EXECUTOR, ROOT, "--build-arg", f"BASE_IMAGE={self._base()}", "--build-arg", f"BUILDER_IMAGE={builder}"
+            EXECUTOR, ROOT, "--build-arg", f"BASE_IMAGE={self.base()}", "--build-arg", f"BUILDER_IMAGE={builder}"
         )
 
-    def _base(self) -> str:
+    def base(self) -> str:
+        """Its name on the engine: a Debian with all that the Dockerfile installs."""
         return self._import(fetch(_BASE, packages()))
 
     def _import(self, archive: Path) -> str:

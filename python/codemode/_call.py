@@ -50,6 +50,15 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Names:
+    """What the code finds in `__main__` beside `tools`, and whether what it leaves there comes back."""
+
+    variables: Mapping[str, Any] | None = None
+    keep_variables: bool = False
+    bare_tools: bool = False
+
+
+@dataclass(frozen=True)
 class Sinks:
     """The application's functions that are told what happens."""
 
@@ -69,6 +78,7 @@ class Options:
     correlation_id: str | None
     rules: Rules
     sinks: Sinks
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -125,10 +135,11 @@ class Call:
 
 def make_call(code: str | bytes, options: Options, scene: Scene, settings: Settings) -> Call:
     """Checks all that `execute` was given."""
-    given, rules, sinks = options.context, options.rules, options.sinks
-    if not isinstance(given, RuntimeContext):
-        given = _checks.mapping(given, "context", "a RuntimeContext or a mapping of variables")
-    context = overlay(scene.context, given)
+    given_context, rules, sinks, names = options.context, options.rules, options.sinks, options.names
+    if not isinstance(given_context, RuntimeContext):
+        given_context = _checks.mapping(given_context, "context", "a RuntimeContext or a mapping of variables")
+    context = overlay(scene.context, given_context)
+    variables = _checks.variables(names.variables)
     config = {**scene.config, **_checks.mapping(options.config, "config")}
     on_approval = _checks.function(rules.on_approval, "on_approval") or scene.on_approval
     for name in ("on_stdout", "on_stderr", "on_tool_call"):
@@ -144,6 +155,9 @@ def make_call(code: str | bytes, options: Options, scene: Scene, settings: Setti
         "config": _encoded(config, "config", dispatcher),
         "code_timeout": _checks.seconds(options.execution_timeout, "execution_timeout"),
         "check_tools": _checks.flag(rules.check_tools, "check_tools"),
+        "variables": _encoded(variables, "variables", dispatcher) if variables else b"",
+        "keep_variables": _checks.flag(names.keep_variables, "keep_variables"),
+        "bare_tools": _checks.flag(names.bare_tools, "bare_tools"),
         "artifact_bytes": _checks.count(rules.artifact_bytes, "artifact_bytes", least=0, what=least_none),
     }
     if rules.max_tool_calls is not None:

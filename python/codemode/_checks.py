@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from codemode._explain import shown
 _LONGEST = 1e9
 # An executor reads numbers of bytes and calls as 64 bits; nobody means more.
 _MOST = 2**63 - 1
+# What every execution has at its top.
+_OWN_NAMES = frozenset({"tools", "context", "config", "ToolError"})
 _HUGE = int(sys.float_info.max)
 
 
@@ -63,6 +66,15 @@ def names(tool_filter: Iterable[str] | None) -> list[str] | None:
 def mapping(value: Mapping[str, Any] | None, name: str, what: str = "a mapping") -> Mapping[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"{name} must be {what}, got {type(value).__name__}")
+    return value or {}
+
+
+def variables(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    for name in mapping(value, "variables", "a mapping of names to values"):
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigError(f"variables must have names that code can use, got {shown(name)}")
+        if name in _OWN_NAMES or name.startswith("__"):
+            raise ConfigError(f"variables cannot have {name!r}: the code finds something else under this name")
     return value or {}
 
 

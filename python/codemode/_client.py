@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from codemode import _checks
+from codemode._adapters import Adapters
 from codemode._approval import OnApproval
-from codemode._call import ARTIFACT_BYTES, EventSink, Options, Rules, Sinks, TextSink, call_here
+from codemode._call import ARTIFACT_BYTES, EventSink, Names, Options, Rules, Sinks, TextSink, call_here
 from codemode._connection import Connection, Policy, embed, opened
 from codemode._context import RuntimeContext, overlay
 from codemode._errors import (
@@ -31,11 +32,9 @@ from codemode._stream import Channel, stream
 from codemode.events import Event
 
 if TYPE_CHECKING:
-    from typing_extensions import Never, Self, Unpack
+    from typing_extensions import Never, Self
 
     from codemode.config import ClientConfig
-    from codemode.integrations._core import CodeToolOptions
-    from codemode.integrations.crewai import CodemodeTool
 
 _UNREACHABLE = (ExecutorConnectionError, ExecutorTimeoutError, ExecutorOverloaded)
 
@@ -187,7 +186,7 @@ class _Client(Executions):
         return _reachable(lambda: bool(self._open().native.info()))
 
 
-class Codemode(_Client):
+class Codemode(_Client, Adapters):
     """Runs code and waits for it. Safe to share: any number of threads may execute at once.
 
     >>> with Codemode() as codemode:
@@ -212,6 +211,9 @@ class Codemode(_Client):
         max_tool_calls: int | None = None,
         check_tools: bool = True,
         artifact_bytes: int = ARTIFACT_BYTES,
+        variables: Mapping[str, Any] | None = None,
+        keep_variables: bool = False,
+        bare_tools: bool = False,
     ) -> ExecutionResult:
         """Runs the code in a fresh sandbox.
 
@@ -222,13 +224,18 @@ class Codemode(_Client):
         artifacts' contents come with the result. What the code does wrong is in the result; with `check` it raises
         `ExecutionFailed`.
 
+        `variables` are names that the code finds at its top, with values as a tool's. With `keep_variables` the names
+        at its top come back in the result, also after an error: all values but functions, classes, modules and what
+        cannot be carried. With `bare_tools` each tool is a function of its own name as well.
+
         `on_approval`, in place of the client's, gets an `ApprovalRequest` for each call that needs consent, in the
         call's thread. It returns a bool, an `ApprovalDecision`, or an awaitable of one, which runs on the loop of the
         async tools and holds no thread. Without one, and when it fails, such calls are denied.
         """
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = Sinks(on_stdout, on_stderr, on_tool_call)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
+        names = Names(variables, keep_variables, bare_tools)
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
         result = self._execute(code, options)
         return result.raise_for_error() if check else result
 
@@ -245,6 +252,9 @@ class Codemode(_Client):
         max_tool_calls: int | None = None,
         check_tools: bool = True,
         artifact_bytes: int = ARTIFACT_BYTES,
+        variables: Mapping[str, Any] | None = None,
+        keep_variables: bool = False,
+        bare_tools: bool = False,
     ) -> Generator[Event, None, None]:
         """Runs the code when the first event is asked for, and yields what happens; the last event is `Finished`.
 
@@ -255,7 +265,8 @@ class Codemode(_Client):
         channel = Channel()
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = channel.sinks()
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
+        names = Names(variables, keep_variables, bare_tools)
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
         connection = self._open_here("stream", "async for … in client.stream_async(…)")
         call = self._call(code, options, connection.loop.get, call_here)
         return stream(connection, self._registry, call, channel)
@@ -267,20 +278,6 @@ class Codemode(_Client):
         The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
         """
         return self._prompt(tool_filter)
-
-    def as_crewai_tool(
-        self, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
-    ) -> CodemodeTool:
-        """This client as a tool for CrewAI's agents, with `code` as its one argument.
-
-        Its text for the model has what `prompt` says, so it connects; tools that are registered later are not in it.
-        `tool_filter` names the only tools that code may call. Options: `name`, `description`, `max_characters` of an
-        answer, `on_result`, which gets each `ExecutionResult`, and those of `execute`, which then hold for every
-        execution.
-        """
-        from codemode.integrations.crewai import crewai_tool
-
-        return crewai_tool(self, tool_filter, options)
 
     def health_check(self) -> bool:
         """Whether the executor answers."""

@@ -14,6 +14,7 @@ from codemode._call import (
     Deliver,
     EventSink,
     Mailbox,
+    Names,
     Options,
     Rules,
     Scene,
@@ -64,6 +65,9 @@ class Executions:
         max_tool_calls: int | None = None,
         check_tools: bool = True,
         artifact_bytes: int = ARTIFACT_BYTES,
+        variables: Mapping[str, Any] | None = None,
+        keep_variables: bool = False,
+        bare_tools: bool = False,
     ) -> ExecutionResult:
         """Runs the code in a fresh sandbox without blocking the event loop, which also runs the async tools.
 
@@ -72,7 +76,8 @@ class Executions:
         """
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = Sinks(on_stdout, on_stderr, on_tool_call)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
+        names = Names(variables, keep_variables, bare_tools)
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
         result = await self._execute_async(code, options)
         return result.raise_for_error() if check else result
 
@@ -89,12 +94,16 @@ class Executions:
         max_tool_calls: int | None = None,
         check_tools: bool = True,
         artifact_bytes: int = ARTIFACT_BYTES,
+        variables: Mapping[str, Any] | None = None,
+        keep_variables: bool = False,
+        bare_tools: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """`Codemode.stream` for `async for`."""
         channel = Channel()
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = channel.sinks()
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks)
+        names = Names(variables, keep_variables, bare_tools)
+        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
         connection, loop = self._open(), asyncio.get_running_loop()
         call = self._call(code, options, lambda: loop, call_here)
         return stream_async(connection, self._registry, call, channel)

@@ -31,7 +31,7 @@ def failure(error: BaseException, arguments: bytes) -> bytes:
     elif isinstance(error, ToolError):
         message, near = str(error), list(error.suggestions)
     elif isinstance(error, ComponentNotFoundError):
-        kind, message, near = "UnknownTool", str(error), list(error.suggestions)
+        kind, message, near = "ToolNotFound", str(error), list(error.suggestions)
     elif isinstance(error, ValueTooLarge):
         kind = "ToolResultTooLarge"
         allowed = f"at most {error.limit} are allowed (limits.value_bytes)"

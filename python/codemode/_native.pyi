@@ -21,6 +21,9 @@ class RawRequest(TypedDict, total=False):
     max_code_length: int  # characters; lowers the executor's limit. Absent: the executor's own
     max_tool_calls: int  # lowers the executor's limit
     check_tools: bool  # absent: True
+    variables: bytes  # tagged JSON of a mapping; absent: none
+    keep_variables: bool  # absent: False
+    bare_tools: bool  # absent: False
     artifact_bytes: int  # of artifacts' contents with the result; absent: none
     code_timeout: float | None  # seconds
     tool_timeout: float | None

@@ -116,6 +116,8 @@ class ExecutionResult:
     correlation_id: str = ""
     execution_id: str = ""
     duration_ms: float = 0.0
+    # What `keep_variables` brought back: the names at the top of the code, but functions, classes and modules.
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.success:
@@ -170,7 +172,7 @@ def result_from_raw(
         **{key: raw[key] for key in ("stdout_truncated", "stderr_truncated", "correlation_id", "execution_id")},
         duration_ms=raw["duration_ms"],
     )
-    return ExecutionResult(**{**fields, **_value(raw["result"])})
+    return ExecutionResult(**{**fields, **_value(raw["result"], raw["variables"])})
 
 
 def rejected(error: CodemodeError, correlation_id: str) -> ExecutionResult:
@@ -196,11 +198,17 @@ def trim(traceback: str, limit: int) -> str:
     return "\n  File ".join([head, *frames[-limit:]])
 
 
-def _value(encoded: bytes | None) -> dict[str, Any]:
-    if encoded is None:
-        return {}
+def _value(result: bytes | None, variables: bytes | None) -> dict[str, Any]:
+    read: dict[str, Any] = {}
     try:
-        return {"result": _values.decode(encoded), "result_json": encoded.decode()}
+        if result is not None:
+            read |= {"result": _values.decode(result), "result_json": result.decode()}
+        if variables is not None:
+            kept = _values.decode(variables)
+            if not isinstance(kept, dict) or not all(isinstance(name, str) for name in kept):
+                raise ValueError("variables are no mapping of names")
+            read["variables"] = kept
+        return read
     except ValueError as problem:
         # The sandbox authors these bytes and is free to send rubbish.
         error = ExecutionError("ProtocolError", f"the sandbox sent a result that cannot be read: {problem}")

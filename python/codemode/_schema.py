@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 
 from codemode import _values
@@ -117,8 +118,11 @@ def is_open(schema: Mapping[str, Any]) -> bool:
     return schema.get("additionalProperties", True) is not False
 
 
-def input_schema(source: SchemaSource, tool: str) -> Schema:
-    """From what the application gave as `input_schema`, which must describe keyword arguments."""
+def input_schema(source: SchemaSource, tool: str, *, by_alias: bool = False) -> Schema:
+    """From what the application gave as `input_schema`, which must describe keyword arguments.
+
+    `by_alias`: the tool is given arguments by the names that code gives, else by those of the model's fields.
+    """
     if isinstance(source, type) and issubclass(source, BaseModel):
         json = _json_of(TypeAdapter(source), "validation")
         if _is_rewritten(source):
@@ -128,7 +132,8 @@ def input_schema(source: SchemaSource, tool: str) -> Schema:
             json["required"] = [name for name in json.get("required", ()) if name not in renamed]
         elif source.model_config.get("extra") is None:
             json.setdefault("additionalProperties", False)
-        return Arguments(json, source, {name: name for name in source.model_fields}, defaults=True)
+        names = {name: (_alias(field) if by_alias else None) or name for name, field in source.model_fields.items()}
+        return Arguments(json, source, names, defaults=True)
     if isinstance(source, Mapping):
         schema = _hand_written(source, tool, "input_schema")
         if not _describes_object(schema.json, schema.json):
@@ -147,6 +152,10 @@ def _is_rewritten(model: type[BaseModel]) -> bool:
     """Whether a validator sees the arguments before the fields do: it may add some, rename some, take some away."""
     validators = model.__pydantic_decorators__.model_validators.values()
     return any(validator.info.mode in ("before", "wrap") for validator in validators)
+
+
+def _alias(field: FieldInfo) -> str | None:
+    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias
 
 
 def _has_two_names(model: type[BaseModel]) -> bool:

@@ -19,7 +19,8 @@ from codemode._context import RuntimeContext
 from codemode._docstring import Docstring
 from codemode._errors import RegistryError
 from codemode._explain import Problem, sentence
-from codemode._forms import Form, form_of, signature_of
+from codemode._form import Form, signature_of
+from codemode._forms import form_of
 from codemode._gate import Gate, gate_for
 from codemode._marker import ToolOptions, bounds_of, options_of
 from codemode.tools import Tool
@@ -137,9 +138,11 @@ def _described(name: str, options: ToolOptions, doc: Docstring) -> str:
 
 
 def _input(name: str, form: Form, options: ToolOptions, described: Any, doc: Docstring) -> _schema.Schema:
-    source = options.input_schema if options.input_schema is not None else form.schema
-    if source is not None:
-        return _schema.input_schema(source, name)
+    if options.input_schema is not None:
+        return _schema.input_schema(options.input_schema, name)
+    if form.schema is not None:
+        # The object validates for itself, so it is given what a caller would give.
+        return _schema.input_schema(form.schema, name, by_alias=True)
     signature = signature_of(form.function)
     if signature is None:
         return _schema.open_object()
@@ -147,8 +150,9 @@ def _input(name: str, form: Form, options: ToolOptions, described: Any, doc: Doc
 
 
 def _output(name: str, form: Form, options: ToolOptions, described: Any, doc: Docstring) -> _schema.Schema | None:
-    if options.output_schema is not None:
-        return _schema.output_schema(options.output_schema, name)
+    source = options.output_schema if options.output_schema is not None else form.output
+    if source is not None:
+        return _schema.output_schema(source, name)
     if form.schema is not None:
         # Tools written for other frameworks annotate `-> str` and return what they like; nothing enforced it there.
         return None

@@ -1,4 +1,6 @@
-"""What `codemode tools` runs: the tools of files and modules, as stubs or as a list."""
+"""What `codemode tools` runs: the tools of files and modules, as stubs or as a list. And `codemode run --tools`, which
+has them served.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from codemode._registry import ComponentRegistry
 from codemode._schema import is_open
 from codemode._tool import ToolEntry
 from codemode._tool_modules import ToolModuleError, load_tools
+from codemode._tools_serve import serve
 
 EXIT_OUTPUT = 1
 EXIT_TOOLS = 2
@@ -25,11 +28,20 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     sys.path.insert(0, os.getcwd())
     try:
-        text = given.render(load_tools(given.tools), given)
+        return int(given.run(given))
     except (ToolModuleError, RegistryError) as error:
         return _fail(str(error), EXIT_TOOLS)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _serve(given: argparse.Namespace) -> int:
+    serve(given.tools, given.tool_filter)
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    text = given.render(load_tools(given.tools), given)
     try:
         if given.output:
             Path(given.output).write_text(text, encoding="utf-8")
@@ -52,12 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     """The `codemode` command has checked what it passes on; the help is its own."""
     parser = argparse.ArgumentParser(prog="codemode tools", add_help=False)
     commands = parser.add_subparsers(required=True)
-    for name, render in (("stubs", _stubs), ("list", _list)):
+    for name, run, render in (("stubs", _show, _stubs), ("list", _show, _list), ("serve", _serve, None)):
         command = commands.add_parser(name, add_help=False)
         command.add_argument("--tools", action="append", required=True)
+        command.add_argument("--tool-filter", action="append", default=[])
         command.add_argument("--output")
         command.add_argument("--json", action="store_true")
-        command.set_defaults(render=render)
+        command.set_defaults(run=run, render=render)
     return parser
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "ApprovalRule",
     "ContextAwareTool",
     "Tool",
+    "mcp_tools",
     "report_progress",
     "tool",
 ]
@@ -63,6 +64,19 @@ class ContextAwareTool(Tool):
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:
         return self.run_with_context(RuntimeContext(), *args, **kwargs)
+
+
+async def mcp_tools(session: Any) -> list[Tool]:
+    """The tools of an MCP server, each to be registered with `registry.register_tool(tool)`.
+
+    `session` is connected: a `ClientSession` or `Client` of `mcp`, or FastMCP's `Client`. Calls run on the event loop
+    that this is awaited on, so that loop must be free while code runs: use `AsyncCodemode` or `execute_async` there.
+    Structured content is a value, of which the server's output schema is enforced; other content is text. An error of
+    the tool is a `ToolError` in the code.
+    """
+    from codemode._mcp import tools_of
+
+    return await tools_of(session)
 
 
 @overload

@@ -66,6 +66,9 @@ fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {
         output_credit: DEFAULT_OUTPUT_CREDIT,
         skip_tool_check: request.skip_tool_check,
         artifact_bytes: request.artifact_bytes,
+        variables: request.globals.variables,
+        keep_variables: request.globals.keep_variables,
+        bare_tools: request.globals.bare_tools,
         ..v1::Start::default()
     };
     start.with_overrides(&request.overrides)

@@ -1,6 +1,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use codemode_types::{CorrelationId, ExecutionId, ExecutionReport, LimitOverrides};
+use codemode_types::{CorrelationId, ExecutionId, ExecutionReport, Globals, LimitOverrides};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ pub struct Request {
     pub skip_tool_check: bool,
     /// How many bytes of the files in /outputs are to come with the report, at most.
     pub artifact_bytes: u64,
+    /// What the code finds in `__main__`, and whether it comes back.
+    pub globals: Globals,
     /// Cancels the execution and still delivers its report (outcome `cancelled`, output so far), unlike dropping the
     /// future of `execute`, which cancels as well.
     pub cancel: CancellationToken,
@@ -83,6 +85,20 @@ impl Request {
         self.config = to_tagged(config)?;
         Ok(self)
     }
+
+    /// Names that are there before the first line of the code, from a map or a struct.
+    ///
+    /// ```
+    /// use codemode_client::{Request, json};
+    ///
+    /// let request = Request::new("sum(prices)").variables(&json!({"prices": [2, 3]}))?;
+    /// assert_eq!(request.globals.variables, br#"{"prices":[2,3]}"#);
+    /// # Ok::<(), codemode_client::ValueError>(())
+    /// ```
+    pub fn variables<T: Serialize + ?Sized>(mut self, variables: &T) -> Result<Self, ValueError> {
+        self.globals.variables = to_tagged(variables)?;
+        Ok(self)
+    }
 }
 
 /// What came of an execution. A failed one is an outcome, too.
@@ -121,6 +137,21 @@ impl ExecutionOutcome {
     /// ```
     pub fn result<T: DeserializeOwned>(&self) -> Result<Option<T>, ValueError> {
         self.report.result.as_deref().map(from_tagged).transpose()
+    }
+
+    /// The names at the top of the code as it left them, where [`Globals::keep_variables`] asked for them; functions,
+    /// classes, modules and what cannot be carried are not among them.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use codemode_client::{ExecutionOutcome, ValueError};
+    ///
+    /// fn numbers(outcome: &ExecutionOutcome) -> Result<Option<BTreeMap<String, f64>>, ValueError> {
+    ///     outcome.variables()
+    /// }
+    /// ```
+    pub fn variables<T: DeserializeOwned>(&self) -> Result<Option<T>, ValueError> {
+        self.report.variables.as_deref().map(from_tagged).transpose()
     }
 }
 

@@ -20,19 +20,26 @@ pub(crate) fn check(request: &Request, specs: &[ToolSpec], limits: &Limits) -> R
             format!("the code is {length} characters long; at most {most} are allowed (limits.max_code_length)");
         return Err(Rejection::new(ErrorCode::CodeTooLong, message));
     }
-    for (what, value) in [("context", &request.context), ("config", &request.config)] {
+    let values =
+        [("context", &request.context), ("config", &request.config), ("variables", &request.globals.variables)];
+    for (what, value) in values {
         let (length, most) = (value.len(), limits.value_bytes);
         if length as u64 > most.bytes() {
-            let message = format!("the {what} takes {length} bytes; at most {most} are allowed (limits.value_bytes)");
+            let message = format!("{what}: {length} bytes; at most {most} are allowed (limits.value_bytes)");
             return Err(Rejection::new(ErrorCode::InvalidRequest, message));
         }
     }
     let tools: usize = specs.iter().map(weight).sum();
-    let rest = request.code.len() + request.context.len() + request.config.len() + SLACK;
+    let values: usize = values.iter().map(|(_, value)| value.len()).sum();
+    let rest = request.code.len() + values + SLACK;
     match tools.saturating_add(rest) > request_bytes(limits) {
         true => {
-            let message = format!("names, descriptions and schemas of the {} tools take {tools} bytes", specs.len());
-            Err(Rejection::new(ErrorCode::InvalidRequest, format!("{message}; that is more than one request can hold")))
+            let message = format!(
+                "names, descriptions and schemas of the {} tools take {tools} bytes, context, config and variables \
+                 {values}; that is more than one request can hold",
+                specs.len()
+            );
+            Err(Rejection::new(ErrorCode::InvalidRequest, message))
         }
         false => Ok(()),
     }

@@ -82,7 +82,8 @@ impl Engine {
         let (limits, warnings) = request.policy.limits.overridden(&request.overrides);
         request::tools(&request.tools)?;
         let code = request::code(request.code, &limits)?;
-        let bytes = request::bytes(&code, &request.tools, [&request.context, &request.config]);
+        let bytes =
+            request::bytes(&code, &request.tools, [&request.context, &request.config, &request.globals.variables]);
         let entry = self.shared.admission.enter(bytes)?;
         let job = Job {
             id: request.id,
@@ -93,6 +94,7 @@ impl Engine {
             config: request.config,
             policy: request.policy,
             check_tools: request.check_tools,
+            globals: request.globals,
             artifact_bytes: request.artifact_bytes.min(limits.result_bytes.bytes()),
             limits,
             ceiling: Arc::clone(&self.shared.limits),

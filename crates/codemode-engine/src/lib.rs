@@ -22,7 +22,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use codemode_types::{
-    CorrelationId, ExecutionId, ExecutionReport, Isolation, LimitOverrides, OutputStream, Policy, ToolSpec,
+    CorrelationId, ExecutionId, ExecutionReport, Globals, Isolation, LimitOverrides, OutputStream, Policy, ToolSpec,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,8 @@ pub struct ExecutionRequest {
     pub check_tools: bool,
     /// Of files in /outputs the report brings along, at most; never more than `limits.result_bytes`.
     pub artifact_bytes: u64,
+    /// What the code finds in `__main__`.
+    pub globals: Globals,
 }
 
 #[derive(Debug)]

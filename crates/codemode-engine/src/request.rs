@@ -31,7 +31,7 @@ pub(crate) fn code(code: Vec<u8>, limits: &Limits) -> Result<String, Rejection> 
 }
 
 /// What a request holds in memory while it waits.
-pub(crate) fn bytes(code: &str, tools: &[ToolSpec], values: [&Vec<u8>; 2]) -> u64 {
+pub(crate) fn bytes(code: &str, tools: &[ToolSpec], values: [&Vec<u8>; 3]) -> u64 {
     let schema = |schema: &Option<Vec<u8>>| schema.as_ref().map_or(0, Vec::len);
     let tool = |tool: &ToolSpec| {
         tool.name.len() + tool.description.len() + schema(&tool.input_schema) + schema(&tool.output_schema)

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codemode_types::{CorrelationId, ExecutionId, ExecutionReport, InvalidId, LimitOverrides, Policy};
+use codemode_types::{CorrelationId, ExecutionId, ExecutionReport, Globals, InvalidId, LimitOverrides, Policy};
 
 pub use self::attacks::{Attack, Attacks};
 use self::{canaries::Canaries, host::Marks, program::Program, verdicts::Escape};
@@ -104,6 +104,7 @@ fn request(engine: &Engine, program: &Program, host: &[u8]) -> Result<ExecutionR
         policy: Arc::new(policy(&engine.info().policy, program)),
         check_tools: false,
         artifact_bytes: 0,
+        globals: Globals::default(),
     })
 }
 

@@ -25,6 +25,7 @@ MODULES = (
     ("_codemode.limits", "limits.py"),
     ("_codemode.courtesy", "courtesy.py"),
     ("_codemode.namespace", "namespace.py"),
+    ("_codemode.variables", "variables.py"),
     ("_codemode.tracebacks", "tracebacks.py"),
     ("_codemode.ending", "ending.py"),
     ("_codemode.runner", "runner.py"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Kinds that Codemode itself made: their message says it all and needs no prefix.
 _OWN_KINDS = [
-    *("UnknownTool", "InvalidArguments", "ApprovalDenied", "ForkedProcess", "Disconnected", "ValueTooLarge"),
+    *("ToolNotFound", "InvalidArguments", "ApprovalDenied", "ForkedProcess", "Disconnected", "ValueTooLarge"),
     *("ToolError", ""),
 ]
 
@@ -64,13 +64,13 @@ def _parameters(described: list[str]) -> str:
     return f"valid parameters: {listed}{legend}"
 
 
-class UnknownTool(ToolError, AttributeError):
+class ToolNotFound(ToolError, AttributeError):
     """Also an AttributeError, so that `hasattr(tools, name)` and `getattr(tools, name, None)` work."""
 
     __module__ = "__main__"
 
 
-UnknownTool.__name__ = UnknownTool.__qualname__ = "ToolError"  # one name for user code, in tracebacks as well
+ToolNotFound.__name__ = ToolNotFound.__qualname__ = "ToolError"  # one name for user code, in tracebacks as well
 
 
 class ToolTimeout(ToolError, TimeoutError):

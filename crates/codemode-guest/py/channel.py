@@ -41,6 +41,9 @@ if TYPE_CHECKING:
         result_bytes: int
         value_bytes: int
         check_tools: bool
+        variables: bytes  # tagged JSON of a mapping, or empty
+        keep_variables: bool
+        bare_tools: bool
 
     class Bridge(Protocol):
         """The native object. Blocking methods release the GIL; `EOFError` says that the executor is gone."""
@@ -53,7 +56,13 @@ if TYPE_CHECKING:
             """The next answer: (call id, ok, value or failure). One thread at a time."""
 
         def finish(
-            self, kind: str, exit_code: int, result: bytes | None, error: dict[str, Any] | None, warnings: list[str]
+            self,
+            kind: str,
+            exit_code: int,
+            result: bytes | None,
+            error: dict[str, Any] | None,
+            warnings: list[str],
+            variables: bytes | None,
         ) -> None: ...
         def violation(self, kind: str, detail: str) -> None: ...
 

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from . import awaiting, compiling, courtesy, ending, limits, namespace, tracebacks, values
+from . import awaiting, compiling, courtesy, ending, limits, namespace, tracebacks, values, variables
 from .calls import ToolError
 from .channel import Channel
 from .tools import Tools
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Bridge, Start
+
+
+_NOT_GIVEN = object()
 
 
 def warm() -> None:
@@ -39,8 +42,8 @@ def main(bridge: Bridge) -> int:
     start = bridge.start()
     try:
         execution = Execution(bridge, start)
-    except ValueError as exc:  # context or config, as some client wrote them
-        return _report_broken(bridge, "Rejected", f"context or config cannot be read: {exc}")
+    except ValueError as exc:  # as some client wrote them
+        return _report_broken(bridge, "Rejected", f"context, config or variables cannot be read: {exc}")
     execution.welcome()
     execution.perform()
     try:
@@ -53,7 +56,7 @@ def main(bridge: Bridge) -> int:
 
 def _report_broken(bridge: Bridge, error_type: str, message: str) -> int:
     error = {"error_type": error_type, "message": message, "traceback": "", "line": None}
-    bridge.finish("error", 1, None, error, [])
+    bridge.finish("error", 1, None, error, [], None)
     return 1
 
 
@@ -70,13 +73,17 @@ class Execution:
         self.error: dict[str, Any] | None = None
         self._met = limits.Met(bridge)
         self._limit: str | None = None  # that the code died of
-        names = {
-            "tools": Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings),
+        tools = Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings)
+        self._given = variables.given(start["variables"])
+        own = {
+            "tools": tools,
             "context": namespace.read_only(start["context"]),
             "config": namespace.read_only(start["config"]),
             "ToolError": ToolError,
         }
-        self.namespace = namespace.fresh_main(self._filename, self._source, names)
+        bare = variables.functions(tools) if start["bare_tools"] else {}
+        self._own = {**bare, **own}  # never kept
+        self.namespace = namespace.fresh_main(self._filename, self._source, {**bare, **self._given, **own})
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
@@ -138,10 +145,11 @@ class Execution:
         self.warnings += ending.save_figures()
         ending.join_threads()
         kind, result = self.result()
+        kept = self.kept(result)
         ending.run_atexit()
         ending.flush()
         if os.getpid() == self.pid:
-            self._bridge.finish(kind, self.exit_code, result, self.error, self.warnings)
+            self._bridge.finish(kind, self.exit_code, result, self.error, self.warnings, kept)
         return self.exit_code
 
     def result(self) -> tuple[str, bytes | None]:
@@ -149,10 +157,13 @@ class Execution:
         last = self.namespace.pop(compiling.LAST, None)
         if self.error is not None:
             return self._limit or "error", None
-        if "result" not in self.namespace and last is None:
-            return "ok", None
+        value = self.namespace.get("result", last)
+        is_made = "result" in self.namespace and value is not self._given.get("result", _NOT_GIVEN)
+        if not is_made:
+            if last is None:
+                return "ok", None
+            value = last
         try:
-            value = self.namespace.get("result", last)
             data, warnings = values.encode(value, max_bytes=self._start["result_bytes"])
         except values.ValueTooLarge as exc:
             message = f"the result takes at least {exc.size} bytes, the limit is {exc.limit}"
@@ -163,6 +174,20 @@ class Execution:
             return "error", None
         self.warnings += warnings
         return "ok", data
+
+
+    def kept(self, result: bytes | None) -> bytes | None:
+        """What the code leaves to a later execution, in the room that the result leaves."""
+        if not self._start["keep_variables"]:
+            return None
+        try:
+            room = self._start["result_bytes"] - len(result or b"")
+            kept, left = variables.kept(self.namespace, self._own, room)
+        except BaseException as exc:  # noqa: BLE001 user code runs in there, as for a result
+            self.warnings.append(f"no variable is kept: {exc!r}")
+            return None
+        self.warnings += left
+        return kept
 
 
 def _regain() -> None:

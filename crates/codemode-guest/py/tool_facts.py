@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections import Counter
 
-from .calls import ToolTimeout, UnknownTool
+from .calls import ToolNotFound, ToolTimeout
 from .tool_uses import OFFERED
 from .tool_words import (
     ASKING,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # What a use that cannot succeed may raise, and a slow refusal of it.
-_RAISED = (UnknownTool, ToolTimeout, TypeError)
+_RAISED = (ToolNotFound, ToolTimeout, TypeError)
 _BUILT_IN = (str, bytes, list, tuple, dict, set)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from . import values
-from .calls import Call, ToolError, UnknownTool, gather
+from .calls import Call, ToolError, ToolNotFound, gather
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,14 +143,14 @@ class Tools:
         self._warnings += warnings
         return data
 
-    def _unknown(self, name: Any) -> UnknownTool:
+    def _unknown(self, name: Any) -> ToolNotFound:
         from difflib import get_close_matches
 
         near = get_close_matches(str(name), self._specs, n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         have = f"Available tools: {', '.join(self._specs)}." if self._specs else "No tools are available."
         message = f"there is no tool {str(name)!r}.{hint} {have}"
-        return UnknownTool(message, tool=str(name), error_type="UnknownTool", suggestions=near)
+        return ToolNotFound(message, tool=str(name), error_type="ToolNotFound", suggestions=near)
 
 
 def _json(text: bytes | None) -> Any:

@@ -37,7 +37,13 @@ class _Nowhere:
         return 1, True, b'{"text": "hi"}'
 
     def finish(
-        self, kind: str, exit_code: int, result: bytes | None, error: dict[str, Any] | None, warnings: list[str]
+        self,
+        kind: str,
+        exit_code: int,
+        result: bytes | None,
+        error: dict[str, Any] | None,
+        warnings: list[str],
+        variables: bytes | None,
     ) -> None: ...
     def violation(self, kind: str, detail: str) -> None: ...
 
@@ -64,6 +70,9 @@ def _start(code: str) -> Start:
         "result_bytes": 1 << 20,
         "value_bytes": 1 << 20,
         "check_tools": True,
+        "variables": b"",
+        "keep_variables": False,
+        "bare_tools": False,
     }
 
 

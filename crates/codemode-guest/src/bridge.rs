@@ -133,7 +133,7 @@ impl Bridge {
     }
 
     /// Tells how the code ended. Nothing from a forked child.
-    #[pyo3(signature = (kind, exit_code, result, error, warnings))]
+    #[pyo3(signature = (kind, exit_code, result, error, warnings, variables))]
     #[allow(clippy::too_many_arguments)] // one per part of the frame
     fn finish(
         &self,
@@ -143,6 +143,7 @@ impl Bridge {
         result: Option<Vec<u8>>,
         error: Option<&Bound<'_, PyDict>>,
         warnings: Vec<String>,
+        variables: Option<Vec<u8>>,
     ) -> PyResult<()> {
         if self.check_owner().is_err() {
             return Ok(());
@@ -150,7 +151,7 @@ impl Bridge {
         let unknown = || PyValueError::new_err(format!("unknown kind of finish: {kind}"));
         let kind = FinishKind::from_word(kind).ok_or_else(unknown)?;
         let failure = error.map(failure).transpose()?;
-        self.send(py, &FromGuest::Finish(Box::new(Finish { kind, exit_code, result, failure, warnings })))
+        self.send(py, &FromGuest::Finish(Box::new(Finish { kind, exit_code, result, variables, failure, warnings })))
     }
 
     /// Reports a refusal that the code met. Nothing from a forked child.
@@ -187,6 +188,9 @@ impl Bridge {
         dict.set_item("result_bytes", start.result_bytes)?;
         dict.set_item("value_bytes", start.value_bytes)?;
         dict.set_item("check_tools", start.check_tools)?;
+        dict.set_item("variables", PyBytes::new(py, &start.globals.variables))?;
+        dict.set_item("keep_variables", start.globals.keep_variables)?;
+        dict.set_item("bare_tools", start.globals.bare_tools)?;
         Ok(dict)
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use pyo3::{prelude::*, types::PyDict};
 
 /// Module, text. `__init__` says in which order they may be imported; here the order does not matter.
-const SOURCES: [(&str, &str); 22] = [
+const SOURCES: [(&str, &str); 23] = [
     ("_codemode", include_str!("../py/__init__.py")),
     ("_codemode._values_read", include_str!("../../../python/codemode/_values_read.py")),
     ("_codemode._values_frames", include_str!("../../../python/codemode/_values_frames.py")),
@@ -24,6 +24,7 @@ const SOURCES: [(&str, &str); 22] = [
     ("_codemode.limits", include_str!("../py/limits.py")),
     ("_codemode.courtesy", include_str!("../py/courtesy.py")),
     ("_codemode.namespace", include_str!("../py/namespace.py")),
+    ("_codemode.variables", include_str!("../py/variables.py")),
     ("_codemode.tracebacks", include_str!("../py/tracebacks.py")),
     ("_codemode.ending", include_str!("../py/ending.py")),
     ("_codemode.runner", include_str!("../py/runner.py")),

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod catalogue;
 pub mod domain;
 
 mod error;
+mod globals;
 mod id;
 mod isolation;
 mod limits;
@@ -17,13 +19,14 @@ mod suggest;
 mod tool;
 
 pub use error::{ErrorCode, Rejection};
+pub use globals::Globals;
 pub use id::{CorrelationId, ExecutionId, InvalidId};
 pub use isolation::{Isolation, Tier};
 pub use limits::{LimitOverrides, Limits};
 pub use outcome::Outcome;
 pub use policy::{
     ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy,
-    POLICY_KEYS, PROXY_PORT, Policy, PolicyError, PolicyKey, PoolPolicy, RESOLVER_PORT,
+    POLICY_KEYS, PROXY_PORT, Policy, PolicyError, PolicyKey, PolicyKind, PoolPolicy, RESOLVER_PORT,
 };
 pub use problem::{Place, Problem};
 pub use report::{

@@ -12,6 +12,8 @@ pub struct ExecutionReport {
     pub exit_code: i32,
     /// Tagged JSON.
     pub result: Option<Vec<u8>>,
+    /// Tagged JSON of a mapping, where the request asked to keep variables and the code came to an end of its own.
+    pub variables: Option<Vec<u8>>,
     pub failure: Option<ExecutionFailure>,
     pub tool_calls: Vec<ToolCallRecord>,
     pub artifacts: Vec<Artifact>,

@@ -1,6 +1,6 @@
 //! Daemon ↔ the process of the executed code. What comes from there is data of that execution, possibly hostile.
 
-use codemode_types::{ExecutionFailure, ToolSpec};
+use codemode_types::{ExecutionFailure, Globals, ToolSpec};
 
 use crate::codec::{DecodeError, Reader, Writer};
 
@@ -27,6 +27,7 @@ pub struct Start {
     pub value_bytes: u64,
     /// Whether the calls of tools in the code are looked at before it runs.
     pub check_tools: bool,
+    pub globals: Globals,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,7 @@ pub struct Finish {
     pub kind: FinishKind,
     pub exit_code: i32,
     pub result: Option<Vec<u8>>,
+    pub variables: Option<Vec<u8>>,
     pub failure: Option<ExecutionFailure>,
     pub warnings: Vec<String>,
 }
@@ -156,7 +158,10 @@ fn encode_start(start: &Start) -> Vec<u8> {
         .texts(&start.allowed_commands)
         .u64(start.result_bytes)
         .u64(start.value_bytes)
-        .u8(start.check_tools.into());
+        .u8(start.check_tools.into())
+        .bytes(&start.globals.variables)
+        .u8(start.globals.keep_variables.into())
+        .u8(start.globals.bare_tools.into());
     writer.into_frame()
 }
 
@@ -183,6 +188,11 @@ fn decode_start(reader: &mut Reader<'_>) -> Result<Start, DecodeError> {
         result_bytes: reader.u64()?,
         value_bytes: reader.u64()?,
         check_tools: reader.flag("check_tools")?,
+        globals: Globals {
+            variables: reader.bytes()?,
+            keep_variables: reader.flag("keep_variables")?,
+            bare_tools: reader.flag("bare_tools")?,
+        },
     })
 }
 
@@ -220,6 +230,7 @@ fn encode_finish(finish: &Finish) -> Vec<u8> {
     let mut writer = Writer::framed(3);
     writer.u8(finish.kind.number());
     writer.u32(finish.exit_code.cast_unsigned()).option(finish.result.as_deref());
+    writer.option(finish.variables.as_deref());
     match &finish.failure {
         Some(failure) => {
             writer.u8(1).text(&failure.error_type).text(&failure.message).text(&failure.traceback);
@@ -239,6 +250,7 @@ fn decode_finish(reader: &mut Reader<'_>) -> Result<Finish, DecodeError> {
     let kind = FinishKind::from_number(number).ok_or_else(unknown)?;
     let exit_code = reader.u32()?.cast_signed();
     let result = reader.option()?;
+    let variables = reader.option()?;
     let failure = if reader.flag("failure")? {
         Some(ExecutionFailure {
             error_type: reader.text()?,
@@ -249,7 +261,7 @@ fn decode_finish(reader: &mut Reader<'_>) -> Result<Finish, DecodeError> {
     } else {
         None
     };
-    Ok(Finish { kind, exit_code, result, failure, warnings: reader.list(MAX_WARNINGS, Reader::text)? })
+    Ok(Finish { kind, exit_code, result, variables, failure, warnings: reader.list(MAX_WARNINGS, Reader::text)? })
 }
 
 #[cfg(test)]
@@ -262,6 +274,7 @@ mod tests {
             kind: FinishKind::Error,
             exit_code: -1,
             result: Some(b"4".to_vec()),
+            variables: Some(b"{}".to_vec()),
             failure: Some(ExecutionFailure {
                 error_type: "ValueError".into(),
                 message: "no".into(),
@@ -305,6 +318,7 @@ mod tests {
                 kind,
                 exit_code: 1,
                 result: None,
+                variables: None,
                 failure: None,
                 warnings: vec![],
             }));
@@ -319,6 +333,7 @@ mod tests {
             kind: FinishKind::Ok,
             exit_code: 0,
             result: None,
+            variables: None,
             failure: None,
             warnings: vec![String::new(); 129],
         };

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from codemode import _checks
 from codemode._approval import OnApproval
-from codemode._call import ARTIFACT_BYTES, EventSink, Options, Rules, Sinks, TextSink, call_here
-from codemode._context import RuntimeContext
+from codemode._call import ARTIFACT_BYTES, EventSink, Names, Options, Rules, Sinks, TextSink, call_here
+from codemode._context import RuntimeContext, overlay
 from codemode._errors import CodemodeError, did_you_mean, nearest
 from codemode._result import ExecutionResult
 from codemode.integrations import _account
@@ -53,11 +54,17 @@ class CodeToolOptions(TypedDict, total=False):
     max_tool_calls: int | None
     check_tools: bool
     artifact_bytes: int
+    variables: Mapping[str, Any] | None
+    keep_variables: bool
+    bare_tools: bool
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes of one call. `code`: the outcome, or the code of the error that kept it from running."""
+    """What comes of one call. `code`: the outcome, or the code of the error that kept it from running.
+
+    `result`: None where that was so.
+    """
 
     succeeded: bool
     text: str
@@ -65,6 +72,17 @@ class Answer:
     code: str = "ok"
     retryable: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    result: ExecutionResult | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """For frameworks that want one in any case: 0 is a success and nothing else is."""
+        return 0 if self.succeeded else (self.result and self.result.exit_code) or 1
+
+
+# A model wrote the arguments, and not every framework looks at them.
+_NO_CODE = "The argument `code` has to be one string of Python code. Nothing ran."
+_NO_TEXT = Answer(False, _NO_CODE, {"error": _NO_CODE}, "invalid_code")
 
 
 class CodeTool:
@@ -87,19 +105,32 @@ class CodeTool:
         _check(client, self._tool_filter, execution)
         self.code_description = f"Python code, as it stands, without Markdown.\n\n{client.prompt(self._tool_filter)}"
 
-    def run(self, code: str) -> Answer:
+    def run(self, code: str, seen: Mapping[str, Any] | None = None, **this: Any) -> Answer:
+        """`seen`: what the framework knows of this call, as context variables; those of the option `context` win.
+        `this`: options of this execution; variables are added to those of the tool.
+        """
+        if not isinstance(code, str):
+            return _NO_TEXT
         try:
-            result = self._client.execute(unfenced(code), tool_filter=self._tool_filter, **self._execution)
+            result = self._client.execute(unfenced(code), **self._options(seen, this))
         except CodemodeError as error:
             return self._refused(error)
         return self._answered(result)
 
-    async def run_async(self, code: str) -> Answer:
+    async def run_async(self, code: str, seen: Mapping[str, Any] | None = None, **this: Any) -> Answer:
+        if not isinstance(code, str):
+            return _NO_TEXT
         try:
-            result = await self._client.execute_async(unfenced(code), tool_filter=self._tool_filter, **self._execution)
+            result = await self._client.execute_async(unfenced(code), **self._options(seen, this))
         except CodemodeError as error:
             return self._refused(error)
         return self._answered(result)
+
+    def _options(self, seen: Mapping[str, Any] | None, this: Mapping[str, Any]) -> dict[str, Any]:
+        options = {"tool_filter": self._tool_filter, **self._execution, **this}
+        if "variables" in this:
+            options["variables"] = {**(self._execution.get("variables") or {}), **this["variables"]}
+        return {**options, "context": overlay(seen, options.get("context"))} if seen else options
 
     def _answered(self, result: ExecutionResult) -> Answer:
         if self._on_result:
@@ -108,7 +139,7 @@ class CodeTool:
         details = {"outcome": result.outcome, "execution_id": result.execution_id}
         if result.error:
             details["error_type"] = result.error.error_type
-        return Answer(result.success, _account.text(told), told, result.outcome, details=details)
+        return Answer(result.success, _account.text(told), told, result.outcome, details=details, result=result)
 
     def _refused(self, error: CodemodeError) -> Answer:
         """No fault of the code. What it says is for the application: it may name hosts and settings."""
@@ -131,14 +162,56 @@ def unfenced(code: str) -> str:
     return code
 
 
-def unavailable(framework: str, works_with: str, problem: object) -> ImportError:
-    """Why an adapter cannot be used, and the line that helps. The extra has the framework's name."""
+def no_python(language: str) -> str | None:
+    """What is said about code of this language where it is not Python. A shell would be another door than the policy's
+    `execution.allowed_commands`.
+    """
+    if language.strip().lower() in ("python", "py", "python3"):
+        return None
+    return (
+        f"This sandbox runs Python, not {language or 'code of no language'}. Nothing ran. Write Python; commands that are "
+        "allowed can be started with the module subprocess."
+    )
+
+
+@contextmanager
+def needs(extra: str, package: str) -> Iterator[None]:
+    """For an adapter's imports from `package`: what is not there is told with the line that installs it.
+
+    An `AttributeError` of the block says that too, of an installed version that has another interface.
+    """
     try:
-        found = f"{framework} {metadata.version(framework)} is installed, but: {problem}"
+        yield
+    except (ImportError, AttributeError) as error:
+        raise _unavailable(extra, package, error) from error
+
+
+def has(kind: type, *members: str) -> None:
+    """Methods, attributes and fields (of pydantic, of data classes) that an adapter relies on; `AttributeError` names
+    those that are gone.
+    """
+    fields = {**getattr(kind, "model_fields", {}), **getattr(kind, "__dataclass_fields__", {})}
+    if gone := [member for member in members if not (member in fields or hasattr(kind, member))]:
+        raise AttributeError(f"{kind.__module__}.{kind.__qualname__} has no {', '.join(gone)}")
+
+
+def _unavailable(extra: str, package: str, problem: Exception) -> ImportError:
+    try:
+        found = f"{package} {metadata.version(package)} is installed, but: {problem}"
     except metadata.PackageNotFoundError:
-        found = f"{framework} is not installed"
-    needs = f"Codemode as a tool of {framework} needs {works_with}; {found}"
-    return ImportError(f"{needs}. Run: pip install 'codemode-runtime[{framework}]'", name=framework)
+        found = f"{package} is not installed"
+    needed = ", ".join(requirements(extra)) or package
+    return ImportError(f"this needs {needed}; {found}. Run: pip install 'codemode-runtime[{extra}]'", name=package)
+
+
+def requirements(extra: str) -> list[str]:
+    """What the extra installs, as pip reads it: the versions that tests/frameworks passed with."""
+    try:
+        lines = metadata.requires("codemode-runtime") or []
+    except metadata.PackageNotFoundError:  # imported from a source tree that nobody installed
+        return []
+    marked = re.compile(rf"""(.*?)\s*;\s*extra == ['"]{re.escape(extra)}['"]""")
+    return [found[1] for line in lines if (found := marked.fullmatch(line))]
 
 
 def _described(client: Codemode, tool_filter: Iterable[str] | None) -> str:
@@ -157,5 +230,6 @@ def _check(client: Codemode, tool_filter: Iterable[str] | None, given: Mapping[s
     )
     sinks = Sinks(given.get("on_stdout"), given.get("on_stderr"), given.get("on_tool_call"))
     values = (given.get("context"), given.get("config"), given.get("correlation_id"))
-    options = Options(given.get("execution_timeout"), tool_filter, *values, rules, sinks)
+    names = Names(given.get("variables"), given.get("keep_variables", False), given.get("bare_tools", False))
+    options = Options(given.get("execution_timeout"), tool_filter, *values, rules, sinks, names)
     client._call("", options, client._connection.loop.get, call_here)

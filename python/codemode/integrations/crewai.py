@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, PrivateAttr, create_model
 
-from codemode.integrations._core import Answer, CodeTool, unavailable
+from codemode.integrations._core import Answer, CodeTool, has, needs
 
-# The versions that tests/frameworks/crewai passed with; the extra in pyproject.toml is the same.
-WORKS_WITH = "crewai>=1.15.9,<1.16"
-
-try:
+with needs("crewai", "crewai"):
     from crewai.tools import BaseTool, ToolFailure  # type: ignore[import-not-found,unused-ignore]
-except ImportError as error:
-    raise unavailable("crewai", WORKS_WITH, error) from error
-if gone := {"args_schema", "result_schema", "cache_function"} - BaseTool.model_fields.keys():
-    raise unavailable("crewai", WORKS_WITH, f"its tools have no {', '.join(sorted(gone))}")
+
+    has(BaseTool, "args_schema", "result_schema", "cache_function")
 
 if TYPE_CHECKING:
     from codemode._client import Codemode

@@ -14,10 +14,8 @@ from crewai.tools import ToolExecutionFailedError, ToolFailure
 
 from codemode import Codemode, ExecutionResult
 from codemode.core import ComponentNotFoundError
-from frameworks.crewai.conftest import Application
+from frameworks.application import PAY, WEATHER, Application
 from frameworks.crewai.crews import Scripted, agent, crew, value
-
-WEATHER = "tools.weather(city='Oslo')"
 
 
 def test_a_crew_runs_code_that_calls_a_registered_tool(mode: str, codemode: Codemode, application: Application) -> None:
@@ -31,9 +29,8 @@ def test_a_crew_runs_code_that_calls_a_registered_tool(mode: str, codemode: Code
 
 def test_two_agents_with_different_tools(mode: str, codemode: Codemode, application: Application) -> None:
     """Each tries what the other may do: it is not there, neither in what it reads nor for its code."""
-    pay = "tools.pay(to='Ada')"
-    analyst = Scripted.of(mode, [pay], [WEATHER], lambda answers: answers[-1])
-    clerk = Scripted.of(mode, [WEATHER], [pay], lambda answers: answers[-1])
+    analyst = Scripted.of(mode, [PAY], [WEATHER], lambda answers: answers[-1])
+    clerk = Scripted.of(mode, [WEATHER], [PAY], lambda answers: answers[-1])
     with Codemode(registry=application.registry.scoped(["pay"])) as scoped:
         done = crew(
             agent("Analyst", analyst, codemode.as_crewai_tool(["weather"])),

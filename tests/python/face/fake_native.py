@@ -22,6 +22,7 @@ def raw(**changes: Any) -> dict[str, Any]:
         "outcome": "ok",
         "exit_code": 0,
         "result": None,
+        "variables": None,
         "error": None,
         "stdout": b"",
         "stderr": b"",

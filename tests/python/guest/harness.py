@@ -74,6 +74,9 @@ def run(code, tools=None, hold=1, hang_up_after=None, specs=None, **overrides):
         "roots": [tempfile.gettempdir(), "/dev", "/proc", sys.prefix, sys.base_prefix, "/usr", "/lib"],
         "result_bytes": 1 << 20,
         "value_bytes": 1 << 20,
+        "variables": "",
+        "keep_variables": False,
+        "bare_tools": False,
         "check_tools": False,  # what a wrong call does when it runs is tested too
         **overrides,
     }

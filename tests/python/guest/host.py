@@ -53,7 +53,7 @@ class SocketBridge:
 
     def start(self):
         start = self._receive()
-        for key in ("context", "config"):
+        for key in ("context", "config", "variables"):
             start[key] = start[key].encode()
         for tool in start["tools"]:
             for key in ("input_schema", "output_schema"):
@@ -74,7 +74,7 @@ class SocketBridge:
             self._reading.release()
         return answer["call"], answer["ok"], answer["payload"].encode()
 
-    def finish(self, kind, exit_code, result, error, warnings):
+    def finish(self, kind, exit_code, result, error, warnings, variables):
         threads = threading.active_count()
         encoded = None if result is None else base64.b64encode(result).decode()
         self._send(kind=kind, exit_code=exit_code, result=encoded, error=error, warnings=warnings, threads=threads)

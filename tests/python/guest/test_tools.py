@@ -68,7 +68,7 @@ def test_unknown_tool():
         TOOLS,
     )
     text = "there is no tool 'wether'. Did you mean 'weather'? Available tools: weather, gather-data."
-    assert got.value[:2] == [[text, "wether", "UnknownTool", ["weather"]]] * 2
+    assert got.value[:2] == [[text, "wether", "ToolNotFound", ["weather"]]] * 2
     assert got.calls == []
 
 

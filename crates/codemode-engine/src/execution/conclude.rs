@@ -212,7 +212,7 @@ impl Conclusion {
 }
 
 fn report(job: &Job, verdict: Verdict, account: Account, isolation: Isolation) -> Box<ExecutionReport> {
-    let Verdict { outcome, exit_code, result, failure, warnings } = verdict;
+    let Verdict { outcome, exit_code, result, variables, failure, warnings } = verdict;
     let Account { usage, tool_calls, violations, warnings: own, artifacts, truncated } = account;
     let warnings = [job.warnings.clone(), warnings, own, artifacts.warnings].concat();
     let [stdout_truncated, stderr_truncated] = truncated;
@@ -222,6 +222,7 @@ fn report(job: &Job, verdict: Verdict, account: Account, isolation: Isolation) -
         outcome,
         exit_code,
         result,
+        variables,
         failure,
         tool_calls,
         artifacts: artifacts.files,

@@ -54,6 +54,7 @@ pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
     pub(crate) exit_code: i32,
     pub(crate) result: Option<Vec<u8>>,
+    pub(crate) variables: Option<Vec<u8>>,
     pub(crate) failure: Option<ExecutionFailure>,
     pub(crate) warnings: Vec<String>,
 }
@@ -110,6 +111,7 @@ impl Verdict {
             outcome,
             exit_code: outcome.exit_code(),
             result: None,
+            variables: None,
             failure: Some(ExecutionFailure { error_type, message, ..ExecutionFailure::default() }),
             warnings: Vec::new(),
         }
@@ -122,12 +124,14 @@ impl Verdict {
 
 /// The code's own word, as far as it may have one.
 fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
-    let Finish { kind, exit_code, result, failure, warnings } = finish;
+    let Finish { kind, exit_code, result, variables, failure, warnings } = finish;
     let warnings = bounded(warnings);
     let most = limits.result_bytes;
     let too_large = result.as_ref().is_some_and(|result| result.len() as u64 > most.bytes());
     let failed = |failure: Option<ExecutionFailure>| failure.map(own_failure).unwrap_or_default();
-    match kind {
+    let room = most.bytes().saturating_sub(result.as_ref().map_or(0, |result| result.len() as u64));
+    let variables = variables.filter(|variables| variables.len() as u64 <= room);
+    let verdict = match kind {
         FinishKind::Limit(limit) if !evidence.speaks_against(limit) => {
             Verdict { warnings, ..met::died_of(limit, failed(failure), own_exit_code(exit_code), limits) }
         }
@@ -135,11 +139,12 @@ fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
             outcome: Outcome::Error,
             exit_code: own_exit_code(exit_code),
             result: None,
+            variables: None,
             failure: Some(failed(failure)),
             warnings,
         },
         FinishKind::Ok if !too_large => match evidence.truncated {
-            None => Verdict { outcome: Outcome::Ok, exit_code: 0, result, failure: None, warnings },
+            None => Verdict { outcome: Outcome::Ok, exit_code: 0, result, variables: None, failure: None, warnings },
             // It ended by itself, so the exit code is its own.
             Some(stream) => {
                 let cut = Verdict::of(Outcome::OutputLimit, output(stream, limits)).with_exit_code(0);
@@ -152,7 +157,8 @@ fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
             );
             Verdict { warnings, ..Verdict::of(Outcome::ResultTooLarge, message) }
         }
-    }
+    };
+    Verdict { variables, ..verdict }
 }
 
 /// An exit code of 0 would call a failure a success.
@@ -208,7 +214,14 @@ fn left(status: i32) -> Verdict {
         ..ExecutionFailure::default()
     };
     let exit_code = status.max(1);
-    Verdict { outcome: Outcome::Error, exit_code, result: None, failure: Some(failure), warnings: Vec::new() }
+    Verdict {
+        outcome: Outcome::Error,
+        exit_code,
+        result: None,
+        variables: None,
+        failure: Some(failure),
+        warnings: Vec::new(),
+    }
 }
 
 fn memory(limits: &Limits) -> Verdict {

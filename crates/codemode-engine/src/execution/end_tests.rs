@@ -22,7 +22,7 @@ fn summary(end: End, evidence: Evidence) -> (Outcome, i32, String) {
 }
 
 fn finish(kind: FinishKind, exit_code: i32) -> Finish {
-    Finish { kind, exit_code, result: Some(b"4".to_vec()), failure: None, warnings: vec![] }
+    Finish { kind, exit_code, result: Some(b"4".to_vec()), variables: None, failure: None, warnings: vec![] }
 }
 
 #[test]
@@ -62,6 +62,18 @@ fn a_result_is_the_codes_own_word() {
     let verdict = verdict(End::Finished(Box::new(finish(FinishKind::Ok, 7))), CALM);
     assert_eq!((verdict.outcome, verdict.exit_code, verdict.failure), (Outcome::Ok, 0, None));
     assert_eq!(verdict.result.as_deref(), Some(&b"4"[..]));
+}
+
+#[test]
+fn variables_stand_beside_every_word_of_the_code_and_have_the_room_that_the_result_leaves() {
+    let kept = |kind, length| {
+        let finish = Finish { variables: Some(vec![b' '; length]), ..finish(kind, 1) };
+        let limits = Limits { result_bytes: ByteSize(4096), ..Limits::default() };
+        let bounds = Bounds { limits: &limits, ceiling: &limits };
+        judge(End::Finished(Box::new(finish)), CALM, bounds).variables.map(|variables| variables.len())
+    };
+    assert_eq!((kept(FinishKind::Ok, 4095), kept(FinishKind::Ok, 4096)), (Some(4095), None));
+    assert_eq!(kept(FinishKind::Error, 10), Some(10));
 }
 
 #[test]

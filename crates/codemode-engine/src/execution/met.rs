@@ -58,6 +58,7 @@ pub(super) fn died_of(limit: Limit, own: ExecutionFailure, exit_code: i32, limit
         outcome,
         exit_code,
         result: None,
+        variables: None,
         failure: Some(ExecutionFailure { error_type, message, ..own }),
         warnings: Vec::new(),
     }

@@ -18,7 +18,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use codemode_types::{CorrelationId, ExecutionId, Limits, NetworkMode, Policy, ToolSpec};
+use codemode_types::{CorrelationId, ExecutionId, Globals, Limits, NetworkMode, Policy, ToolSpec};
 use codemode_wire::guest::Start;
 use tokio::time::Instant;
 
@@ -50,6 +50,7 @@ pub(crate) struct Job {
     pub(crate) config: Vec<u8>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) check_tools: bool,
+    pub(crate) globals: Globals,
     pub(crate) artifact_bytes: u64,
     /// The policy's, lowered by the request.
     pub(crate) limits: Limits,
@@ -144,5 +145,6 @@ fn start(job: &mut Job) -> Start {
         result_bytes: job.limits.result_bytes.bytes(),
         value_bytes: job.limits.value_bytes.bytes(),
         check_tools: job.check_tools,
+        globals: std::mem::take(&mut job.globals),
     }
 }

@@ -72,6 +72,7 @@ mod tests {
             outcome,
             exit_code: 0,
             result: Some(result.into()),
+            variables: None,
             failure: (outcome != Outcome::Ok).then(|| ExecutionFailure {
                 error_type: "T".into(),
                 message: "m".into(),

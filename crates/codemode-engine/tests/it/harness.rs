@@ -7,7 +7,7 @@ use std::{
 
 use codemode_engine::{Attacks, Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest, StartError};
 use codemode_types::{
-    CorrelationId, ExecutionId, ExecutionReport, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure, ToolSpec,
+    CorrelationId, ExecutionId, ExecutionReport, Globals, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure, ToolSpec,
 };
 use serde_json::Value;
 
@@ -66,6 +66,7 @@ pub(crate) fn request(engine: &Engine, code: &str) -> ExecutionRequest {
         policy: engine.info().policy,
         check_tools: true,
         artifact_bytes: 0,
+        globals: Globals::default(),
     }
 }
 

@@ -121,6 +121,15 @@ pub struct Start {
     /// How many bytes of the files in /outputs are wanted with the result, at most; no more than `limits.result_bytes`.
     #[prost(uint64, tag = "13")]
     pub artifact_bytes: u64,
+    /// value: a mapping of names to what they are in `__main__` before the first line
+    #[prost(bytes = "vec", tag = "14")]
+    pub variables: ::prost::alloc::vec::Vec<u8>,
+    /// The names at the top of `__main__`, as the code left them, are wanted with the result.
+    #[prost(bool, tag = "15")]
+    pub keep_variables: bool,
+    /// Each tool is also a function of its name in `__main__`, where that is an identifier and no built-in.
+    #[prost(bool, tag = "16")]
+    pub bare_tools: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolSpec {
@@ -268,6 +277,9 @@ pub struct Finished {
     /// from Start received to Finished sent
     #[prost(uint64, tag = "14")]
     pub duration_us: u64,
+    /// value: a mapping, where `Start.keep_variables` asked for it
+    #[prost(bytes = "vec", optional, tag = "15")]
+    pub variables: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExecutionError {

@@ -16,6 +16,7 @@ pub(crate) fn report() -> ExecutionReport {
         outcome: Outcome::Timeout,
         exit_code: 124,
         result: Some(b"123456789012345678901234567890".to_vec()),
+        variables: Some(br#"{"x":1}"#.to_vec()),
         failure: Some(ExecutionFailure {
             error_type: "Timeout".into(),
             message: "after 30 s".into(),

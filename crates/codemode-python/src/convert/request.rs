@@ -1,5 +1,5 @@
 use codemode_client::{Request, new_execution_id};
-use codemode_types::{CorrelationId, LimitOverrides, ToolSpec};
+use codemode_types::{CorrelationId, Globals, LimitOverrides, ToolSpec};
 use pyo3::{prelude::*, types::PyDict};
 
 use super::options::seconds;
@@ -16,6 +16,11 @@ pub(crate) fn request(raw: &Bound<'_, PyDict>) -> PyResult<(Request, Vec<ToolSpe
         overrides: overrides(raw)?,
         skip_tool_check: !optional(raw, "check_tools")?.unwrap_or(true),
         artifact_bytes: optional(raw, "artifact_bytes")?.unwrap_or(0),
+        globals: Globals {
+            variables: bytes(raw, "variables")?,
+            keep_variables: optional(raw, "keep_variables")?.unwrap_or(false),
+            bare_tools: optional(raw, "bare_tools")?.unwrap_or(false),
+        },
         ..Request::default()
     };
     let tools = match get(raw, "tools")? {

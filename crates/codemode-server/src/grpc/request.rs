@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use codemode_engine::ExecutionRequest;
 use codemode_proto::{DEFAULT_OUTPUT_CREDIT, v1};
-use codemode_types::{ErrorCode, ExecutionId, Isolation, LimitOverrides, Policy, Problem, Rejection, ToolSpec};
+use codemode_types::{
+    ErrorCode, ExecutionId, Globals, Isolation, LimitOverrides, Policy, Problem, Rejection, ToolSpec,
+};
 
 use crate::executions::{correlation_id, invalid};
 
@@ -22,6 +24,11 @@ pub(super) fn request(id: ExecutionId, start: v1::Start, policy: Arc<Policy>) ->
         policy,
         check_tools: !start.skip_tool_check,
         artifact_bytes: start.artifact_bytes,
+        globals: Globals {
+            variables: start.variables,
+            keep_variables: start.keep_variables,
+            bare_tools: start.bare_tools,
+        },
     })
 }
 

@@ -123,7 +123,7 @@ impl Session<'_> {
             Some(Message::ToolResult(result)) => {
                 let call_id = result.call_id;
                 let (call_id, answer) = tool_answer(result)
-                    .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("ProtocolError", error.to_string()))));
+                    .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("BadAnswer", error.to_string()))));
                 self.command(&id, Command::Answer(call_id, answer)).await;
             }
             Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => {

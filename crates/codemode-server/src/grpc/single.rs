@@ -95,7 +95,7 @@ async fn relay(
             Some(Message::ToolResult(result)) => {
                 let call_id = result.call_id;
                 let (call_id, answer) = tool_answer(result)
-                    .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("ProtocolError", error.to_string()))));
+                    .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("BadAnswer", error.to_string()))));
                 Command::Answer(call_id, answer)
             }
             Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => Command::Held(call_id, held),

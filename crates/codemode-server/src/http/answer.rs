@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -25,6 +25,9 @@ struct Answer<'a> {
     outcome: Option<&'a str>,
     exit_code: Option<i32>,
     result: Option<Box<RawValue>>,
+    /// Only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Box<RawValue>>,
     stdout: &'a str,
     stderr: &'a str,
     stdout_truncated: bool,
@@ -51,12 +54,22 @@ struct ToolCall<'a> {
 pub(super) fn answer(finished: &Finished) -> Response {
     let Finished { report, stdout, stderr } = finished;
     match report_json(report, &String::from_utf8_lossy(stdout), &String::from_utf8_lossy(stderr)) {
-        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Ok(body) => (status(report.outcome), [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             refusal::problem(&Rejection::new(ErrorCode::Internal, "the answer could not be written"))
         }
     }
+}
+
+/// How the code ended is in the document. The status says besides where it was not the code that ended it.
+fn status(outcome: Outcome) -> StatusCode {
+    let number = match outcome {
+        Outcome::Cancelled => 499,
+        Outcome::Interrupted => 409,
+        _ => 200,
+    };
+    StatusCode::from_u16(number).unwrap_or(StatusCode::OK)
 }
 
 /// The one JSON form of a report, for HTTP and for `codemode run --json`.
@@ -68,6 +81,7 @@ pub fn report_json(report: &ExecutionReport, stdout: &str, stderr: &str) -> serd
         outcome: Some(report.outcome.as_str()),
         exit_code: Some(report.exit_code),
         result: report.result.as_deref().and_then(verbatim),
+        variables: report.variables.as_deref().and_then(verbatim),
         stdout,
         stderr,
         stdout_truncated: report.stdout_truncated,
@@ -103,6 +117,7 @@ pub fn refusal_json(refusal: &Refusal<'_>) -> serde_json::Result<Vec<u8>> {
         outcome,
         exit_code: None,
         result: None,
+        variables: None,
         stdout: "",
         stderr: "",
         stdout_truncated: false,
@@ -190,7 +205,20 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::verbatim;
+    use codemode_types::{
+        Outcome,
+        catalogue::{Kind, entries},
+    };
+
+    use super::{status, verbatim};
+
+    #[test]
+    fn the_catalogue_says_the_status_of_each_outcome() {
+        for outcome in Outcome::ALL {
+            let entry = entries().find(|it| it.kind == Kind::Outcome && it.code == outcome.as_str()).unwrap();
+            assert_eq!(status(outcome).as_u16(), entry.http.unwrap_or(200), "{outcome}");
+        }
+    }
 
     #[test]
     fn numbers_keep_every_digit_and_hostile_text_stays_a_string() {

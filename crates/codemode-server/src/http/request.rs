@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use codemode_engine::ExecutionRequest;
-use codemode_types::{ErrorCode, LimitOverrides, Rejection};
+use codemode_types::{ErrorCode, Globals, LimitOverrides, Rejection};
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
@@ -38,6 +38,9 @@ struct Body<'a> {
     check_tools: Option<bool>,
     artifact_bytes: Option<u64>,
     correlation_id: Option<String>,
+    #[serde(borrow, default)]
+    variables: Option<&'a RawValue>,
+    keep_variables: Option<bool>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
 }
@@ -93,7 +96,7 @@ pub(super) fn read(
         let detail = "`tools` needs a way back to the caller, which HTTP does not have yet: use gRPC (codemode.v1) or a client library";
         return unlike(StatusCode::UNPROCESSABLE_ENTITY, detail);
     }
-    for (name, value) in [("context", body.context), ("config", body.config)] {
+    for (name, value) in [("context", body.context), ("config", body.config), ("variables", body.variables)] {
         if value.is_some_and(|value| !value.get().trim_start().starts_with('{')) {
             let detail = format!("`{name}` must be an object: names and their values");
             return unlike(StatusCode::UNPROCESSABLE_ENTITY, &detail);
@@ -121,6 +124,11 @@ fn request(executions: &Executions, headers: &HeaderMap, body: Body<'_>) -> Resu
         policy: executions.policy(),
         check_tools: body.check_tools.unwrap_or(true),
         artifact_bytes: body.artifact_bytes.unwrap_or(0),
+        globals: Globals {
+            variables: raw(body.variables),
+            keep_variables: body.keep_variables.unwrap_or(false),
+            bare_tools: false,
+        },
     })
 }
 

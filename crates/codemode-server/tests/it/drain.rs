@@ -5,7 +5,7 @@ use v1::server_message::Message;
 
 use codemode_proto::v1;
 
-use crate::support::{ENDLESS, KEY, block_on, serve, serve_on};
+use crate::support::{ENDLESS, KEY, block_on, one_place, serve, serve_on};
 
 #[test]
 fn what_runs_may_finish_and_nothing_new_begins() {
@@ -52,6 +52,20 @@ fn what_does_not_finish_is_interrupted() {
         let drained = tokio::spawn(running.drain(Duration::ZERO));
         assert_eq!(stream.finished("a").await.outcome, "interrupted");
         drained.await.unwrap();
+    });
+}
+
+#[test]
+fn over_http_the_status_says_so_too() {
+    block_on(async {
+        use tokio::io::AsyncReadExt;
+        let mut served = serve(one_place()).await;
+        let mut held = served.post_and_hold(&json!({"code": ENDLESS})).await;
+        while served.post(&json!({"code": "1"})).await.status == 200 {}
+        served.running.take().unwrap().drain(Duration::ZERO).await;
+        let mut answer = String::new();
+        held.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 409 Conflict") && answer.contains("\"Interrupted\""), "{answer}");
     });
 }
 

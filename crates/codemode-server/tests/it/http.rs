@@ -56,6 +56,20 @@ fn contents_of_files_come_along_when_they_are_wanted() {
 }
 
 #[test]
+fn names_are_given_and_come_back_when_they_are_wanted() {
+    block_on(async {
+        let served = serve(json!({})).await;
+        let body = served.post(&json!({"code": "y = x + 1", "variables": {"x": 1}, "keep_variables": true})).await.json();
+        assert_eq!(body["variables"], json!({"x": 1, "y": 2}));
+        let body = served.post(&json!({"code": "y = 1"})).await.json();
+        assert_eq!(body.get("variables"), None);
+        let body = served.post(&json!({"code": "y = 1", "variables": {"two words": 1}})).await.json();
+        assert_eq!(body["error"]["error_type"], "Rejected", "{body}");
+        assert_eq!(served.post(&json!({"code": "1", "variables": [1]})).await.status, 422);
+    });
+}
+
+#[test]
 fn failures_are_answers_too() {
     block_on(async {
         let served = serve(json!({})).await;

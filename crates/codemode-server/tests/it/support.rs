@@ -86,7 +86,7 @@ async fn serve_keys(
     let engine = Engine::start(config).await.unwrap();
     let address: ListenAddress = address.parse().unwrap();
     let listener = bind_with(&address, keys, encryption).await.unwrap();
-    let running = start_with(engine, keys, vec![listener], audit, reception).await;
+    let running = start_with(engine, keys, vec![listener], audit, (reception, None)).await;
     let address = running.addresses()[0].clone();
     Served { running: Some(running), address }
 }

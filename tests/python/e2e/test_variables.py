@@ -1,0 +1,124 @@
+"""Names that an application gives to code, and those that it gets back."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+import pytest
+
+from codemode import Codemode, ComponentRegistry, ConfigError
+
+
+@pytest.fixture(scope="module")
+def codemode() -> Iterator[Codemode]:
+    registry = ComponentRegistry()
+    for function in (weather, double):
+        registry.register_tool(function)
+    registry.register_tool("print", double, description="Takes a built-in's name.")
+    registry.register_tool("two words", double, description="No identifier.")
+    with Codemode(registry=registry) as client:
+        yield client
+
+
+def weather(city: str, days: int = 1) -> str:
+    """The weather of a city."""
+    return f"{city}: {days}"
+
+
+async def double(number: int) -> int:
+    """Twice the number."""
+    return number * 2
+
+
+def test_variables_are_there_before_the_first_line(codemode: Codemode) -> None:
+    given = {"prices": [2, 3], "since": datetime.date(2026, 1, 2), "ü": b"bytes"}
+    result = codemode.execute("[sum(prices), since.year, ü]", variables=given)
+    assert result.result == [5, 2026, b"bytes"]
+
+
+def test_what_the_code_leaves_at_its_top_comes_back(codemode: Codemode) -> None:
+    code = """
+import math
+from datetime import date
+
+class Plan: ...
+
+def plan(): ...
+
+_private = 1
+total = math.floor(2.5) + seen
+days = {date(2026, 1, 2): (1, 2)}
+opened = open('/dev/null')
+"""
+    result = codemode.execute(code, variables={"seen": 40, "unused": "x"}, keep_variables=True)
+    assert result.success and result.result is None
+    kept = {"seen": 40, "unused": "x", "total": 42, "days": {datetime.date(2026, 1, 2): (1, 2)}}
+    assert result.variables == kept
+    (warning,) = result.warnings
+    names = ["math (module)", "date (type)", "Plan (type)", "plan (function)", "opened (TextIOWrapper)"]
+    assert warning == f"these names are not kept: {', '.join(names)}"
+
+
+def test_steps_that_go_on_from_each_other(codemode: Codemode) -> None:
+    variables = {}
+    for step in ("rows = [1, 2]", "rows.append(3)", "total = sum(rows)"):
+        variables = codemode.execute(step, variables=variables, keep_variables=True).variables
+    assert variables == {"rows": [1, 2, 3], "total": 6}
+
+
+def test_a_result_of_a_step_before_is_not_the_result_of_this_one(codemode: Codemode) -> None:
+    first = codemode.execute("result = [1]", keep_variables=True)
+    assert first.variables == {"result": [1]}
+    assert codemode.execute("len(result) + 1", variables=first.variables).result == 2
+    assert codemode.execute("print(result)", variables=first.variables).result_json is None
+    assert codemode.execute("result = result + [2]", variables=first.variables).result == [1, 2]
+
+
+def test_variables_are_kept_of_code_that_failed(codemode: Codemode) -> None:
+    result = codemode.execute("found = 7\n1 / 0", keep_variables=True)
+    assert result.outcome == "error" and result.variables == {"found": 7}
+
+
+def test_nothing_is_kept_unasked(codemode: Codemode) -> None:
+    assert codemode.execute("x = 1").variables == {}
+
+
+def test_what_does_not_fit_beside_the_result_is_left_out_and_named() -> None:
+    with Codemode.local({"limits": {"result_bytes": 4096}}) as client:
+        code = "large = 'x' * 3000\nsmall = 1\n'y' * 2000"
+        result = client.execute(code, keep_variables=True)
+    assert result.success and result.variables == {"small": 1}
+    assert result.warnings == ("these names are not kept: large (str)",)
+
+
+def test_tools_as_functions_of_their_names(codemode: Codemode) -> None:
+    code = """
+print(weather('Oslo', days=2), await double(4), double(number=3))
+[name for name in ('weather', 'double', 'two words') if name in globals()]
+"""
+    result = codemode.execute(code, bare_tools=True, keep_variables=True)
+    assert result.stdout == "Oslo: 2 8 6\n", result
+    assert result.result == ["weather", "double"]
+    assert result.variables == {} and result.warnings == ()
+
+
+def test_tools_are_no_functions_unasked(codemode: Codemode) -> None:
+    result = codemode.execute("weather('Oslo')")
+    assert result.error and result.error.error_type == "NameError"
+
+
+def test_a_variable_wins_over_a_tool_of_its_name(codemode: Codemode) -> None:
+    assert codemode.execute("weather", variables={"weather": "rain"}, bare_tools=True).result == "rain"
+
+
+@pytest.mark.parametrize("name", ["two words", "class", "tools", "__builtins__", 1, ""])
+def test_names_that_cannot_be_given(codemode: Codemode, name: object) -> None:
+    with pytest.raises(ConfigError, match="variables"):
+        codemode.execute("1", variables={name: 1})  # type: ignore[dict-item]
+
+
+def test_code_that_lies_about_its_variables(codemode: Codemode) -> None:
+    """Whatever it makes of its own namespace, what comes back is a mapping of names to plain values."""
+    code = "globals()[3] = 1\nglobals()['a b'] = 2\nglobals()['x'] = 5\nclass Odd(str): ...\nglobals()[Odd('y')] = 6"
+    assert codemode.execute(code, keep_variables=True).variables == {"x": 5}
