@@ -11,10 +11,10 @@ HADOLINT_VERSION := 2.15.1
 .DEFAULT_GOAL := help
 .PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
         test-frameworks test-docker-source docker-build wheel bench fuzz fuzz-smoke \
-        docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
+        docs docs-serve docs-reference docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=/path/to/python3.12 make ... chooses the interpreter (3.10 or newer; now: $(PYTHON))"
 
@@ -82,6 +82,16 @@ wheel: python ## Build the release wheel into dist/
 
 bench: wheel ## Measure, print the table and write BENCHMARKS.md
 	$(VENV)/python benches/bench.py
+
+# mkdocs-material in an environment of its own in target/docs-venv; making it needs the package index, building nothing.
+docs: python ## Build the site of docs/ into target/site; a link that leads nowhere is an error
+	@"$(PYTHON)" tools/docs.py build
+
+docs-serve: python ## Serve the site on 127.0.0.1:8000, built again when a page changes
+	@"$(PYTHON)" tools/docs.py serve
+
+docs-reference: ## Write docs/reference and docs/errors from the code
+	$(CARGO) run --quiet --locked -p codemode-cli --example reference -- docs
 
 docs-conformance: build ## Write docs/conformance.md from the tables in tests/conformance
 	PYTHONPATH=tests:tests/python $(VENV)/python -m conformance.report

@@ -142,7 +142,11 @@ def inside(arguments: list[str]) -> int:
             images.build_from_source() if from_source else images.assemble()
             # What tests leave when they are cut short goes with the folder.
             (folder / "tmp").mkdir()
-            more = {"CODEMODE_DOCKER_IMAGE": EXECUTOR, "CODEMODE_DOCKER_BASE": images.base(), "TMPDIR": str(folder / "tmp")}
+            more = {
+                "CODEMODE_DOCKER_IMAGE": EXECUTOR,
+                "CODEMODE_DOCKER_BASE": images.base(),
+                "TMPDIR": str(folder / "tmp"),
+            }
             return run_tests({**environment, **more}, arguments[from_source:])
     except dockerd.EngineError as error:
         say(str(error))

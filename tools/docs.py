@@ -21,6 +21,7 @@ ADDRESS = "127.0.0.1:8000"
 # What a browser would fetch from elsewhere before anybody follows a link.
 FETCHED = re.compile(
     r"""<(?:script|img|iframe|link(?! rel="canonical"))\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>"""
+    r"""|<a\b[^>]*data-md-component="?source[^>]*>"""  # the theme asks a code host about it
 )
 
 

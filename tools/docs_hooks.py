@@ -42,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.nav = [opened(entry, Path(config.docs_dir)) for entry in config.nav or []]
     links.config = config
     config.markdown_extensions.append(links)
+    config.watch.extend(str(ROOT / document) for document in DOCUMENTS)
     return config
 
 
@@ -94,7 +95,7 @@ class Links(Extension, Treeprocessor):  # type: ignore[misc]
         elif target in DOCUMENTS:
             page = DOCUMENTS[target]
         elif (ROOT / target).exists() and not target.startswith(".."):
-            return f"{self.config.repo_url}/blob/main/{target}" + (f"#{anchor}" if anchor else "")
+            return f"{self.config.extra['repository']}/blob/main/{target}" + (f"#{anchor}" if anchor else "")
         else:
             log.warning("%s links to %s, which is no file of the repository", document, href)
             return href

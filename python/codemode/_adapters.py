@@ -55,8 +55,8 @@ class Adapters:
     def as_google_adk_tool(
         self, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
     ) -> google_adk.CodemodeTool:
-        """A tool for Google ADK's agents, with `code` as its one argument. Tools that take a context find ADK's
-        `user_id`, `app_name`, `session_id` and `invocation_id` in it.
+        """A tool for Google ADK's agents, with `code` as its one argument. The context has ADK's `user_id`, `app_name`
+        and `invocation_id`, and in its `metadata`, which only tools see, `session_id`.
         """
         from codemode.integrations.google_adk import google_adk_tool
 

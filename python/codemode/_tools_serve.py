@@ -90,7 +90,19 @@ class _Server:
         threading.Thread(target=self._listen, name="codemode-tools", daemon=True).start()
 
     def serve(self, registry: Registry) -> None:
-        self._lifecycle.open(registry, self._loop.run)
+        try:
+            self._lifecycle.open(registry, self._loop.run)
+            dispatcher = self._offer(registry)
+            self._is_over.wait()
+            dispatcher.close()
+            self._line.send({"type": "closed", "warnings": dispatcher.warnings})
+        finally:
+            self._lifecycle.close(self._loop.run)
+            self._loop.stop()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _signal_group(signal.SIGTERM)
+
+    def _offer(self, registry: Registry) -> Dispatcher:
         entries = registry.entries()
         context = overlay(registry.get_context())
         dispatcher = self._dispatcher = Dispatcher(entries, context, self._loop.get, _refused)
@@ -100,13 +112,7 @@ class _Server:
             ready[name] = encoded.decode()
             dispatcher.warnings += warnings
         self._line.send(ready)
-        self._is_over.wait()
-        dispatcher.close()
-        self._line.send({"type": "closed", "warnings": dispatcher.warnings})
-        self._lifecycle.close(self._loop.run)
-        self._loop.stop()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _signal_group(signal.SIGTERM)
+        return dispatcher
 
     def _listen(self) -> None:
         try:
@@ -149,15 +155,22 @@ class _Workers:
     def __init__(self, most: int) -> None:
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._idle = threading.Semaphore(0)
-        self._left = most
+        self._vacancies = most
         self._hiring = threading.Lock()
+        self._hire()
+        self._idle.release()
 
     def do(self, job: Callable[[], object]) -> None:
         with self._hiring:
-            if not self._idle.acquire(blocking=False) and self._left:
-                self._left -= 1
-                threading.Thread(target=self._work, name="codemode-tool", daemon=True).start()
+            if not self._idle.acquire(blocking=False) and self._vacancies:
+                # Without another thread, those that are there do it when they can.
+                with contextlib.suppress(RuntimeError):
+                    self._hire()
         self._jobs.put(job)
+
+    def _hire(self) -> None:
+        threading.Thread(target=self._work, name="codemode-tool", daemon=True).start()
+        self._vacancies -= 1
 
     def _work(self) -> None:
         while True:

@@ -61,4 +61,4 @@ def vocabulary() -> set[str]:
     words |= {ending.outcome for ending in ENDINGS} | {refusal.code for refusal in REFUSALS}
     for readings in contract_readings.SECTIONS.values():
         words |= {word for reading in readings for word in reading.covers}
-    return words | {part for name in contract_readings.NOT_YET for part in name.split(".")}
+    return words

@@ -114,6 +114,19 @@ MODULES: dict[str, Proofs] = {
     "codemode.events.ApprovalRequested": (f"{FACE}/test_events.py::test_every_call_is_told_from_start_to_end",),
 }
 
+
+def _agents(framework: str, file: str = "test_agent.py") -> Proofs:
+    """Of an adapter: its agents' runs, which have an environment of their own."""
+    tests = f"tests/frameworks/{framework}"
+    return f"{tests}/{file}::test_a_run_that_fails_and_recovers", f"{tests}/test_page.py"
+
+
+ADAPTERS: dict[str, Proofs] = {
+    "codemode.integrations.google_adk.CodemodeCodeExecutor": _agents("google-adk", "test_executor.py"),
+    "codemode.integrations.autogen.CodemodeCodeExecutor": _agents("autogen"),
+    "codemode.integrations.ag2.CodemodeEnvironment": _agents("ag2"),
+}
+
 CLIENTS: dict[str, Proofs] = {
     **_each(
         "Codemode",
@@ -132,6 +145,9 @@ CLIENTS: dict[str, Proofs] = {
                 f"{OWN}/test_tables.py::test_key_methods",
                 "tests/frameworks/crewai/test_crew.py::test_a_crew_runs_code_that_calls_a_registered_tool",
             ),
+            "as_google_adk_tool": _agents("google-adk"),
+            "as_pydantic_ai_toolset": _agents("pydantic-ai"),
+            "as_haystack_tool": _agents("haystack"),
             "stream": (_STREAM[0], f"{NAMES}::test_events_and_sinks_of_one_execution"),
             "stream_async": _STREAM[1],
             "prompt": f"{E2E}/test_prompt.py::test_two_clients_and_two_processes_get_the_same_text",
@@ -186,13 +202,16 @@ PARAMETERS: dict[str, Proofs] = {
             "max_tool_calls": f"{E2E}/test_calls.py::test_fewer_tool_calls_than_the_executor_allows",
             "check_tools": f"{E2E}/test_calls.py::test_code_that_calls_what_is_not_there_runs_only_if_it_is_told_to",
             "artifact_bytes": f"{E2E}/test_artifacts.py::test_no_more_contents_than_were_asked_for",
+            "variables": f"{E2E}/test_variables.py::test_variables_are_there_before_the_first_line",
+            "keep_variables": f"{E2E}/test_variables.py::test_what_the_code_leaves_at_its_top_comes_back",
+            "bare_tools": f"{E2E}/test_variables.py::test_tools_as_functions_of_their_names",
         },
     ),
     **_of(
         "Codemode.stream",
         [_IN_STREAM],
         "code execution_timeout tool_filter context config correlation_id on_approval max_tool_calls check_tools "
-        "artifact_bytes",
+        "artifact_bytes variables keep_variables bare_tools",
     ),
     "Codemode.prompt.tool_filter": (f"{E2E}/test_prompt.py::test_a_filter_and_a_scope_show_fewer_tools",),
     **_each(
@@ -297,6 +316,7 @@ RESULTS: dict[str, Proofs] = {
             "isolation": f"{NAMES}::test_its_usage_and_isolation",
             "stdout_truncated": f"{NAMES}::test_too_much_output_says_so",
             "stderr_truncated": f"{NAMES}::test_too_much_output_says_so",
+            "variables": f"{E2E}/test_variables.py::test_what_the_code_leaves_at_its_top_comes_back",
             "_repr_html_": f"{E2E}/test_artifacts.py::test_a_notebook_shows_the_pictures",
         },
     ),
@@ -350,6 +370,7 @@ CONFIGURATIONS: dict[str, Proofs] = {
 SECTIONS: dict[str, dict[str, Proofs]] = {
     "Modules": MODULES,
     "Clients": CLIENTS,
+    "Adapters": ADAPTERS,
     "Parameters": PARAMETERS,
     "Registries and contexts": REGISTRIES,
     "Tools": TOOLS,

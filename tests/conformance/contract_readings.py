@@ -8,6 +8,7 @@ from conformance.contract_names import E2E, FACE, NAMES, OWN
 
 CONFIG = "crates/codemode-config/tests/it"
 CLI = "crates/codemode-cli/tests/it"
+COMMAND = "tests/docker/test_command.py"
 
 
 @dataclass(frozen=True)
@@ -402,6 +403,17 @@ COMMANDS: tuple[Reading, ...] = (
         "runs one program; its exit code is the code's",
         (f"{E2E}/test_cli.py::test_the_exit_code_is_the_codes_own",),
     ),
+    Reading(
+        "`codemode run --tools`",
+        "offers the tools of Python files and modules; nothing of them is left when it has ended, however it ended",
+        (
+            f"{E2E}/test_run_tools.py::test_code_calls_the_tools_and_what_they_print_is_not_its_output",
+            f"{E2E}/test_run_tools.py::test_a_filter_offers_fewer",
+            f"{E2E}/test_run_tools.py::test_tools_that_cannot_be_had",
+            f"{E2E}/test_run_tools.py::test_ctrl_c_ends_code_and_tools",
+            f"{E2E}/test_run_tools.py::test_a_command_that_is_killed_takes_the_tools_along",
+        ),
+    ),
     Reading("`codemode doctor`", "shows what holds here", (f"{E2E}/test_cli.py::test_version_and_doctor",)),
     Reading(
         "`codemode health`",
@@ -422,6 +434,100 @@ COMMANDS: tuple[Reading, ...] = (
         (f"{E2E}/test_tls_client.py::test_certificates_for_development",),
         ("tls", "generate", "certs"),
     ),
+    Reading(
+        "`codemode explain`",
+        "shows what a code means and what helps; each code of the product has its page",
+        (
+            f"{CLI}/explain.rs::an_entry_fits_a_terminal",
+            f"{CLI}/explain.rs::an_unknown_code_gets_the_nearest_ones",
+            f"{CLI}/catalogue.rs::errors_of_clients",
+            f"{CLI}/reference.rs::generated_pages_are_fresh",
+        ),
+    ),
+    Reading(
+        "`codemode init`",
+        "writes configurations to begin with, and nothing over another",
+        (
+            f"{E2E}/test_cli_config.py::test_what_init_writes_serves",
+            f"{E2E}/test_cli_config.py::test_what_init_writes_is_the_clients_configuration",
+            f"{E2E}/test_cli_config.py::test_nothing_is_overwritten",
+        ),
+        ("init", "client", "sidecar"),
+    ),
+    Reading(
+        "`codemode validate`, `codemode config check`",
+        "say everything that is wrong with a file, with its lines, and what it comes to",
+        (
+            f"{E2E}/test_cli_config.py::test_validate_says_where_and_what",
+            f"{CLI}/validate.rs::what_it_comes_to_is_shown_with_its_origins_and_without_secrets",
+        ),
+        ("validate", "config check"),
+    ),
+    Reading(
+        "`codemode config schema`",
+        "describes the file as JSON Schema",
+        (
+            f"{E2E}/test_cli_config.py::test_the_schema_describes_the_file",
+            "crates/codemode-config/tests/it/schema.rs::a_value_that_a_reader_takes_is_valid_and_one_that_it_refuses_is_not",
+        ),
+        ("config schema",),
+    ),
+    Reading(
+        "a `CODEMODE_` variable that means nothing",
+        "is warned of by `codemode validate` and `codemode serve`, with the name that was perhaps meant",
+        (f"{E2E}/test_cli_config.py::test_a_variable_that_means_nothing_is_warned_of",),
+    ),
+    Reading(
+        "`codemode docker build`, `codemode docker assets`",
+        "make an image, and a folder for one, from what is installed",
+        (
+            f"{COMMAND}::test_from_start_to_remove",
+            f"{COMMAND}::test_the_folder_of_assets_is_enough",
+            f"{COMMAND}::test_a_build_that_fails",
+            f"{CLI}/docker.rs::assets_need_no_engine_and_replace_nothing",
+        ),
+        ("docker", "build", "assets"),
+    ),
+    Reading(
+        "`codemode docker start`",
+        "runs a container as confined as the hardened compose file, on 127.0.0.1, and waits until it serves",
+        (
+            f"{COMMAND}::test_from_start_to_remove",
+            f"{COMMAND}::test_it_is_confined_as_the_compose_file_says",
+            f"{COMMAND}::test_its_folders_and_its_configuration",
+            f"{COMMAND}::test_an_executor_that_does_not_start_says_why_and_is_gone",
+        ),
+        ("start",),
+    ),
+    Reading(
+        "the key of `codemode docker start`",
+        "is in a file that its user alone reads; `docker inspect` does not show it",
+        (
+            f"{COMMAND}::test_the_key_is_in_a_file_and_nowhere_else",
+            f"{COMMAND}::test_the_key_may_be_the_caller_s",
+        ),
+    ),
+    Reading(
+        "`codemode docker check`, `codemode docker status`, `codemode docker env`",
+        "say what an engine can do, what the executor does, and where clients find it",
+        (f"{COMMAND}::test_check", f"{COMMAND}::test_from_start_to_remove"),
+        ("check", "status", "env"),
+    ),
+    Reading(
+        "`codemode docker stop`, `codemode docker remove`",
+        "end a container of their own making, and none of others",
+        (f"{COMMAND}::test_from_start_to_remove", f"{COMMAND}::test_a_container_of_others_is_left_alone"),
+        ("stop", "remove"),
+    ),
+    Reading(
+        "`codemode docker` without an engine",
+        "says so in one line, with what to do",
+        (
+            f"{CLI}/docker.rs::without_an_engine_each_command_says_so_in_one_line",
+            f"{COMMAND}::test_an_engine_that_does_not_answer",
+            f"{COMMAND}::test_a_user_who_may_not_use_the_engine",
+        ),
+    ),
     Reading("`codemode completions`", "prints a script for a shell", (f"{CLI}/help.rs::completions_are_a_script",)),
     Reading(
         "`codemode-client.yaml`, `codemode-sidecar.yaml`, `codemode.yaml`",
@@ -437,14 +543,4 @@ SECTIONS: dict[str, tuple[Reading, ...]] = {
     "Time": TIME,
     "What bad input gets": BAD_INPUT,
     "The command line": COMMANDS,
-}
-
-# Names of the reference that the product does not have. A test fails once one of them exists.
-NOT_YET_METHODS = ("as_google_adk_tool",)
-NOT_YET_COMMANDS = ("validate", "init", "docker")
-NOT_YET: dict[str, str] = {
-    "as_google_adk_tool": "an adapter for an agent framework",
-    "validate": "a command of the published package; `codemode doctor --config` reads a file",
-    "init": "a command of the published package",
-    "docker": "a command of the published package; the image and its compose files are in `deploy/`",
 }

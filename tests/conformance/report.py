@@ -34,7 +34,7 @@ with `cargo nextest run -E 'test(name)'`. A path alone stands for all tests in i
 
 
 def page() -> str:
-    return "\n".join([_HEAD, *_documents(), *_names(), *_keys(), *_variables(), *_endings(), *_readings(), *_not_yet()])
+    return "\n".join([_HEAD, *_documents(), *_names(), *_keys(), *_variables(), *_endings(), *_readings()])
 
 
 def _code(text: str) -> str:
@@ -175,11 +175,6 @@ def _readings() -> Iterable[str]:
         yield f"## {title}\n"
         rows = ((reading.about, reading.holds, _tests(reading.proofs)) for reading in readings)
         yield _table(("about", "what holds", "tests"), rows)
-
-
-def _not_yet() -> Iterable[str]:
-    yield "## Not yet\n\nNames of the reference that the product does not have. A test fails once one of them exists.\n"
-    yield _table(("name", "what it is"), ((_code(name), why) for name, why in contract_readings.NOT_YET.items()))
 
 
 if __name__ == "__main__":

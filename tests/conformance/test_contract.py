@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import subprocess
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ import codemode
 from codemode import config, core, events, tools
 from codemode._artifact import Artifact
 from codemode._result import Isolation, ToolCallRecord, Usage, Violation
-from conformance import contract, contract_keys, contract_names, contract_readings, proofs, report, ways
+from conformance import contract, contract_keys, contract_names, proofs, report, ways
 from conformance.apart import the_documents_are_there  # noqa: F401
-from e2e.daemon import CODEMODE
 
 REFERENCE = proofs.ROOT.parent / "shared" / "reference.md"
 
@@ -123,26 +121,6 @@ def test_nothing_is_listed_without_a_test_and_every_test_exists() -> None:
     assert not said, "\n".join(said)
 
 
-# --- what is not there yet
-
-
-@pytest.mark.parametrize("name", contract_readings.NOT_YET_METHODS)
-def test_a_method_that_is_not_there_yet(name: str) -> None:
-    for kind in (codemode.Codemode, codemode.AsyncCodemode):
-        assert not hasattr(kind, name), f"{name} has come: list it in contract_names.py with its test"
-
-
-@pytest.mark.parametrize("name", contract_readings.NOT_YET_COMMANDS)
-def test_a_command_that_is_not_there_yet(name: str) -> None:
-    said = subprocess.run([CODEMODE, name, "--help"], capture_output=True, text=True, timeout=60)
-    assert said.returncode != 0, f"codemode {name} has come: list it in contract_readings.py with its test"
-
-
-def test_what_is_not_there_yet_has_its_check() -> None:
-    checked = {*contract_readings.NOT_YET_METHODS, *contract_readings.NOT_YET_COMMANDS}
-    assert checked == contract_readings.NOT_YET.keys()
-
-
 # --- the reference and the page
 
 _SECTIONS = ("Conflicts, decided", "Python surface", "Time", "Outcomes", "Defaults and keys", "Configuration keys")
@@ -173,9 +151,7 @@ def test_every_word_of_the_reference_is_listed(title: str) -> None:
 
 
 def words(token: str) -> list[str]:
-    found = [word.strip(".") for word in re.findall(r"[A-Za-z_][\w.]*", token)]
-    # The commands below one that is not there yet.
-    return found[:1] if set(found[:1]) & set(contract_readings.NOT_YET_COMMANDS) else found
+    return [word.strip(".") for word in re.findall(r"[A-Za-z_][\w.]*", token)]
 
 
 def listed_as(word: str, known: set[str]) -> bool:
@@ -206,7 +182,7 @@ def test_the_page_names_what_there_is() -> None:
         "limits.open_files",
         "CODEMODE_API_KEY_FILE",
         "protocol_error",
-        "as_google_adk_tool",
+        "Codemode.as_google_adk_tool",
     ):
         assert f"`{word}`" in text
     assert not [line for line in text.splitlines() if line.startswith("| ") and line.endswith("|  |")], "an empty cell"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import subprocess
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from docker import engine
 from docker.container import docker
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +60,28 @@ def test_a_volume_for_outputs_lands_behind_the_link(tmp_path: Any) -> None:
         "/proc/self/mounts",
     )  # fmt: skip
     assert [line.split()[1] for line in mounts.splitlines() if "/outputs" in line.split()[1]] == ["/mnt/outputs"]
+
+
+def test_what_a_build_from_source_includes_is_let_through() -> None:
+    """`.dockerignore` names each file."""
+    included: set[str] = set()
+    for source in (ROOT / "crates").rglob("*.rs"):
+        included.update(re.findall(r'include_str!\("[./]*(deploy/[^"]+)"', source.read_text()))
+    assert included
+    listing = "FROM scratch\nCOPY deploy deploy\n"
+    image = "codemode-test/context:1"
+    subprocess.run(
+        ["docker", "build", "--quiet", "--network", "none", "--tag", image, "--file", "-", str(ROOT)],
+        check=True, input=listing, text=True, capture_output=True,
+    )  # fmt: skip
+    container = docker("create", "--network", "none", image, "none").strip()
+    try:
+        archive = subprocess.run(["docker", "export", container], check=True, capture_output=True).stdout
+    finally:
+        docker("rm", container)
+        docker("image", "rm", image)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        assert included <= set(files.getnames())
 
 
 def test_a_derived_image_can_have_more_packages() -> None:

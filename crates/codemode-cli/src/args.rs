@@ -1,11 +1,25 @@
 //! The command line, and the help a person learns it from.
 
+mod config;
+mod docker;
+mod explain;
+mod init;
+mod validate;
+
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use codemode_server::config::{ListenAddress, LogLevel};
 
+pub(crate) use self::{
+    config::{ConfigCommand, SchemaArgs},
+    docker::{AssetsArgs, BuildArgs, CheckArgs, DockerCommand, StartArgs, StartOptions, StatusArgs},
+    explain::ExplainArgs,
+    init::{InitArgs, SideName},
+    validate::{Kind, ValidateArgs},
+};
+use self::{init::INIT_EXAMPLES, validate::VALIDATE_EXAMPLES};
 use crate::exit;
 
 /// Run LLM-written Python in a fresh, kernel-enforced sandbox
@@ -33,6 +47,15 @@ pub(crate) enum Command {
     /// Ask an executor whether it serves
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(HealthArgs),
+    /// Write configuration files to begin with
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
+    /// Check configuration files, and show what they come to
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArgs),
+    /// Check configuration files, and describe what they may hold
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show the tools of Python files and modules
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -41,6 +64,11 @@ pub(crate) enum Command {
     /// Certificates for TLS
     #[command(subcommand)]
     Tls(TlsCommand),
+    /// The executor in a container of your Docker Engine
+    #[command(subcommand)]
+    Docker(DockerCommand),
+    /// Say what an error code means, and what helps
+    Explain(ExplainArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -108,6 +136,12 @@ pub(crate) struct RunArgs {
     /// Command that the code may start; repeat it, or separate with commas
     #[arg(long, value_name = "CMD", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
+    /// Python file or module whose tools the code may call; repeat it for more
+    #[arg(long, value_name = "FILE|MODULE", value_hint = ValueHint::FilePath)]
+    pub(crate) tools: Vec<OsString>,
+    /// Offer only this one of the tools; repeat it, or separate with commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "tools")]
+    pub(crate) tool_filter: Vec<String>,
     /// Seconds that the code may take
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<std::time::Duration>,
@@ -277,9 +311,14 @@ gone afterwards) and /outputs.
 Examples:
   echo '2 + 2' | codemode run -
   codemode run report.py --workspace ./logs --outputs ./out --allow grep --allow wc
+  codemode run job.py --tools my_tools.py --tools shop.tools --tool-filter weather
   codemode run job.py --timeout 5 --json | jq .result
   CODEMODE_EXECUTOR_URL=http://127.0.0.1:8001 codemode run job.py
   codemode run job.py --url https://executor.example --api-key-file key --tls-ca ca.pem
+
+What --tools names is loaded as `codemode tools list` does, and its tools run in a Python process
+beside this command, with your rights; only the code is in the sandbox. What they print goes to
+standard error. A tool that asks for approval is refused: nobody is asked here.
 
 A file may name the executor as well (executor_url). Its policy is then a request to narrow that
 executor's own; without one it is the policy of an executor of this command's own.
@@ -293,7 +332,8 @@ Environment, and .env beside the file of --config:
   CODEMODE_TLS_CLIENT_KEY_FILE               as --tls-key
 
 Exit codes: the code's own; 124 after a timeout, 137 over the memory limit; 64 for bad usage, also
-code that is refused before it runs; 69 where the executor cannot be reached or does not start.";
+code that is refused before it runs; 69 where the executor cannot be reached or does not start; 2
+where the tools cannot be loaded, and then nothing has run.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:

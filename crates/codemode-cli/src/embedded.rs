@@ -63,12 +63,12 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
         log::start("warn", &environment::variables())?;
         let config = config(&request)?;
         let listen = ListenAddress::Unix(request.socket.clone());
-        let doors = Doors { listen: Some(&listen), audit: config.audit.as_ref() };
+        let doors = Doors { listen: Some(&listen), dials: None, audit: config.audit.as_ref() };
         let interpreter = harden::executor(&config.policy, request.interpreter.as_deref(), doors)?;
         runtime()?.block_on(serve_parent(request, config, interpreter, &parent))
     });
     if let Err(failure) = &served {
-        let code = if failure.exit == USAGE { "policy" } else { "start" };
+        let code = if failure.exit == USAGE { "policy" } else { "embedded_start" };
         answer(&parent, &json!({"ok": false, "code": code, "message": failure.message}));
         return Ok(ExitCode::from(failure.exit));
     }

@@ -29,12 +29,15 @@ const OTHER_DESCRIPTORS: u64 = 512;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Doors<'a> {
     pub(crate) listen: Option<&'a ListenAddress>,
+    /// The application whose tools the published protocol calls.
+    pub(crate) dials: Option<&'a ListenAddress>,
     pub(crate) audit: Option<&'a AuditTarget>,
 }
 
 impl<'a> Doors<'a> {
     pub(crate) fn of(config: &'a ServerConfig) -> Self {
-        Self { listen: Some(&config.listen), audit: config.audit.as_ref() }
+        let dials = config.callback.as_ref().map(|callback| &callback.target);
+        Self { listen: Some(&config.listen), dials, audit: config.audit.as_ref() }
     }
 }
 
@@ -114,10 +117,9 @@ pub(crate) fn warn_of_preloads(variables: &BTreeMap<String, String>) {
 
 fn needs(probe: &Probe, policy: &Policy, interpreter: PathBuf, doors: Doors<'_>) -> Result<(Needs, PathBuf), Failure> {
     let means = probe.means();
-    let reach = match (policy.network.mode, doors.listen) {
-        (NetworkMode::None, Some(ListenAddress::Tcp { port, .. })) => Reach::Inward { port: Some(*port) },
-        (NetworkMode::None, _) => Reach::Inward { port: None },
-        (NetworkMode::Restricted | NetworkMode::All, _) => Reach::Outward,
+    let reach = match policy.network.mode {
+        NetworkMode::None => Reach::Inward { port: port(doors.listen), dials: port(doors.dials) },
+        NetworkMode::Restricted | NetworkMode::All => Reach::Outward,
     };
     if means != Means::Container {
         return Ok((Needs { means, reach, files: None }, interpreter));
@@ -138,6 +140,13 @@ fn needs(probe: &Probe, policy: &Policy, interpreter: PathBuf, doors: Doors<'_>)
     };
     // A wrapper that found it starts programs of its own, and is not needed any more.
     Ok((Needs { means, reach, files: Some(files) }, plan.interpreter))
+}
+
+fn port(address: Option<&ListenAddress>) -> Option<u16> {
+    match address {
+        Some(ListenAddress::Tcp { port, .. }) => Some(*port),
+        Some(ListenAddress::Unix(_)) | None => None,
+    }
 }
 
 /// `memory: not dumpable, core limit 1; …`

@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use codemode_client::config::unknown_variables;
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
-    ApiKeys, Audit, Encryption, Ending, Reloader, Signals, Tls,
+    ApiKeys, Audit, Callback, Encryption, Ending, Reception, Reloader, Signals, Tls,
     config::{Arguments, ServerConfig, Sources},
 };
 
@@ -37,14 +38,20 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut config = ServerConfig::load(&sources).map_err(Failure::configuration)?;
     log::start(config.log_level.as_str(), &sources.environment)?;
     let tls = config.tls.take().map(Tls::load).transpose().map_err(Failure::configuration)?;
+    warn_of_variables(&sources);
+    let callback = config.callback.clone().map(Callback::load).transpose().map_err(Failure::configuration)?;
     harden::warn_of_preloads(&sources.environment);
     let embedding = environment::embedding(&sources.environment);
     // Before the runtime: what a thread gives up, only the threads that it starts give up as well.
     let interpreter = harden::executor(&config.policy, embedding.as_deref(), Doors::of(&config))?;
-    runtime()?.block_on(until_stopped(config, tls, interpreter))
+    runtime()?.block_on(until_stopped(config, (tls, callback), interpreter))
 }
 
-async fn until_stopped(config: ServerConfig, tls: Option<Tls>, interpreter: PathBuf) -> Result<ExitCode, Failure> {
+async fn until_stopped(
+    config: ServerConfig,
+    (tls, callback): (Option<Tls>, Option<Callback>),
+    interpreter: PathBuf,
+) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::unavailable)?;
     let reloader = Reloader::new(&config.api_keys, config.key_source, tls.as_ref()).map_err(Failure::unavailable)?;
     let encryption = match tls {
@@ -64,7 +71,8 @@ async fn until_stopped(config: ServerConfig, tls: Option<Tls>, interpreter: Path
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
     announce(&engine);
-    let running = codemode_server::start(engine, &config.api_keys, vec![listener], audit).await;
+    let faces = (Reception::default(), callback);
+    let running = codemode_server::start_with(engine, &config.api_keys, vec![listener], audit, faces).await;
     for address in running.addresses() {
         tracing::info!(%address, api_key = !config.api_keys.is_empty(), tls = encrypted, "serving");
     }
@@ -80,6 +88,14 @@ async fn until_stopped(config: ServerConfig, tls: Option<Tls>, interpreter: Path
         Ending::Cut => tracing::warn!("stopped at once; what ran was killed"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Those that were probably meant for it.
+fn warn_of_variables(sources: &Sources) {
+    let unknown = unknown_variables(&sources.environment, sources.dotenv.as_ref(), sources.file.as_deref());
+    for variable in unknown.iter().filter(|variable| variable.meant.is_some()) {
+        tracing::warn!("{}", variable.problem);
+    }
 }
 
 fn announce(engine: &Engine) {

@@ -1,7 +1,11 @@
 //! `codemode tools`: what Python files and modules offer. The Python package reads them, in the interpreter that they
 //! are written for; this process becomes that interpreter.
 
-use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
+};
 
 use codemode_types::Policy;
 
@@ -25,11 +29,22 @@ except ImportError as error:
     sys.exit(69)
 sys.exit(main(sys.argv[1:]))";
 
+/// The tools cannot be loaded. `python/codemode/_tools_cli.py` has the same.
+pub(crate) const EXIT_TOOLS: u8 = 2;
+
 pub(crate) fn tools(command: ToolsCommand) -> Result<ExitCode, Failure> {
+    let mut python = python()?;
+    let error = python.args(arguments(command)).exec();
+    Err(Failure::unavailable(format!("cannot run {}: {error}", python.get_program().display())))
+}
+
+/// The interpreter with the program that knows what to do with the sources; its arguments follow.
+pub(crate) fn python() -> Result<Command, Failure> {
     let embedding = environment::embedding(&environment::variables());
     let interpreter = guest::interpreter(&Policy::default(), embedding.as_deref()).map_err(Failure::unavailable)?;
-    let error = std::process::Command::new(&interpreter).arg("-c").arg(PROGRAM).args(arguments(command)).exec();
-    Err(Failure::unavailable(format!("cannot run {}: {error}", interpreter.display())))
+    let mut command = Command::new(interpreter);
+    command.arg("-c").arg(PROGRAM);
+    Ok(command)
 }
 
 fn arguments(command: ToolsCommand) -> Vec<OsString> {
@@ -50,7 +65,7 @@ fn sources(source: ToolsSource) -> impl Iterator<Item = OsString> {
 }
 
 /// In one word, so that a value may begin with a dash.
-fn option(name: &str, value: OsString) -> OsString {
+pub(crate) fn option(name: &str, value: OsString) -> OsString {
     let mut word = OsString::from(name);
     word.push(value);
     word

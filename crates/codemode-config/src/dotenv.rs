@@ -8,7 +8,7 @@ use codemode_types::{Place, Problem};
 use crate::environment::Variable;
 
 /// Everything else in the file is somebody else's.
-const PREFIX: &str = "CODEMODE_";
+pub(crate) const PREFIX: &str = "CODEMODE_";
 
 /// A file that does not exist says nothing; neither does what only has the name, such as a virtual environment's folder.
 pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> BTreeMap<String, Variable> {

@@ -59,7 +59,6 @@ const FILE: Reader = Reader {
         },
     ],
     shared: true,
-    dials_back: false,
 };
 
 pub(crate) const NO_STDOUT: &str =

@@ -1,14 +1,14 @@
 //! Variables: those of the environment, then those of `.env`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use codemode_types::{Place, Problem};
+use codemode_types::{Place, Problem, nearest};
 
-use crate::dotenv;
+use crate::{dotenv, side::Side};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
@@ -79,6 +79,51 @@ impl Environment {
         };
         let variables = self.layers.iter().flat_map(|layer| &layer.0);
         variables.filter(|(name, _)| secret(name)).map(|(_, variable)| variable.value.clone()).collect()
+    }
+}
+
+/// Variables that are no setting's.
+const OTHERS: [&str; 3] = ["CODEMODE_LOG", "CODEMODE_GUEST_INTERPRETER", "CODEMODE_EXECUTABLE"];
+
+/// A variable with this product's prefix that no setting has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    pub problem: Problem,
+    /// The name that was perhaps meant. Without one it may well be another program's: compose files and clusters make
+    /// such names, too.
+    pub meant: Option<String>,
+}
+
+/// Those that the file fills in are known.
+pub fn unknown_variables(
+    environment: &BTreeMap<String, String>,
+    dotenv: Option<&PathBuf>,
+    file: Option<&Path>,
+) -> Vec<UnknownVariable> {
+    // A `.env` that cannot be read is reported by whoever reads the settings.
+    let environment = Environment::new(environment, dotenv, &mut Vec::new());
+    // What can be read but once, such as a pipe, has been.
+    let file = file.filter(|path| path.is_file()).and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let is_named = |name: &str| ["}", ":-"].iter().any(|end| file.contains(&format!("${{{name}{end}")));
+    let keys = Side::BOTH.into_iter().flat_map(Side::keys);
+    let known: BTreeSet<_> = keys.flat_map(|key| key.variables).chain(OTHERS.map(str::to_owned)).collect();
+    let mut told = BTreeSet::new();
+    let given = environment.layers.iter().flat_map(|layer| &layer.0);
+    let unknown = given.filter(|(name, _)| {
+        name.starts_with(dotenv::PREFIX) && !known.contains(*name) && !is_named(name) && told.insert(name.as_str())
+    });
+    unknown.map(|(name, variable)| UnknownVariable::of(name, variable.place.clone(), &known)).collect()
+}
+
+impl UnknownVariable {
+    fn of(name: &str, place: Option<Place>, known: &BTreeSet<String>) -> Self {
+        // The prefix would make every name alike.
+        let bare = |name: &str| name.strip_prefix(dotenv::PREFIX).unwrap_or(name).to_ascii_lowercase();
+        let candidates: Vec<_> = known.iter().map(|name| bare(name)).collect();
+        let near = nearest(&bare(name), candidates.iter().map(String::as_str));
+        let meant = near.map(|near| format!("{}{}", dotenv::PREFIX, near.to_ascii_uppercase()));
+        let hint = meant.as_ref().map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        Self { problem: Problem::new(name, format!("is the variable of no setting{hint}")).at(place), meant }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `${VAR}` and `${VAR:-default}` in the file's values; `$${` is a literal `${`.
 
+use codemode_types::Problem;
 use serde_json::{Number, Value};
 
 use crate::environment::Environment;
@@ -64,8 +65,15 @@ fn lookup(expression: &str, environment: &Environment) -> Result<String, String>
         (Some(value), None) => Ok(value.to_owned()),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value.to_owned()),
         (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(format!("the environment variable {name} is not set; write ${{{name}:-…}} for a default")),
+        (None, None) => Err(format!("{UNSET}{name} is not set; write ${{{name}:-…}} for a default")),
     }
+}
+
+const UNSET: &str = "the environment variable ";
+
+/// Whether a problem is no more than that a file needs a variable which this environment has not.
+pub fn needs_variable(problem: &Problem) -> bool {
+    problem.message.starts_with(UNSET)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Audit,
 }
 
-const PYTHON_LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+pub(crate) const PYTHON_LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 pub(crate) const SCHEMES: [&str; 5] = ["http", "https", "grpc", "grpcs", "unix"];
 
@@ -204,7 +204,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    pub(crate) const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,23 +5,34 @@
 #![forbid(unsafe_code)]
 
 mod dotenv;
+mod effective;
 mod embedded;
 mod environment;
 mod error;
 mod expand;
 mod key;
+mod outline;
 mod policy;
+mod schema;
 mod secret;
 mod settings;
+mod side;
 mod sort;
+mod template;
 mod yaml;
 
 pub mod client;
 pub mod sidecar;
 
 pub use client::{ClientConfig, ClientSources, CommandOption};
+pub use effective::{Effective, shown};
 pub use embedded::{EmbeddedConfig, PolicySource};
+pub use environment::{UnknownVariable, unknown_variables};
 pub use error::ConfigError;
+pub use expand::needs_variable;
 pub use key::{DescribedKey, LogLevel};
+pub use schema::schema;
 pub use secret::Secret;
+pub use side::Side;
 pub use sidecar::{ListenAddress, SidecarConfig};
+pub use template::template;

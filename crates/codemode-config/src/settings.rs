@@ -34,6 +34,15 @@ impl Given {
     pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::new(&self.setting, message).at(self.place.clone())
     }
+
+    /// The line of the file, the variable or the option.
+    pub(crate) fn origin(&self) -> String {
+        match &self.place {
+            Some(place) if self.layer == Layer::File => place.to_string(),
+            Some(place) => format!("{place} {}", self.setting),
+            None => self.setting.clone(),
+        }
+    }
 }
 
 pub(crate) type RawSettings = BTreeMap<&'static str, Raw>;
@@ -99,6 +108,11 @@ impl Settings {
 
     pub(crate) fn whole(&self, key: &str) -> Option<u64> {
         self.value(key)?.as_u64()
+    }
+
+    /// Where each setting's value came from.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter_map(|(name, given)| Some(((*name).to_owned(), given.first()?.origin())))
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {

@@ -38,8 +38,6 @@ pub(crate) struct Reader {
     pub(crate) others: &'static [Other],
     /// Whether the tree has other readers, so that their keys are theirs to judge.
     pub(crate) shared: bool,
-    /// Whether the keys of the dial-back adapter are meant for this reader, which then refuses them in any case.
-    pub(crate) dials_back: bool,
 }
 
 /// Another reader's keys, and why they are refused where it does not read.
@@ -49,13 +47,10 @@ pub(crate) struct Other {
 }
 
 /// What only describes, and so takes effect nowhere.
-const DESCRIPTIVE_KEYS: [&str; 2] = ["project", "framework"];
+pub(crate) const DESCRIPTIVE_KEYS: [&str; 2] = ["project", "framework"];
 
 /// Sections and keys that stand under `executor:` as well as at the root, besides the policy's.
-const ALSO_UNDER_EXECUTOR: [&str; 2] = ["tls", "audit"];
-
-const DIAL_BACK_KEYS: [&str; 2] = ["main_app_grpc_target", "callback_tls"];
-const NO_DIAL_BACK: &str = "the dial-back adapter is not available yet: tool calls ride the client's own connection";
+pub(crate) const ALSO_UNDER_EXECUTOR: [&str; 2] = ["tls", "audit"];
 
 const NO_MAPPING: &str = "must be a mapping of keys to values";
 
@@ -110,6 +105,14 @@ impl Tree {
                 None => return full.to_owned(),
             }
         }
+    }
+
+    /// Where each part of the policy that was given came from: the line, or the writer's spelling where there is none.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (String, String)> {
+        crate::policy::leaves(&self.policy).into_iter().map(|path| {
+            let origin = self.place(&path, None).map_or_else(|| self.spelt(&path), |place| place.to_string());
+            (path, origin)
+        })
     }
 
     /// Where a part of the policy stands, or what it is in.
@@ -172,10 +175,6 @@ impl Sorter<'_> {
             self.policy(name, path, value);
         } else if anywhere && has_section(self.reader.own, name) {
             self.section(name, path, value);
-        } else if DIAL_BACK_KEYS.contains(&path) {
-            if !self.reader.shared || self.reader.dials_back {
-                self.say(path, NO_DIAL_BACK);
-            }
         } else if name.contains('.') || !(self.foreign(path, path) || anywhere && self.foreign(name, path)) {
             let descriptive = at_root && DESCRIPTIVE_KEYS.contains(&name);
             if !descriptive {
@@ -343,15 +342,15 @@ const POLICY_BLOCKS: [&str; 9] = [
     "queue",
 ];
 
-fn is_policy(name: &str) -> bool {
+pub(crate) fn is_policy(name: &str) -> bool {
     POLICY_BLOCKS.contains(&name)
 }
 
-fn spelt(keys: &'static [Key], path: &str) -> Option<&'static Key> {
+pub(crate) fn spelt(keys: &'static [Key], path: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.name == path || key.aliases.contains(&path))
 }
 
-fn has_section(keys: &'static [Key], name: &str) -> bool {
+pub(crate) fn has_section(keys: &'static [Key], name: &str) -> bool {
     keys.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
 }
 

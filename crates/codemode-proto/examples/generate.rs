@@ -13,5 +13,6 @@ fn main() -> io::Result<()> {
     let generated = generated?;
     fs::create_dir_all(generate::folder())?;
     fs::write(generate::folder().join(generate::RUST), generated.rust)?;
+    fs::write(generate::folder().join(generate::COMPAT), generated.compat)?;
     fs::write(generate::folder().join(generate::DESCRIPTORS), generated.descriptors)
 }

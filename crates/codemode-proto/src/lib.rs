@@ -10,6 +10,17 @@ pub mod v1 {
     include!("generated/codemode.v1.rs");
 }
 
+/// The protocol of the package `opencodemode`, which the server also speaks.
+#[allow(clippy::all, clippy::pedantic, missing_debug_implementations, unreachable_pub, rustdoc::all)]
+pub mod compat {
+    include!("generated/codemode.rs");
+
+    /// Values of that protocol.
+    pub mod google {
+        pub use prost_types::{ListValue, Struct, Value, value};
+    }
+}
+
 mod error;
 mod info;
 mod isolation;

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (false, false) => Means::UserNamespace,
     };
     let files = folder.map(|folder| files(program, folder)).transpose()?;
-    let needs = Needs { means, reach: Reach::Inward { port: Some(4321) }, files };
+    let needs = Needs { means, reach: Reach::Inward { port: Some(4321), dials: None }, files };
     for layer in harden::executor(&needs)? {
         println!("{}: {:?}", layer.name, layer.status);
     }

@@ -15,6 +15,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use codemode_config::Secret;
 use codemode_types::{ErrorCode, Rejection};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use sha2::{Digest, Sha256};
@@ -24,24 +25,24 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     audit::{Audit, Origin, Principal},
     callers::Caller,
-    refusal,
+    compat, refusal,
     seldom::{Seldom, and_untold},
 };
 
-/// The keys as digests: comparing digests takes the same time for every wrong key, whatever its length. All clones are
-/// one set, which changes for all of them when keys are rotated.
+/// The keys, compared as digests: that takes the same time for every wrong key, whatever its length. All clones are one
+/// set, which changes for all of them when keys are rotated.
 #[derive(Clone, Default)]
 pub struct ApiKeys(Arc<RwLock<Vec<Key>>>);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Key {
     digest: [u8; 32],
-    bytes: usize,
+    text: Secret,
 }
 
 impl ApiKeys {
     pub fn new<S: AsRef<str>>(keys: &[S]) -> Self {
-        let key = |key: &S| Key { digest: Sha256::digest(key.as_ref()).into(), bytes: key.as_ref().len() };
+        let key = |key: &S| Key { digest: Sha256::digest(key.as_ref()).into(), text: Secret::new(key.as_ref()) };
         Self(Arc::new(RwLock::new(keys.iter().map(key).collect())))
     }
 
@@ -64,7 +65,12 @@ impl ApiKeys {
 
     /// Bytes of the shortest key; 0 without one.
     pub fn shortest(&self) -> usize {
-        self.held().iter().map(|key| key.bytes).min().unwrap_or(0)
+        self.held().iter().map(|key| key.text.reveal().len()).min().unwrap_or(0)
+    }
+
+    /// The newest, which this executor shows to the application in its turn.
+    pub(crate) fn newest(&self) -> Option<Secret> {
+        self.held().first().map(|key| key.text.clone())
     }
 
     pub fn permit(&self, presented: &[u8]) -> bool {
@@ -163,7 +169,8 @@ impl HttpBody for Held {
 
 /// Probes carry no key. Whole paths only: a prefix could be extended into something else.
 fn open_to_all(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch")
+        let probes = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+    probes.contains(&path) || compat::PROBES.contains(&path)
 }
 
 impl Guard {

@@ -7,6 +7,7 @@
 mod audit;
 mod auth;
 mod callers;
+mod compat;
 pub mod config;
 mod executions;
 mod grpc;
@@ -23,6 +24,7 @@ mod tls;
 pub use audit::{Audit, AuditError, AuditTarget, escaped, escaped_lines};
 pub use auth::ApiKeys;
 pub use callers::Reception;
+pub use compat::Callback;
 pub use http::{Refusal, refusal_json, report_json};
 pub use listen::{Encryption, ListenError, Listener, bind, bind_with};
 pub use reload::Reloader;

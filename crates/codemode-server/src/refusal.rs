@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use codemode_types::{ErrorCode, Rejection};
+use codemode_types::{ErrorCode, Rejection, catalogue};
 use serde_json::json;
 use tonic::{Code, Status};
 
@@ -39,16 +39,15 @@ pub(crate) fn status(rejection: &Rejection) -> Status {
 }
 
 pub(crate) fn problem(rejection: &Rejection) -> Response {
-    let (status, title) = match rejection.code {
-        ErrorCode::InvalidRequest => (StatusCode::BAD_REQUEST, "The request is malformed"),
-        ErrorCode::InvalidCode => (StatusCode::UNPROCESSABLE_ENTITY, "The code cannot be run"),
-        ErrorCode::CodeTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is too long"),
-        ErrorCode::Policy => (StatusCode::UNPROCESSABLE_ENTITY, "The executor's policy does not allow this"),
-        ErrorCode::Unauthenticated => (StatusCode::UNAUTHORIZED, "Not authenticated"),
-        ErrorCode::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "The executor is busy"),
-        ErrorCode::Draining => (StatusCode::SERVICE_UNAVAILABLE, "The executor is stopping"),
-        ErrorCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "The executor failed"),
+    let status = match rejection.code {
+        ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::InvalidCode | ErrorCode::CodeTooLong | ErrorCode::Policy => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorCode::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    let title = catalogue::refusal(rejection.code).map_or("The request was refused", |entry| entry.title);
     let mut response = problem_response(status, title, &rejection.message, rejection.code);
     let headers = response.headers_mut();
     if rejection.code == ErrorCode::Unauthenticated {
@@ -74,4 +73,26 @@ pub(crate) fn problem_response(status: StatusCode, title: &str, detail: &str, co
     });
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
     (status, kind, body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_says_what_callers_get() {
+        for code in ErrorCode::ALL {
+            let (rejection, entry) = (Rejection::new(code, "no"), catalogue::refusal(code).unwrap());
+            assert_eq!(Some(problem(&rejection).status().as_u16()), entry.http, "{code}");
+            let grpc = match status(&rejection).code() {
+                Code::InvalidArgument => "INVALID_ARGUMENT",
+                Code::Unauthenticated => "UNAUTHENTICATED",
+                Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+                Code::Unavailable => "UNAVAILABLE",
+                Code::Internal => "INTERNAL",
+                other => panic!("{code} is {other:?}"),
+            };
+            assert_eq!(Some(grpc), entry.grpc, "{code}");
+        }
+    }
 }

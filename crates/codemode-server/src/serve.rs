@@ -23,6 +23,7 @@ use crate::{
     audit::{Audit, Peer},
     auth::{self, ApiKeys, Guard},
     callers::{Caller, Places, Reception, Source, Visit},
+    compat::{self, Callback},
     executions::Executions,
     grpc, http,
     listen::{Listener, SocketFile},
@@ -62,21 +63,22 @@ pub struct Running {
 
 /// Serves `engine` on listeners that are bound already. Must be called inside a tokio runtime.
 pub async fn start(engine: Engine, keys: &ApiKeys, listeners: Vec<Listener>, audit: Audit) -> Running {
-    start_with(engine, keys, listeners, audit, Reception::default()).await
+    start_with(engine, keys, listeners, audit, (Reception::default(), None)).await
 }
 
-/// As `start`, with other bounds on who may hold a connection.
+/// As `start`, with other bounds on who may hold a connection, and with the application that the published protocol's
+/// tool calls go to.
 pub async fn start_with(
     engine: Engine,
     keys: &ApiKeys,
     listeners: Vec<Listener>,
     audit: Audit,
-    reception: Reception,
+    (reception, callback): (Reception, Option<Callback>),
 ) -> Running {
     let closing = CancellationToken::new();
     let executions = Executions::new(engine, audit.clone(), closing.clone());
     let (grpc, reporter) = grpc::routes(&executions).await;
-    let router = http::routes(&executions).merge(grpc);
+    let router = http::routes(&executions).merge(grpc).merge(compat::routes(&executions, callback, keys));
     let mut running = Running {
         addresses: listeners.iter().map(Listener::address).collect(),
         executions,

@@ -37,6 +37,17 @@ class TlsServerConfig(SidecarSection):
     required: bool
 
 
+class CallbackTlsConfig(SidecarSection):
+    """How the executor checks the application at `main_app_grpc_target`, and who it is itself."""
+
+    _key = "callback_tls"
+
+    enabled: bool
+    ca_file: str | None
+    client_cert: str | None
+    client_key: str | None
+
+
 class SidecarConfig(Configuration):
     """Settings of an executor as `codemode serve` reads them. What is wrong is a `ConfigError` that names every key.
 
@@ -51,6 +62,8 @@ class SidecarConfig(Configuration):
     port: int | None
     listen: str
     api_keys: tuple[SecretStr, ...]
+    main_app_grpc_target: str | None
+    callback_tls: CallbackTlsConfig
     log_level: Literal["error", "warn", "info", "debug", "trace"]
     drain_timeout: float
     tls: TlsServerConfig

@@ -26,13 +26,13 @@ _HEADINGS = {
     "advice": "What to do",
 }
 
-_CORRECT = "Correct the code and call this tool again."
-_NOT_THE_CODE = "The code was ended from outside. Call this tool again if what it already did may be repeated."
-_LESS = "Do the work in smaller parts, one call of this tool for each; it cannot ask for more time."
+_CORRECT = "Correct the code and run it again."
+_NOT_THE_CODE = "The code was ended from outside. Run it again if what it already did may be repeated."
+_LESS = "Do the work in smaller parts, one run of code for each; none can ask for more time."
 _ADVICE = {
     "timeout": _LESS,
     "cpu_limit": _LESS,
-    "memory_limit": "Hold less in memory at once and call this tool again.",
+    "memory_limit": "Hold less in memory at once and run the code again.",
     "cancelled": _NOT_THE_CODE,
     "interrupted": _NOT_THE_CODE,
 }

@@ -105,8 +105,12 @@ class CodeTool:
         _check(client, self._tool_filter, execution)
         self.code_description = f"Python code, as it stands, without Markdown.\n\n{client.prompt(self._tool_filter)}"
 
-    def run(self, code: str, seen: Mapping[str, Any] | None = None, **this: Any) -> Answer:
-        """`seen`: what the framework knows of this call, as context variables; those of the option `context` win.
+    def __deepcopy__(self, memo: object) -> CodeTool:
+        """Itself. Frameworks copy the tools of an agent, and there is nothing here that a copy should have alone."""
+        return self
+
+    def run(self, code: Any, seen: Any = None, **this: Any) -> Answer:
+        """`seen`: what the framework knows of this call, as context; what the option `context` says wins.
         `this`: options of this execution; variables are added to those of the tool.
         """
         if not isinstance(code, str):
@@ -117,7 +121,7 @@ class CodeTool:
             return self._refused(error)
         return self._answered(result)
 
-    async def run_async(self, code: str, seen: Mapping[str, Any] | None = None, **this: Any) -> Answer:
+    async def run_async(self, code: Any, seen: Any = None, **this: Any) -> Answer:
         if not isinstance(code, str):
             return _NO_TEXT
         try:
@@ -126,7 +130,7 @@ class CodeTool:
             return self._refused(error)
         return self._answered(result)
 
-    def _options(self, seen: Mapping[str, Any] | None, this: Mapping[str, Any]) -> dict[str, Any]:
+    def _options(self, seen: Any, this: Mapping[str, Any]) -> dict[str, Any]:
         options = {"tool_filter": self._tool_filter, **self._execution, **this}
         if "variables" in this:
             options["variables"] = {**(self._execution.get("variables") or {}), **this["variables"]}
@@ -145,7 +149,7 @@ class CodeTool:
         """No fault of the code. What it says is for the application: it may name hosts and settings."""
         _log.warning("the tool %r could not run code: %s", self.name, error)
         if error.retryable:
-            text = "The sandbox is busy; nothing ran. Call this tool again later."
+            text = "The sandbox is busy; nothing ran. Try again later."
         elif error.execution_id:
             text = "The sandbox was lost while the code ran. Repeat it only if what it already did may be repeated."
         else:
@@ -169,8 +173,8 @@ def no_python(language: str) -> str | None:
     if language.strip().lower() in ("python", "py", "python3"):
         return None
     return (
-        f"This sandbox runs Python, not {language or 'code of no language'}. Nothing ran. Write Python; commands that are "
-        "allowed can be started with the module subprocess."
+        f"This sandbox runs Python, not {language or 'code of no language'}. Nothing ran. Write Python; commands that "
+        "are allowed can be started with the module subprocess."
     )
 
 

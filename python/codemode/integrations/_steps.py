@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codemode import _checks
-from codemode._errors import ConfigError
+from codemode._errors import ConfigError, ToolError
 from codemode._marker import ToolOptions
 from codemode._registry import ComponentRegistry, ScopedRegistry, pick
 from codemode._tool import ToolEntry, make_entry
@@ -106,12 +107,46 @@ def extended(client: Codemode, tool_filter: Iterable[str] | None) -> tuple[View,
 
 def prompt(client: Codemode, tool_filter: Iterable[str] | None = None) -> str:
     """`Codemode.prompt` for executions that keep variables and have tools as functions."""
-    return client.prompt(tool_filter).replace(_NOTHING_KEPT, f"{_KEPT} {_BARE}", 1)
+    names = _checks.names(tool_filter)
+    text = client.prompt(names).replace(_NOTHING_KEPT, f"{_KEPT} {_BARE}", 1)
+    # That there are none would be wrong where the framework has some.
+    return text if client._offered(names) else text.partition("\n# Tools\n")[0]
 
 
 def entry(name: str, function: Any, description: str | None = None, schema: Any = None) -> ToolEntry:
-    """A framework's function as a tool. Without a schema, its type hints are one."""
-    return make_entry(function, ToolOptions(name, description or f"The function {name}.", schema))
+    """A framework's function as a tool. Without a schema, the names of its parameters are one: types are the
+    framework's own matter, which enforces them or does not.
+    """
+    documented = description or inspect.getdoc(function) or f"The function {name}."
+
+    def call(**arguments: Any) -> Any:
+        return function(**arguments)
+
+    return make_entry(call, ToolOptions(name, documented, _parameters(function) if schema is None else schema))
+
+
+def named(described: Mapping[str, str], required: Iterable[str], is_open: bool = False) -> dict[str, Any]:
+    """The schema of arguments of whatever type, with what is said about each."""
+    properties = {name: {"description": text} if text else {} for name, text in described.items()}
+    required = list(required)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": is_open}
+
+
+def ending(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a tool that ends the code. Code may look away and go on: then what it said first is what counts."""
+
+    def call(**arguments: Any) -> Any:
+        function(**arguments)
+        raise ToolError("this ends the code: nothing is left to do")
+
+    return call
+
+
+def _parameters(function: Any) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    given = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    required = [each.name for each in given if each.default is each.empty]
+    return named({each.name: "" for each in given}, required, any(each.kind is each.VAR_KEYWORD for each in parameters))
 
 
 def _is_usable(name: str) -> bool:

@@ -39,7 +39,7 @@ class CodemodeEnvironment(CodeEnvironment):  # type: ignore[misc,unused-ignore]
     async def run(
         self, code: str, language: CodeLanguage, *, context: ConversationContext | None = None
     ) -> CodeRunResult:
-        """`context` is not used: its variables may be secrets, and what is in an execution's context the code can read."""
+        """`context` is not used: its variables may be secrets, and code can read the context of its execution."""
         if other := no_python(language):
             return CodeRunResult(other, 1)
         answer = await self._tool.run_async(code)

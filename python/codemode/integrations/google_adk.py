@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
+from codemode._context import RuntimeContext
 from codemode._errors import CodemodeError
 from codemode._result import ExecutionResult
 from codemode.integrations._core import CodeTool, has, needs
@@ -26,6 +27,7 @@ with needs("google-adk", "google-adk"):
     from google.genai.types import FunctionDeclaration  # type: ignore[import-not-found,unused-ignore]
 
     has(BaseCodeExecutor, "execute_code", "stateful", "optimize_data_file", "timeout_seconds")
+    has(CodeExecutionResult, "exit_code")
     has(FunctionDeclaration, "parameters_json_schema")
 
 if TYPE_CHECKING:
@@ -92,11 +94,11 @@ def google_adk_tool(client: Codemode, tool_filter: Iterable[str] | None, options
     return CodemodeTool(CodeTool(client, tool_filter, options))
 
 
-def _seen(call: ToolContext | InvocationContext) -> dict[str, str]:
-    """Who asks, as context variables for the application's tools."""
+def _seen(call: ToolContext | InvocationContext) -> RuntimeContext:
+    """Who asks, for the application's tools. Code does not see the session's id: with it one can ask ADK's server."""
     session = call.session
-    known = {"user_id": session.user_id, "app_name": session.app_name, "session_id": session.id}
-    return {**known, "invocation_id": call.invocation_id}
+    known = {"user_id": session.user_id, "app_name": session.app_name, "invocation_id": call.invocation_id}
+    return RuntimeContext(known, {"session_id": session.id})
 
 
 def _content(file: File) -> bytes:

@@ -67,4 +67,5 @@ def _told(tool: CodeTool, answer: Answer) -> dict[str, Any]:
 
 def _as_it_is(error: ToolInvocationError) -> Exception:
     """Without the words that Haystack puts around it, which have all of the code in them once more."""
-    return error.__cause__ if isinstance(error.__cause__, ToolInvocationError) else error
+    own: Exception = error.__cause__ if isinstance(error.__cause__, ToolInvocationError) else error
+    return own

@@ -1,4 +1,6 @@
-"""Codemode for LlamaIndex: `CodeActAgent(code_execute_fn=code_execute_fn(codemode))`. Importing this needs LlamaIndex."""
+"""Codemode for LlamaIndex: `code_execute_fn(codemode)` is what runs the code of a `CodeActAgent`. Importing this needs
+LlamaIndex.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codemode as a toolset of Pydantic AI's agents: `Codemode.as_pydantic_ai_toolset()`. Importing this needs Pydantic AI."""
+"""Codemode as a toolset of Pydantic AI's agents: `Codemode.as_pydantic_ai_toolset()`. Importing this needs it."""
 
 from __future__ import annotations
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from codemode._errors import ToolError
 from codemode.integrations import _account
 from codemode.integrations._core import Answer, has, needs
-from codemode.integrations._steps import Steps, entry
+from codemode.integrations._steps import Steps, ending, entry, named
 
 with needs("smolagents", "smolagents"):
-    from smolagents import Tool  # type: ignore[import-not-found,unused-ignore]
+    from smolagents import CodeAgent, Tool  # type: ignore[import-not-found,unused-ignore]
     from smolagents.local_python_executor import (  # type: ignore[import-not-found,unused-ignore]
         CodeOutput,
         InterpreterError,
@@ -20,6 +20,8 @@ with needs("smolagents", "smolagents"):
 
     has(PythonExecutor, "send_tools", "send_variables", "__call__")
     has(CodeOutput, "output", "logs", "is_final_answer")
+    if "executor" not in inspect.signature(CodeAgent).parameters:
+        raise AttributeError("CodeAgent takes no executor")
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,25 +63,14 @@ class CodemodePythonExecutor(PythonExecutor):  # type: ignore[misc,unused-ignore
         return CodeOutput(output=answer.result.result, logs=_logs(answer), is_final_answer=False)
 
     def _entry(self, name: str, tool: Tool) -> ToolEntry:
-        """A tool, or a managed agent, which has the same attributes. Types are for the model: smolagents enforces none."""
-        schema = {
-            "type": "object",
-            "properties": {
-                name: {"description": str(said.get("description", ""))} for name, said in tool.inputs.items()
-            },
-            "required": [name for name, said in tool.inputs.items() if not said.get("nullable")],
-            "additionalProperties": False,
-        }
+        """Of a managed agent too, which has the same attributes. Their types are for the model: none is enforced."""
+        inputs = tool.inputs.items()
+        described = {each: str(said.get("description", "")) for each, said in inputs}
+        schema = named(described, [each for each, said in inputs if not said.get("nullable")])
+        return entry(name, ending(self._final(tool)) if name == _FINAL else tool, tool.description, schema)
 
-        def call(**arguments: Any) -> Any:
-            value = tool(**arguments)
-            if name == _FINAL:
-                self._answers.append(value)
-                # Ends the code, unless it looks away; the first answer is the answer in any case.
-                raise ToolError("the final answer is given, nothing is left to do")
-            return value
-
-        return entry(name, call, tool.description, schema)
+    def _final(self, tool: Tool) -> Callable[..., None]:
+        return lambda **arguments: self._answers.append(tool(**arguments))
 
 
 def _logs(answer: Answer) -> str:

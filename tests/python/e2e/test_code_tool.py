@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from codemode import Codemode, ComponentRegistry, ConfigError, ExecutionResult
-from codemode.integrations._core import Answer, CodeTool, CodeToolOptions, unfenced
+from codemode.integrations._core import Answer, CodeTool, CodeToolOptions, no_python, unfenced
 from e2e.processes import children
 
 BOUND = 16_000
@@ -63,7 +64,7 @@ def test_a_success_as_text(client: Codemode, code: str, text: str) -> None:
         ("tools.note(text='x')\ntools.note(text='x')\n1 / 0", "error", [
             "ZeroDivisionError: division by zero\n",
             "\nTool calls that already ran; running the code again repeats them: note (ok) 2 times\n",
-            "\nWhat to do: Correct the code and call this tool again.",
+            "\nWhat to do: Correct the code and run it again.",
         ]),
         ("print('so far')\nimport time\ntime.sleep(60)", "timeout", ["Printed: so far", "in smaller parts"]),
         ("bytearray(b'x') * (200 << 20)", "memory_limit", ["Hold less in memory"]),
@@ -157,6 +158,42 @@ def test_every_parameter_of_execute_is_an_option() -> None:
     parameters = set(inspect.signature(Codemode.execute).parameters) - {"self", "code", "tool_filter", "check"}
     own = {"name", "description", "max_characters", "on_result"}
     assert set(CodeToolOptions.__annotations__) == parameters | own
+
+
+def test_what_a_framework_knows_of_a_call(client: Codemode) -> None:
+    """It is above what the client has, and below what the tool was made with."""
+    tool = CodeTool(
+        client.with_context(user="client", tier="gold"), None, {"context": {"id": 1}, "variables": {"n": 2}}
+    )
+    answer = tool.run("{**context, **names, 'n': n}", {"user": "seen", "id": 0}, variables={"names": {"m": 3}})
+    assert answer.values["result"] == {"user": "seen", "tier": "gold", "id": 1, "m": 3, "n": 2}
+    assert asyncio.run(tool.run_async("dict(context)")).values["result"] == {"user": "client", "tier": "gold", "id": 1}
+
+
+def test_the_whole_result_and_an_exit_code(client: Codemode) -> None:
+    answer = ask(client, "print('x' * 20_000)\n1")
+    assert answer.exit_code == 0 and answer.result is not None and len(answer.result.stdout) == 20_001
+    assert [ask(client, f"raise SystemExit({status})").exit_code for status in (1, 3)] == [1, 3]
+    assert ask(client, "").exit_code == 1
+
+
+@pytest.mark.parametrize("code", [7, None, ["1"]])
+def test_what_is_no_text_is_told_to_the_model(client: Codemode, code: Any) -> None:
+    for answer in (ask(client, code), asyncio.run(CodeTool(client, None, {}).run_async(code))):
+        assert (answer.succeeded, answer.code, answer.result) == (False, "invalid_code", None)
+        assert answer.text == "The argument `code` has to be one string of Python code. Nothing ran."
+
+
+def test_code_of_another_language() -> None:
+    assert [no_python(language) for language in ("python", "Python", "py", "python3")] == [None] * 4
+    assert str(no_python("sh")).startswith("This sandbox runs Python, not sh.")
+    assert str(no_python("")).startswith("This sandbox runs Python, not code of no language.")
+
+
+def test_a_copy_of_a_tool_is_the_tool(client: Codemode) -> None:
+    """A client cannot be copied, and frameworks copy the tools of their agents."""
+    tool = CodeTool(client, None, {})
+    assert copy.deepcopy({"tool": tool})["tool"] is tool
 
 
 def test_an_executor_that_dies_leaves_a_failure_that_must_not_be_repeated(caplog: pytest.LogCaptureFixture) -> None:

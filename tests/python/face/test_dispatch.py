@@ -52,7 +52,7 @@ def test_unknown_tool_and_filter() -> None:
     dispatcher = make("weather", secret=print)
     assert ask(dispatcher, "secret")["message"] == "no tool 'secret' (available tools: weather)"
     answer = ask(dispatcher, "wether")
-    assert (answer["type"], answer["suggestions"]) == ("UnknownTool", ["weather"])
+    assert (answer["type"], answer["suggestions"]) == ("ToolNotFound", ["weather"])
 
 
 def test_wrong_arguments_name_the_right_ones() -> None:

@@ -3,6 +3,7 @@
 mod output;
 mod result;
 mod target;
+mod tools;
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use codemode_client::{CancellationToken, Client, ClientError, ExecutionOutcome, NoTools, Request};
+use codemode_client::{CancellationToken, Client, ClientError, ExecutionOutcome, NoTools, Request, ToolHost};
 use codemode_types::LimitOverrides;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,6 +24,7 @@ use crate::{
     log,
     serve::runtime,
 };
+use tools::PythonTools;
 
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let variables = environment::variables();
@@ -36,14 +38,31 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     };
     runtime()?.block_on(async {
         let client = target.client().map_err(failure)?;
-        let outcome = execute(&client, request, args.json).await;
-        client.close().await;
-        match outcome {
-            Ok(outcome) => result::print(&outcome, args.json),
-            Err(error) if args.json => result::print_error(&error, exit_code(&error)),
-            Err(error) => Err(failure(error)),
+        if args.tools.is_empty() {
+            let outcome = execute(client, request, Arc::new(NoTools), args.json).await;
+            return shown(outcome, args.json);
         }
+        let mut tools = match PythonTools::start(&args).await {
+            Ok(tools) => tools,
+            Err(exit) => return Ok(exit),
+        };
+        let mut outcome = execute(client, tools.introduce(request), tools.host(), args.json).await;
+        let warnings = tools.close().await;
+        if let Ok(outcome) = &mut outcome {
+            outcome.report.warnings.extend(warnings);
+        }
+        let shown = shown(outcome, args.json);
+        tools.end();
+        shown
     })
+}
+
+fn shown(outcome: Result<ExecutionOutcome, ClientError>, json: bool) -> Result<ExitCode, Failure> {
+    match outcome {
+        Ok(outcome) => result::print(&outcome, json),
+        Err(error) if json => result::print_error(&error, exit_code(&error)),
+        Err(error) => Err(failure(error)),
+    }
 }
 
 fn code(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -56,7 +75,12 @@ fn code(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Ctrl-C cancels the execution and still shows what came of it; a second one ends this process.
-async fn execute(client: &Client, mut request: Request, json: bool) -> Result<ExecutionOutcome, ClientError> {
+async fn execute(
+    client: Client,
+    mut request: Request,
+    tools: Arc<dyn ToolHost>,
+    json: bool,
+) -> Result<ExecutionOutcome, ClientError> {
     let cancel = CancellationToken::new();
     request.cancel = cancel.clone();
     let watch = tokio::spawn(async move {
@@ -75,8 +99,9 @@ async fn execute(client: &Client, mut request: Request, json: bool) -> Result<Ex
             cancel.cancel();
         }
     });
-    let outcome = client.execute(request, Arc::new(NoTools), output::live(json)).await;
+    let outcome = client.execute(request, tools, output::live(json)).await;
     watch.abort();
+    client.close().await;
     outcome
 }
 

@@ -169,12 +169,12 @@ fn a_start_that_fails_is_told_as_such() {
     for wrong in [json!({"interpreter": "/nowhere/python"}), json!({"api_key": ""}), json!({"surprise": 1})] {
         let private = private(&request(&socket, &wrong));
         let answer = private.answer();
-        assert_eq!((&answer["ok"], &answer["code"]), (&false.into(), &"start".into()), "{answer}");
+        assert_eq!((&answer["ok"], &answer["code"]), (&false.into(), &"embedded_start".into()), "{answer}");
         assert_eq!(private.ended(), (69, String::new()));
     }
     let private = private("no line");
     drop(private.lifeline.shutdown(std::net::Shutdown::Write));
-    assert_eq!(private.answer()["code"], "start");
+    assert_eq!(private.answer()["code"], "embedded_start");
     assert_eq!(private.ended(), (69, String::new()));
 }
 

@@ -17,12 +17,27 @@ help! {
     run: ["run", "--help"];
     doctor: ["doctor", "--help"];
     health: ["health", "--help"];
+    explain: ["explain", "--help"];
     completions: ["completions", "--help"];
+    init: ["init", "--help"];
+    validate: ["validate", "--help"];
+    config: ["config", "--help"];
+    config_check: ["config", "check", "--help"];
+    config_schema: ["config", "schema", "--help"];
     tls: ["tls", "--help"];
     tools: ["tools", "--help"];
     tools_stubs: ["tools", "stubs", "--help"];
     tools_list: ["tools", "list", "--help"];
     generate_certs: ["tls", "generate-certs", "--help"];
+    docker: ["docker", "--help"];
+    docker_check: ["docker", "check", "--help"];
+    docker_build: ["docker", "build", "--help"];
+    docker_start: ["docker", "start", "--help"];
+    docker_stop: ["docker", "stop", "--help"];
+    docker_remove: ["docker", "remove", "--help"];
+    docker_status: ["docker", "status", "--help"];
+    docker_assets: ["docker", "assets", "--help"];
+    docker_env: ["docker", "env", "--help"];
 }
 
 #[test]

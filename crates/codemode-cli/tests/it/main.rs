@@ -4,10 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail as tests do
 
 mod audit;
+mod catalogue;
 mod client;
+mod docker;
 mod embedded;
+mod explain;
 mod health;
 mod help;
+mod init;
+mod reference;
 mod refused;
 mod remote;
 mod run;
@@ -15,3 +20,4 @@ mod serve;
 mod support;
 mod tls;
 mod tools;
+mod validate;

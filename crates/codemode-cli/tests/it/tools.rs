@@ -53,3 +53,17 @@ fn tools_are_needed() {
     assert_eq!(ran.exit, 64);
     insta::assert_snapshot!(ran.stderr);
 }
+
+#[test]
+fn run_has_its_tools_served_by_the_same_interpreter() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = echo(folder.path());
+    let arguments = ["run", "/dev/null", "--tools=-x", "--tools", "shop.tools", "--tool-filter", "a,b", "--json"];
+    let ran = with_interpreter(&python, &arguments);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""));
+    let asked = "serve\n--tools=-x\n--tools=shop.tools\n--tool-filter=a\n--tool-filter=b\n";
+    assert_eq!(ran.stderr, format!("{asked}codemode: loading the tools ended Python: exit status: 7\n"));
+    let ran = with_interpreter("/no/python", &["run", "/dev/null", "--tools", "a.py"]);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (69, ""));
+    assert!(ran.stderr.contains("/no/python"), "{}", ran.stderr);
+}

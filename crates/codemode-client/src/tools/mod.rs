@@ -176,7 +176,7 @@ impl ToolHost for NoTools {
 /// The failure of a call to a tool that this execution does not have.
 pub(crate) fn unknown(name: &str, known: &[&str]) -> ToolFailure {
     let near = nearest(name, known.iter().copied());
-    let mut failure = ToolFailure::new("UnknownTool", missing(name, near, known));
+    let mut failure = ToolFailure::new("ToolNotFound", missing(name, near, known));
     failure.suggestions = near.map(String::from).into_iter().collect();
     failure
 }

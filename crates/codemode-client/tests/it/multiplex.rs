@@ -66,7 +66,7 @@ async fn tool_calls_run_together_and_are_answered_by_id() {
             tool_result::Outcome::Failure(failure) => failure.r#type.clone(),
             tool_result::Outcome::Value(_) => "value".into(),
         };
-        assert_eq!((kind(&answers[2].1), kind(&answers[3].1)), ("UnknownTool".into(), "Panic".into()));
+        assert_eq!((kind(&answers[2].1), kind(&answers[3].1)), ("ToolNotFound".into(), "Panic".into()));
         peer.send(&id, finished("null"));
         while peer.receive().await.is_some() {}
     });

@@ -214,6 +214,6 @@ async fn the_context_is_the_clients_and_a_scope_hides_the_rest() {
     assert_eq!(answers[2].value(), json!({"tools": [outline], "count": 1}));
     let matches = answers[3].value();
     assert_eq!((&matches["count"], &matches["matches"][0]["match_type"]), (&json!(1), &json!("description")));
-    assert_eq!(answers[4].failure().r#type, "UnknownTool");
+    assert_eq!(answers[4].failure().r#type, "ToolNotFound");
     assert_eq!(answers[5].failure().valid_parameters, ["name*: str"]);
 }

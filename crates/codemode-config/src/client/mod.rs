@@ -71,6 +71,8 @@ pub struct ClientConfig {
     pub base_dir: PathBuf,
     /// The keys that were really given.
     pub given: BTreeSet<String>,
+    /// Where their values came from: the line of a file, a variable or an option.
+    pub origins: BTreeMap<String, String>,
     /// What is wrong where no executor of others is asked.
     idle: Vec<Problem>,
 }
@@ -115,7 +117,6 @@ const FILE: Reader = Reader {
         refusal: "is a setting of `codemode serve`, in its configuration; a client takes none of it, so leave it out",
     }],
     shared: true,
-    dials_back: false,
 };
 
 /// A mapping in a program has no other reader.
@@ -184,7 +185,9 @@ impl Resolver<'_> {
         let mut given: BTreeSet<_> = settings.names().map(str::to_owned).collect();
         let executor_url = settings.text("executor_url");
         let base_dir = self.base_dir();
-        let mut policy = self.policy(executor_url.is_some(), &base_dir);
+        let mut origins: BTreeMap<_, _> = settings.origins().collect();
+        let (mut policy, of_policy) = self.policy(executor_url.is_some(), &base_dir);
+        origins.extend(of_policy);
         given.extend(policy::leaves(&policy));
         if let Some(audit) = self.audit(&settings, &policy, executor_url.is_some()) {
             policy.insert("audit".into(), audit.to_string().into());
@@ -221,6 +224,7 @@ impl Resolver<'_> {
             base_dir,
             executor_url,
             given,
+            origins,
             idle: check::idle(&settings),
         }
     }
@@ -231,8 +235,8 @@ impl Resolver<'_> {
         std::path::absolute(&base).unwrap_or(base)
     }
 
-    /// Checked as its reader will read it.
-    fn policy(&mut self, remote: bool, base_dir: &Path) -> Map<String, Value> {
+    /// Checked as its reader will read it; and where each part of it came from.
+    fn policy(&mut self, remote: bool, base_dir: &Path) -> (Map<String, Value>, BTreeMap<String, String>) {
         let base = self.base.unwrap_or_else(|| Path::new("."));
         let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
         if base != base_dir {
@@ -243,7 +247,8 @@ impl Resolver<'_> {
             true => policy::check_request(&self.file, self.problems),
             false => drop(policy::read(&self.file, base_dir, &[], self.problems)),
         }
-        std::mem::take(&mut self.file.policy)
+        let origins = self.file.origins().collect();
+        (std::mem::take(&mut self.file.policy), origins)
     }
 
     /// An executor of others keeps its own: what a file says about it is for that executor to read.

@@ -84,6 +84,15 @@ impl ApiKeyPart {
         Problem::new(&self.setting, message).at(self.place.clone())
     }
 
+    /// The line of the file, or the variable.
+    pub(super) fn origin(&self) -> String {
+        match &self.place {
+            Some(place) if self.setting.starts_with("CODEMODE_") => format!("{place} {}", self.setting),
+            Some(place) => place.to_string(),
+            None => self.setting.clone(),
+        }
+    }
+
     /// A key, or a list of at most two.
     fn of_value(given: &Given) -> Result<Self, Problem> {
         let keys = from_value(&given.value).map_err(|message| given.problem(message))?;

@@ -1,6 +1,7 @@
 //! The executor's settings besides the policy, and the policy's that variables may say.
 
 use codemode_types::{POLICY_KEYS, Policy};
+use serde_json::Value;
 
 use crate::key::{DescribedKey, Key, Kind};
 
@@ -45,6 +46,41 @@ pub(crate) const KEYS: &[Key] = &[
         variables: &[API_KEY, API_KEY_PREVIOUS],
         kind: Kind::Secrets,
         about: "The key that callers must send; two while keys are rotated",
+        ..PLAIN
+    },
+    Key {
+        name: super::callback::TARGET,
+        variables: &["CODEMODE_MAIN_APP_TARGET", "MAIN_APP_GRPC_TARGET"],
+        kind: Kind::Listen,
+        about: "Where an application with the published package serves its tools; this executor dials it, and nothing else",
+        ..PLAIN
+    },
+    Key {
+        name: "callback_tls.enabled",
+        variables: &["CODEMODE_CALLBACK_TLS_ENABLED"],
+        default: "false",
+        about: "Whether the executor speaks TLS to that application; naming a file is enough",
+        ..PLAIN
+    },
+    Key {
+        name: "callback_tls.ca_file",
+        variables: &["CODEMODE_CALLBACK_TLS_CA_FILE"],
+        kind: Kind::Path,
+        about: "CA certificates that vouch for the application, in PEM; without it this machine's authorities do",
+        ..PLAIN
+    },
+    Key {
+        name: "callback_tls.client_cert",
+        variables: &["CODEMODE_CALLBACK_TLS_CLIENT_CERT"],
+        kind: Kind::Path,
+        about: "The certificate that the executor shows to the application, in PEM",
+        ..PLAIN
+    },
+    Key {
+        name: "callback_tls.client_key",
+        variables: &["CODEMODE_CALLBACK_TLS_CLIENT_KEY"],
+        kind: Kind::Path,
+        about: "The private key of that certificate, in PEM",
         ..PLAIN
     },
     Key {
@@ -125,8 +161,23 @@ pub(crate) const POLICY_VARIABLES: &[Key] = &[
     Key { name: "limits.memory_limit", variables: &["CODEMODE_MEMORY_LIMIT"], kind: Kind::Size, ..PLAIN },
 ];
 
-/// The published sidecar's spelling.
-const SECURITY: [&str; 2] = ["execution.allow_direct_execution", "execution.allowed_commands"];
+/// What has the published sidecar's spelling as well.
+pub(crate) const SECURITY: [&str; 2] = ["execution.allow_direct_execution", "execution.allowed_commands"];
+
+pub(crate) fn security_spelling(key: &str) -> String {
+    key.replace("execution.", "security.")
+}
+
+/// Of a key of the policy.
+pub(crate) fn variables_of(key: &str) -> &'static [&'static str] {
+    POLICY_VARIABLES.iter().find(|it| it.name == key).map_or(&[], |it| it.variables)
+}
+
+/// Of a key of the policy.
+pub(crate) fn default_of(key: &str) -> Value {
+    let pointer = format!("/{}", key.replace('.', "/"));
+    Policy::default().to_value().pointer(&pointer).cloned().unwrap_or_default()
+}
 
 pub(crate) fn described() -> Vec<DescribedKey> {
     KEYS.iter().map(Key::described).chain(policy()).collect()
@@ -134,18 +185,15 @@ pub(crate) fn described() -> Vec<DescribedKey> {
 
 /// The policy's keys, which a client may give as well.
 pub(crate) fn policy() -> impl Iterator<Item = DescribedKey> {
-    let defaults = Policy::default().to_value();
-    POLICY_KEYS.iter().map(move |key| {
-        let pointer = format!("/{}", key.name.replace('.', "/"));
-        let variables = POLICY_VARIABLES.iter().find(|it| it.name == key.name).map_or(&[][..], |it| it.variables);
-        let security = SECURITY.contains(&key.name).then(|| key.name.replace("execution.", "security."));
+    POLICY_KEYS.iter().map(|key| {
+        let security = SECURITY.contains(&key.name).then(|| security_spelling(key.name));
         DescribedKey {
             key: key.name.to_owned(),
             aliases: [format!("executor.{}", key.name)].into_iter().chain(security).collect(),
-            variables: variables.iter().map(|name| (*name).to_owned()).collect(),
-            kind: key.kind.to_owned(),
-            allowed: serde_json::Value::Null,
-            default: defaults.pointer(&pointer).cloned().unwrap_or_default(),
+            variables: variables_of(key.name).iter().map(|name| (*name).to_owned()).collect(),
+            kind: key.kind.describe(),
+            allowed: Value::Null,
+            default: default_of(key.name),
             about: key.about.to_owned(),
         }
     })

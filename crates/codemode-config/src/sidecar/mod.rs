@@ -3,6 +3,7 @@
 mod address;
 mod api_keys;
 mod audit;
+mod callback;
 mod document;
 pub(crate) mod keys;
 mod tls;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use address::ListenAddress;
 pub use api_keys::{ApiKeyPart, ApiKeyParts, read_api_keys};
 pub use audit::AuditTarget;
+pub use callback::{CallbackIdentity, CallbackSettings, CallbackTls};
 pub use tls::{Authorities, ClientCertificates, NamedFile, TlsSettings};
 
 pub(crate) use audit::{check as check_audit, resolve as resolve_audit};
@@ -68,18 +70,21 @@ pub struct SidecarConfig {
     /// Whether a port that other machines reach must have it.
     pub tls_required: bool,
     pub api_keys: ApiKeyParts,
+    /// Where applications of the published package serve their tools.
+    pub callback: Option<CallbackSettings>,
     pub audit: Option<AuditTarget>,
     pub log_level: LogLevel,
     pub drain_timeout: Duration,
     /// The keys that were really given.
     pub given: BTreeSet<String>,
+    /// Where their values came from: the line of a file, a variable or an option.
+    pub origins: BTreeMap<String, String>,
 }
 
 const READER: Reader = Reader {
     own: keys::KEYS,
     others: &[Other { keys: crate::client::keys::KEYS, refusal: NO_CLIENT_KEYS }],
     shared: true,
-    dials_back: true,
 };
 
 const NO_CLIENT_KEYS: &str = "is a setting of the client, in ClientConfig or its configuration file; leave it out";
@@ -132,8 +137,13 @@ impl Resolver<'_> {
         let listen = listen(&settings, self.problems);
         let (tls, tls_required) = tls::resolve(&settings, &listen, self.problems);
         let api_keys = ApiKeyParts::resolve(&settings, self.environment, self.problems);
+        let callback = callback::resolve(&settings, self.problems);
         let audit = audit::resolve(&settings, self.folder.as_deref(), self.base, self.problems);
-        let (policy, mut given) = self.policy()?;
+        let mut origins: BTreeMap<_, _> = settings.origins().collect();
+        origins.extend(api_keys.0.first().map(|part| ("api_key".to_owned(), part.origin())));
+        let (policy, of_policy) = self.policy()?;
+        let mut given: BTreeSet<String> = of_policy.keys().cloned().collect();
+        origins.extend(of_policy);
         audit::check(audit.as_ref(), &policy, self.problems);
         given.extend(settings.names().map(str::to_owned));
         given.extend((!api_keys.0.is_empty()).then(|| "api_key".to_owned()));
@@ -143,14 +153,17 @@ impl Resolver<'_> {
             tls,
             tls_required,
             api_keys,
+            callback,
             audit: audit.map(|(_, target)| target),
             log_level: settings.text("log_level").and_then(|level| level.parse().ok()).unwrap_or_default(),
             drain_timeout: settings.value("drain_timeout").and_then(Value::as_f64).map_or(DRAIN, seconds),
             given,
+            origins,
         })
     }
 
-    fn policy(&mut self) -> Option<(Policy, BTreeSet<String>)> {
+    /// And where each part of it that was given came from.
+    fn policy(&mut self) -> Option<(Policy, BTreeMap<String, String>)> {
         let none = RawSettings::new();
         let nothing = Written { settings: &none, base: None };
         let variables = Settings::read(keys::POLICY_VARIABLES, nothing, self.environment, nothing, self.problems);
@@ -167,9 +180,8 @@ impl Resolver<'_> {
         }
         self.file.overlay(std::mem::take(&mut self.written));
         let policy = policy::read(&self.file, &folder, &named, self.problems)?;
-        let given = policy::leaves(&self.file.policy).into_iter();
-        let given = given.chain(named.iter().map(|(key, _)| (*key).to_owned())).collect();
-        Some((policy, given))
+        let named = named.iter().map(|(key, given)| ((*key).to_owned(), given.origin()));
+        Some((policy, self.file.origins().chain(named).collect()))
     }
 }
 

@@ -68,7 +68,7 @@ impl NamedFile {
         Problem::new(&self.setting, message).at(self.place.clone())
     }
 
-    fn of(given: &Given) -> Self {
+    pub(super) fn of(given: &Given) -> Self {
         let path = given.value.as_str().unwrap_or_default().into();
         Self { setting: given.setting.clone(), place: given.place.clone(), path }
     }

@@ -255,7 +255,7 @@ fn a_programs_values_have_no_other_reader() {
     drain_timeout: is a setting of `codemode serve`, in its configuration; a client takes none of it, so leave it out
     tls.cert_file: is a setting of `codemode serve`, in its configuration; a client takes none of it, so leave it out
     tls.required: is a setting of `codemode serve`, in its configuration; a client takes none of it, so leave it out
-    main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own connection
+    main_app_grpc_target: is a setting of `codemode serve`, in its configuration; a client takes none of it, so leave it out
     ");
     let file = file(
         "host: 0.0.0.0\nport: 9001\napi_key: k\nlog_level: info\ndrain_timeout: 5\naudit: stdout\n\

@@ -48,6 +48,11 @@ fn the_executors_keys() {
     port [CODEMODE_PORT CODEMODE_SIDECAR_PORT] port null = 8001: Port to listen on; 0 takes a free one
     listen [] address null = null: Host and port in one word, or a Unix socket
     api_key [executor_api_key executor.api_key CODEMODE_API_KEY CODEMODE_API_KEY_FILE CODEMODE_API_KEY_PREVIOUS CODEMODE_API_KEY_PREVIOUS_FILE] secret, or a list of two null = null: The key that callers must send; two while keys are rotated
+    main_app_grpc_target [CODEMODE_MAIN_APP_TARGET MAIN_APP_GRPC_TARGET] address null = null: Where an application with the published package serves its tools; this executor dials it, and nothing else
+    callback_tls.enabled [CODEMODE_CALLBACK_TLS_ENABLED] true or false null = false: Whether the executor speaks TLS to that application; naming a file is enough
+    callback_tls.ca_file [CODEMODE_CALLBACK_TLS_CA_FILE] path null = null: CA certificates that vouch for the application, in PEM; without it this machine's authorities do
+    callback_tls.client_cert [CODEMODE_CALLBACK_TLS_CLIENT_CERT] path null = null: The certificate that the executor shows to the application, in PEM
+    callback_tls.client_key [CODEMODE_CALLBACK_TLS_CLIENT_KEY] path null = null: The private key of that certificate, in PEM
     log_level [CODEMODE_LOG_LEVEL] word ["error","warn","info","debug","trace"] = "info": The least weight of what the log shows
     drain_timeout [] seconds null = 30: How long executions may go on after the executor was told to stop
     audit [executor.audit CODEMODE_AUDIT] path, stdout or off null = null: Where the audit log goes. An embedded executor has no standard output and takes a path only

@@ -47,7 +47,7 @@ security:
   allowed_comands: [ls]
 netwrok:
   mode: none
-main_app_grpc_target: localhost:50051
+main_app_grpc_target: localhost
 filesystem:
   workspace:
     readonly: false
@@ -76,7 +76,7 @@ fn the_executors_page() {
     codemode.yaml:40: limits.cpus: `${` without its `}`
     codemode.yaml:42: security.allowed_comands: unknown key; known here: allow_direct_execution, allowed_commands
     codemode.yaml:43: netwrok: unknown key; did you mean `network`?
-    codemode.yaml:45: main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own connection
+    codemode.yaml:45: main_app_grpc_target: must be HOST:PORT or unix:PATH, found the text "localhost"
     codemode.yaml:48: filesystem.workspace.readonly: /workspace is always read-only; set it to true or leave it out
     codemode.yaml:49: filesystem.sandbox: must be a mapping of keys to values
     CODEMODE_MEMORY_LIMIT: must be a size such as 512m, found the text "much"

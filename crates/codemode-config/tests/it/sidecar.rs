@@ -236,14 +236,6 @@ fn a_policy_alone_takes_no_key_of_another_reader() {
 }
 
 #[test]
-fn dial_back_is_refused_never_ignored() {
-    insta::assert_snapshot!(file("main_app_grpc_target: localhost:50051\ncallback_tls: {}\n").problems(), @r"
-    codemode.yaml:1: main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own connection
-    codemode.yaml:2: callback_tls: the dial-back adapter is not available yet: tool calls ride the client's own connection
-    ");
-}
-
-#[test]
 fn every_problem_is_reported_at_once() {
     let yaml = "prt: 8001\nhots: x\nport: 99999\nlisten: here\nhost: 7\nlog_level: loud\ndrain_timeout: -1\n\
                 limits: {memory_limt: 1g}\nexecutor: {netwrok: {}}\nsecurity: {x: 1}\n";

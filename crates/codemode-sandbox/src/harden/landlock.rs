@@ -39,8 +39,9 @@ const KNOWS_SCOPES: i32 = 6;
 /// Where the executor may connect to over TCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Nowhere: sandboxes have no network. It listens on this port, and on free ones for its self-test.
-    Inward { port: Option<u16> },
+    /// Nowhere, or to one port only: sandboxes have no network. It listens on this port, and on free ones for its
+    /// self-test.
+    Inward { port: Option<u16>, dials: Option<u16> },
     /// Anywhere: it connects for its sandboxes, or they do. Which of the rest may listen is a sandbox's own wall's business.
     Outward,
 }
@@ -48,9 +49,16 @@ pub enum Reach {
 /// What of it this kernel and this tier have.
 #[derive(Clone, Copy, Debug)]
 struct Domain<'a> {
-    port: Option<Option<u16>>,
+    ports: Option<Ports>,
     scopes: bool,
     files: Option<&'a Files>,
+}
+
+/// Those that may be had, besides free ones to listen on.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    listens: Option<u16>,
+    dials: Option<u16>,
 }
 
 pub(super) fn restrict(needs: &Needs) -> Result<LayerReport, HardenError> {
@@ -101,22 +109,22 @@ fn forbids_mounts(means: Means, domain: &Domain<'_>) -> io::Result<bool> {
 
 impl<'a> Domain<'a> {
     fn of(needs: &'a Needs, abi: i32) -> Self {
-        let port = match &needs.reach {
-            Reach::Inward { port } if abi >= KNOWS_PORTS => Some(*port),
+        let ports = match &needs.reach {
+            Reach::Inward { port, dials } if abi >= KNOWS_PORTS => Some(Ports { listens: *port, dials: *dials }),
             Reach::Inward { .. } | Reach::Outward => None,
         };
         let files = needs.files.as_ref().filter(|_| needs.means == Means::Container);
-        Self { port, scopes: abi >= KNOWS_SCOPES, files }
+        Self { ports, scopes: abi >= KNOWS_SCOPES, files }
     }
 
     const fn is_empty(&self) -> bool {
-        self.port.is_none() && !self.scopes && self.files.is_none()
+        self.ports.is_none() && !self.scopes && self.files.is_none()
     }
 
     /// On a kernel that knows more, exactly these rights all the same.
     fn build(&self) -> Result<RulesetCreated, files::RuleError> {
         let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-        if self.port.is_some() {
+        if self.ports.is_some() {
             ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
         }
         if self.scopes {
@@ -126,10 +134,13 @@ impl<'a> Domain<'a> {
             ruleset = ruleset.handle_access(files::handled())?;
         }
         let mut ruleset = ruleset.create()?;
-        if let Some(port) = self.port {
+        if let Some(Ports { listens, dials }) = self.ports {
             // 0: a free one.
-            for port in [Some(0), port].into_iter().flatten() {
+            for port in [Some(0), listens].into_iter().flatten() {
                 ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
+            }
+            if let Some(port) = dials {
+                ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
             }
         }
         match self.files {
@@ -140,8 +151,9 @@ impl<'a> Domain<'a> {
 
     /// What must fail now is tried.
     fn holds(&self) -> Result<(), String> {
-        if let Some(port) = self.port {
-            let shut = if port == Some(u16::MAX) { u16::MAX - 1 } else { u16::MAX };
+        if let Some(Ports { listens, dials }) = self.ports {
+            let is_shut = |port: &u16| ![listens, dials].contains(&Some(*port));
+            let shut = (u16::MAX - 2..=u16::MAX).rev().find(is_shut).unwrap_or(u16::MAX);
             for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
                 ports_shut(SocketAddr::from((host, shut)))?;
             }
@@ -157,12 +169,15 @@ impl<'a> Domain<'a> {
     }
 
     fn state(&self) -> String {
-        let port = self.port.map(|port| match port {
-            Some(port) if port != 0 => format!("no TCP connection out, port {port} and free ones in"),
-            _ => "no TCP connection out, free ports in".into(),
+        let ports = self.ports.map(|Ports { listens, dials }| {
+            let out = dials.map(|port| format!(" but to port {port}")).unwrap_or_default();
+            match listens {
+                Some(port) if port != 0 => format!("no TCP connection out{out}, port {port} and free ones in"),
+                _ => format!("no TCP connection out{out}, free ports in"),
+            }
         });
         let scopes = self.scopes.then(|| "no signal and no abstract socket out".to_owned());
-        port.into_iter().chain(scopes).chain(self.files.map(Files::state)).collect::<Vec<_>>().join("; ")
+        ports.into_iter().chain(scopes).chain(self.files.map(Files::state)).collect::<Vec<_>>().join("; ")
     }
 }
 

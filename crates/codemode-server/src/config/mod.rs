@@ -8,7 +8,7 @@ use codemode_types::Policy;
 
 pub use codemode_config::{
     ConfigError, EmbeddedConfig, ListenAddress, LogLevel, PolicySource, SidecarConfig,
-    sidecar::{Arguments, Sources},
+    sidecar::{Arguments, CallbackSettings, Sources},
 };
 pub use key::KeySource;
 
@@ -23,6 +23,8 @@ pub struct ServerConfig {
     pub tls_required: bool,
     pub api_keys: ApiKeys,
     pub key_source: KeySource,
+    /// Where applications of the published package serve their tools.
+    pub callback: Option<CallbackSettings>,
     pub audit: Option<AuditTarget>,
     pub log_level: LogLevel,
     pub drain_timeout: Duration,
@@ -39,6 +41,7 @@ impl ServerConfig {
             tls_required: config.tls_required,
             api_keys,
             key_source,
+            callback: config.callback,
             audit: config.audit,
             log_level: config.log_level,
             drain_timeout: config.drain_timeout,

@@ -68,14 +68,14 @@ pub(super) fn authorities(file: &NamedFile) -> Result<RootCertStore, Problem> {
 }
 
 /// Those that this machine trusts.
-pub(super) fn system_authorities(setting: &str) -> Result<RootCertStore, Problem> {
+pub(super) fn system_authorities(setting: &str, instead: &str) -> Result<RootCertStore, Problem> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     match roots.is_empty() {
         true => {
             let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-            let message = format!("this machine has no certificate authorities of its own{why}; use tls.ca_file");
+            let message = format!("this machine has no certificate authorities of its own{why}; use {instead}");
             Err(Problem::new(setting, message))
         }
         false => Ok(roots),

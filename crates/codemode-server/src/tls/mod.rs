@@ -5,6 +5,7 @@ mod certificate;
 mod entrance;
 mod files;
 mod foreign;
+pub(crate) mod outward;
 
 use std::{
     fmt,
@@ -113,7 +114,7 @@ fn verifier(
     let ClientCertificates::Verified { authorities, required } = clients else { return Ok(None) };
     let (roots, setting): (RootCertStore, _) = match authorities {
         Authorities::File(file) => (files::authorities(file)?, &file.setting),
-        Authorities::System(setting) => (files::system_authorities(setting)?, setting),
+        Authorities::System(setting) => (files::system_authorities(setting, "tls.ca_file")?, setting),
     };
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if *required { builder } else { builder.allow_unauthenticated() };

@@ -1,24 +1,35 @@
 //! The policy's keys, described for people. A test compares them with the policy itself.
 
+use super::PolicyKind;
+
 /// One key of the policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyKey {
     /// Dotted.
     pub name: &'static str,
-    /// What a value is, in a word.
-    pub kind: &'static str,
+    pub kind: PolicyKind,
     pub about: &'static str,
 }
 
-const fn key(name: &'static str, kind: &'static str, about: &'static str) -> PolicyKey {
+const fn key(name: &'static str, kind: PolicyKind, about: &'static str) -> PolicyKey {
     PolicyKey { name, kind, about }
 }
 
-const SWITCH: &str = "true or false";
-const SECONDS: &str = "seconds";
-const WHOLE: &str = "whole number";
-const SIZE: &str = "size";
-const PATH: &str = "path";
+const SWITCH: PolicyKind = PolicyKind::Switch;
+const SECONDS: PolicyKind = PolicyKind::Seconds;
+const PATH: PolicyKind = PolicyKind::Path;
+/// Of a folder or a buffer.
+const SIZE: PolicyKind = PolicyKind::Size(4096, u64::MAX);
+/// Of what must fit a frame.
+const FRAMED: PolicyKind = PolicyKind::Size(4096, 1 << 30);
+
+const fn whole(least: u64) -> PolicyKind {
+    PolicyKind::Whole(least, u64::MAX)
+}
+
+const fn few(least: u64) -> PolicyKind {
+    PolicyKind::Whole(least, u32::MAX as u64)
+}
 
 /// In the order of the policy.
 pub const POLICY_KEYS: &[PolicyKey] = &[
@@ -27,7 +38,11 @@ pub const POLICY_KEYS: &[PolicyKey] = &[
         SWITCH,
         "Whether code may start programs; true where execution.allowed_commands names some",
     ),
-    key("execution.allowed_commands", "list of names", "The commands that code may start, also from other commands"),
+    key(
+        "execution.allowed_commands",
+        PolicyKind::Commands,
+        "The commands that code may start, also from other commands",
+    ),
     key("filesystem.workspace.mount", PATH, "The host folder that code sees as /workspace; without one it is empty"),
     key("filesystem.workspace.readonly", SWITCH, "Always true: /workspace cannot be written"),
     key("filesystem.sandbox.mount", PATH, "Always /sandbox, a private tmpfs of each execution"),
@@ -41,34 +56,46 @@ pub const POLICY_KEYS: &[PolicyKey] = &[
     key("filesystem.outputs.readonly", SWITCH, "Always false: /outputs can be written"),
     key("filesystem.outputs.max_size", SIZE, "The size of /outputs"),
     key("filesystem.tmp.max_size", SIZE, "The size of /tmp"),
-    key("network.mode", "none, restricted or all", "What code can reach: nothing, the domains below, or everything"),
+    key(
+        "network.mode",
+        PolicyKind::Word(&["none", "restricted", "all"]),
+        "What code can reach: nothing, the domains below, or everything",
+    ),
     key(
         "network.allowed_domains",
-        "list of domains",
+        PolicyKind::Domains,
         "Domains and addresses that code may reach; *.a.example is any below",
     ),
-    key("network.blocked_domains", "list of domains", "Those that it may not, whatever is allowed"),
-    key("network.ports", "list of ports", "The ports that it may reach"),
-    key("network.allowed_networks", "list of networks", "Private networks that allowed names may lead to"),
+    key("network.blocked_domains", PolicyKind::Domains, "Those that it may not, whatever is allowed"),
+    key("network.ports", PolicyKind::Ports, "The ports that it may reach"),
+    key("network.allowed_networks", PolicyKind::Networks, "Private networks that allowed names may lead to"),
     key("network.ca_file", PATH, "PEM certificates that programs inside trust"),
-    key("network.max_connections", WHOLE, "Connections of one execution at once"),
-    key("network.max_bytes", SIZE, "What one execution may send and receive together"),
+    key("network.max_connections", PolicyKind::Whole(1, 1024), "Connections of one execution at once"),
+    key("network.max_bytes", PolicyKind::Size(1, u64::MAX), "What one execution may send and receive together"),
     key("network.idle_timeout", SECONDS, "How long a connection may be silent"),
     key("limits.code_timeout", SECONDS, "Wall time of the code, without the time in which tool calls are pending"),
     key("limits.tool_timeout", SECONDS, "Time of each tool call"),
     key("limits.total_timeout", SECONDS, "Wall time of an execution, whatever happens"),
-    key("limits.max_code_length", WHOLE, "Characters of code"),
-    key("limits.memory_limit", SIZE, "Memory of one execution"),
-    key("limits.cpus", "number", "Cores' worth of CPU time; CPU time in all is code_timeout times this"),
-    key("limits.processes", WHOLE, "Processes and threads of one execution together"),
-    key("limits.open_files", WHOLE, "Open files of one process"),
+    key("limits.max_code_length", whole(0), "Characters of code"),
+    key("limits.memory_limit", PolicyKind::Size(32 << 20, u64::MAX), "Memory of one execution"),
+    key(
+        "limits.cpus",
+        PolicyKind::Number(1024.0),
+        "Cores' worth of CPU time; CPU time in all is code_timeout times this",
+    ),
+    key("limits.processes", whole(2), "Processes and threads of one execution together"),
+    key("limits.open_files", whole(32), "Open files of one process"),
     key("limits.file_size", SIZE, "The size of one file"),
     key("limits.output_bytes", SIZE, "Output that is kept of each stream"),
-    key("limits.result_bytes", SIZE, "The size of a result"),
-    key("limits.value_bytes", SIZE, "The size of one tool value, either way"),
-    key("limits.max_tool_calls", WHOLE, "Tool calls of one execution"),
-    key("isolation.minimum", "none, container or full", "The weakest tier of isolation that is accepted"),
-    key("isolation.require", "list of layers", "Layers for which no substitute is accepted"),
+    key("limits.result_bytes", FRAMED, "The size of a result"),
+    key("limits.value_bytes", FRAMED, "The size of one tool value, either way"),
+    key("limits.max_tool_calls", whole(0), "Tool calls of one execution"),
+    key(
+        "isolation.minimum",
+        PolicyKind::Word(&["none", "container", "full"]),
+        "The weakest tier of isolation that is accepted",
+    ),
+    key("isolation.require", PolicyKind::Layers, "Layers for which no substitute is accepted"),
     key("isolation.allow_jit", SWITCH, "Lets code make memory executable, as numba, cffi callbacks and node do"),
     key(
         "isolation.allow_unix_sockets",
@@ -81,15 +108,17 @@ pub const POLICY_KEYS: &[PolicyKey] = &[
         "Starts an interpreter for each execution instead of forking one that is ready",
     ),
     key("guest.interpreter", PATH, "The Python that runs code; the embedding one, or python3 on PATH"),
-    key("guest.preload", "list of modules", "Modules that are imported once, before any execution"),
-    key("pool.min", WHOLE, "Sandboxes that are always ready"),
-    key("pool.max", WHOLE, "Sandboxes that may be ready at once; max_concurrent_executions"),
-    key("max_concurrent_executions", WHOLE, "Executions at once; twice the number of cores"),
-    key("queue", WHOLE, "Requests that may wait for a free place"),
+    key("guest.preload", PolicyKind::Modules, "Modules that are imported once, before any execution"),
+    key("pool.min", few(0), "Sandboxes that are always ready"),
+    key("pool.max", few(0), "Sandboxes that may be ready at once; max_concurrent_executions"),
+    key("max_concurrent_executions", few(1), "Executions at once; twice the number of cores"),
+    key("queue", few(0), "Requests that may wait for a free place"),
 ];
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::Value;
 
     use super::*;
@@ -102,6 +131,51 @@ mod tests {
             path => leaves(value, &format!("{path}.{name}")),
         });
         inner.flatten().collect()
+    }
+
+    /// What the reader says of one value.
+    fn refused(key: &PolicyKey, value: &Value) -> bool {
+        let mut policy =
+            key.name.rsplit('.').fold(value.clone(), |inner, name| Value::from_iter([(name.to_owned(), inner)]));
+        if key.name.starts_with("network.") && key.name != "network.mode" {
+            policy["network"]["mode"] = "restricted".into();
+        }
+        if key.name == "pool.max" {
+            policy["pool"]["min"] = 0.into();
+        }
+        Policy::from_value(&policy, Path::new("/")).is_err()
+    }
+
+    #[test]
+    fn the_bounds_are_the_readers() {
+        let check = |key: &PolicyKey, least: u64, most: u64| {
+            let below = least.checked_sub(1).map_or(Value::from(-1), Value::from);
+            assert!(refused(key, &below) && !refused(key, &least.into()), "{} from {least}", key.name);
+            let above = most.checked_add(1).map_or(Value::from(1.8446744073709552e19), Value::from);
+            assert!(refused(key, &above) && !refused(key, &most.into()), "{} to {most}", key.name);
+        };
+        for key in POLICY_KEYS {
+            match key.kind {
+                PolicyKind::Whole(least, most) | PolicyKind::Size(least, most) => check(key, least, most),
+                PolicyKind::Number(most) => {
+                    assert!(
+                        !refused(key, &most.into()) && refused(key, &(most + 1.0).into()) && refused(key, &0.into())
+                    );
+                }
+                PolicyKind::Seconds => {
+                    assert!(!refused(key, &PolicyKind::LONGEST.into()) && refused(key, &0.into()), "{}", key.name);
+                    assert!(refused(key, &(PolicyKind::LONGEST + 1).into()), "{}", key.name);
+                }
+                PolicyKind::Word(words) => {
+                    assert!(words.iter().all(|word| !refused(key, &(*word).into())) && refused(key, &"other".into()));
+                }
+                PolicyKind::Switch => assert!(refused(key, &"on".into()) && refused(key, &1.into()), "{}", key.name),
+                PolicyKind::Path => assert!(refused(key, &1.into()), "{}", key.name),
+                list => {
+                    assert!(refused(key, &"word".into()) && refused(key, &Value::from_iter([true])), "{list:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The policy: the seeds' YAML blocks as data. See `parse` for how text becomes one and `narrow` for requests.
 
 mod keys;
+mod kind;
 mod narrow;
 mod network;
 mod parse;
@@ -9,6 +10,7 @@ mod words;
 use std::path::PathBuf;
 
 pub use keys::{POLICY_KEYS, PolicyKey};
+pub use kind::PolicyKind;
 pub use network::{NetworkMode, NetworkPolicy, PROXY_PORT, RESOLVER_PORT};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
