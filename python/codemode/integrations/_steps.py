@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -103,6 +104,17 @@ def extended(client: Codemode, tool_filter: Iterable[str] | None) -> tuple[View,
     own = client.with_context()
     own._registry = view = View(client._registry, names)
     return view, own
+
+
+def offering(
+    tool: CodeTool, client: Codemode, tool_filter: Iterable[str] | None, tools: Mapping[str, ToolEntry]
+) -> CodeTool:
+    """This tool for one execution, whose code may call these as well."""
+    view, own = extended(client, tool_filter)
+    view.offer(tools)
+    twin = copy.copy(tool)
+    twin._client, twin._tool_filter = own, None
+    return twin
 
 
 def prompt(client: Codemode, tool_filter: Iterable[str] | None = None) -> str:

@@ -82,9 +82,8 @@ class CodemodeInterpreter:
     def _submit(self, submitted: list[dict[str, Any]]) -> ToolEntry:
         names = ["output"] if self.output_fields is None else [field["name"] for field in self.output_fields]
         submit = ending(lambda **values: submitted.append(values))
-        return entry(
-            "SUBMIT", submit, "Submits the final output, which ends the code.", named(dict.fromkeys(names, ""), names)
-        )
+        schema = named(dict.fromkeys(names, ""), names)
+        return entry("SUBMIT", submit, "Submits the final output, which ends the code.", schema)
 
 
 class Factory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.adk.code_executors import BaseCodeExecutor
 from google.adk.code_executors.code_execution_utils import CodeExecutionResult
@@ -18,11 +20,15 @@ def test_a_version_without_tools_of_functions(monkeypatch: pytest.MonkeyPatch) -
     versions.told("google-adk", "google-adk", "FunctionTool", message)
 
 
-def test_a_version_without_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as only_here:
-        only_here.delitem(BaseCodeExecutor.__pydantic_fields__, "timeout_seconds")
-        message = versions.without("google_adk", "google.adk.tools", [], only_here)
-    versions.told("google-adk", "google-adk", "timeout_seconds", message)
-    monkeypatch.delattr(CodeExecutionResult, "exit_code")
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        (BaseCodeExecutor.__pydantic_fields__, "timeout_seconds"),
+        (CodeExecutionResult.__dataclass_fields__, "exit_code"),
+    ],
+)
+def test_a_version_without_a_field(fields: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(fields, name)
+    monkeypatch.delattr(CodeExecutionResult, name, raising=False)
     message = versions.without("google_adk", "google.adk.tools", [], monkeypatch)
-    versions.told("google-adk", "google-adk", "exit_code", message)
+    versions.told("google-adk", "google-adk", name, message)

@@ -5,18 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codemode import Codemode
-from codemode.config import ClientConfig
 from codemode.config.models import GrpcTlsConfig
 from codemode.core.context import RuntimeContext
 from codemode.core.executor_client import ExecutorClient
 from frameworks.opencodemode.application import Application, free_port
 from frameworks.opencodemode.executor import CODEMODE, KEY, Executor
+
+ADD_TEXT = """
+try:
+    result = tools['add'].run(a=2**60, b=0)
+except ToolError:
+    result = tools['add'].run(a='', b=str(2**60))
+"""
+
+
+@contextmanager
+def dialling(folder: Path, target: str | None, **settings: Any) -> Iterator[ExecutorClient]:
+    """An executor that calls tools there, or none, and a client of it."""
+    known = {} if target is None else {"main_app_grpc_target": target}
+    with Executor(folder, **known, **settings) as executor, ExecutorClient(executor.url, KEY) as client:
+        yield client
 
 
 def told(codemode: Codemode, code: str, **options: Any) -> Any:
@@ -55,8 +71,7 @@ def test_integers_are_exact_or_refused(codemode: Codemode) -> None:
     answer = codemode.execute("result = tools['add'].run(a=0, b={'id': 2**53 + 1})")
     assert "argument 'b.id': the integer 9007199254740993 is beyond 2**53" in answer
     # The code can catch it and say it otherwise.
-    code = "try:\n    result = tools['add'].run(a=2**60, b=0)\nexcept ToolError:\n    result = tools['add'].run(a='', b=str(2**60))"
-    assert told(codemode, code) == str(2**60)
+    assert told(codemode, ADD_TEXT) == str(2**60)
     assert "a value of type datetime has no form" in codemode.execute(
         "import datetime\ntools['add'].run(a=datetime.datetime.now(), b=0)"
     )
@@ -134,60 +149,56 @@ def test_a_tool_that_the_application_does_not_have(client: ExecutorClient) -> No
     assert (done.error or "").startswith("ToolNotFound: the request names the tool `wether`")
 
 
-def test_an_application_that_is_not_there(folder: Path, application: Application) -> None:
-    port = free_port()
-    with Executor(folder, main_app_grpc_target=f"127.0.0.1:{port}") as executor:
-        config = ClientConfig(executor_url=executor.url, executor_api_key=KEY)
-        with Codemode.from_client_config(config, registry=application.registry) as codemode:
-            answer = codemode.execute("print('ran')")
-            assert answer.startswith(
-                f"ERROR: ToolServiceUnreachable: the application's ToolService at 127.0.0.1:{port} cannot"
-            )
-            assert "Connection refused" in answer and "main_app_grpc_target (CODEMODE_MAIN_APP_TARGET)" in answer
-            assert codemode.health_check() and not codemode.ready_check()
-            # An execution that names no tool needs no application.
-            assert told(codemode, "result = 1", tool_filter=[]) == 1
-            assert "ToolService cannot be reached" in codemode.execute("tools['__list__'].run()", tool_filter=[])
-    with Executor(folder) as executor:
-        config = ClientConfig(executor_url=executor.url, executor_api_key=KEY)
-        with Codemode.from_client_config(config, registry=application.registry) as codemode:
-            assert "knows of no ToolService: set main_app_grpc_target" in codemode.execute("result = 1")
-            assert told(codemode, "result = 1", tool_filter=[]) == 1 and codemode.ready_check()
+def test_an_application_that_is_not_there(folder: Path) -> None:
+    meta = ["__list__", "__schema__", "__search__"]  # what the published client names besides
+    target = f"127.0.0.1:{free_port()}"
+    with dialling(folder, target) as client:
+        done = client.execute("print('ran')", [*meta, "add"], {})
+        assert (done.success, done.stdout) == (False, "")
+        where = f"ToolServiceUnreachable: the application's ToolService at {target} cannot be reached"
+        assert done.error and done.error.startswith(where)
+        assert "Connection refused" in done.error and "main_app_grpc_target (CODEMODE_MAIN_APP_TARGET)" in done.error
+        assert client.health_check() and not client.ready_check()
+        # An execution that names no tool of the application needs none.
+        assert client.execute("result = 1", meta, {}).result == "1"
+        # The code learns that it is gone, and not where it was.
+        gone = client.execute("tools['__list__'].run()", meta, {}).error
+        assert gone and "ToolService cannot be reached" in gone and target not in gone
+    with dialling(folder, None) as client:
+        done = client.execute("result = 1", [*meta, "add"], {})
+        assert "knows of no ToolService: set main_app_grpc_target" in (done.error or "")
+        assert client.execute("result = 1", meta, {}).result == "1" and client.ready_check()
 
 
 def test_an_application_that_comes_back(folder: Path) -> None:
     """One connection is kept, and made again when it is gone."""
-    with Application(KEY) as first, Executor(folder, main_app_grpc_target=first.target) as executor:
-        with ExecutorClient(executor.url, KEY) as client:
-            assert client.execute("result = tools['add'].run(a=1, b=1)", ["add"], {}).result == "2"
-            first.stop()
-            assert "ToolServiceUnreachable" in (client.execute("result = 1", ["add"], {}).error or "")
-            with Application(KEY, port=first.port):
-                assert client.execute("result = tools['add'].run(a=1, b=2)", ["add"], {}).result == "3"
+    code = "result = tools['add'].run(a=1, b=1)"
+    with Application(KEY) as first, dialling(folder, first.target) as client:
+        assert client.execute(code, ["add"], {}).result == "2"
+        first.stop()
+        assert "ToolServiceUnreachable" in (client.execute(code, ["add"], {}).error or "")
+        with Application(KEY, port=first.port):
+            assert client.execute(code, ["add"], {}).result == "2"
 
 
 def test_certificates_on_both_ways(folder: Path) -> None:
     """The client checks the executor, the executor the application, and the application the executor."""
     made = [CODEMODE, "tls", "generate-certs", "--out", folder, "--client", "executor"]
     subprocess.run(made, check=True, capture_output=True, timeout=60)
-    ca, cert, key = (str(folder / name) for name in ("ca.pem", "server.pem", "server-key.pem"))
-    served = GrpcTlsConfig(enabled=True, mode="custom", cert_file=cert, key_file=key, ca_file=ca)
-    callback = {
-        "enabled": True,
-        "ca_file": ca,
-        "client_cert": str(folder / "executor.pem"),
-        "client_key": str(folder / "executor-key.pem"),
-    }
-    trusted = GrpcTlsConfig(enabled=True, mode="custom", ca_file=ca)
-    with Application(KEY, served) as application:
-        settings = {"main_app_grpc_target": application.target, "tls": {"cert_file": cert, "key_file": key}}
-        with Executor(folder, **settings, callback_tls=callback) as executor:
-            with ExecutorClient(f"localhost:{executor.port}", KEY, tls_config=trusted) as client:
-                assert client.execute("result = tools['add'].run(a=1, b=1)", ["add"], {}).result == "2"
-        without = {name: callback[name] for name in ("enabled", "ca_file")}
-        with Executor(folder, **settings, callback_tls=without) as executor:
-            with ExecutorClient(f"localhost:{executor.port}", KEY, tls_config=trusted) as client:
-                assert "ToolServiceUnreachable" in (client.execute("result = 1", ["add"], {}).error or "")
+    files = {path.name: str(path) for path in folder.glob("*.pem")}
+    pair = {"cert_file": files["server.pem"], "key_file": files["server-key.pem"]}
+    authority = {"enabled": True, "ca_file": files["ca.pem"]}
+    identity = {"client_cert": files["executor.pem"], "client_key": files["executor-key.pem"]}
+    trusted = GrpcTlsConfig(mode="custom", **authority)
+    with Application(KEY, GrpcTlsConfig(mode="custom", **authority, **pair)) as application:
+        settings = {"main_app_grpc_target": application.target, "tls": pair}
+        for callback, answer in ((authority | identity, "2"), (authority, None)):
+            with (
+                Executor(folder, **settings, callback_tls=callback) as executor,
+                ExecutorClient(f"localhost:{executor.port}", KEY, tls_config=trusted) as client,
+            ):
+                done = client.execute("result = tools['add'].run(a=1, b=1)", ["add"], {})
+                assert done.result == answer and ("ToolServiceUnreachable" in (done.error or "")) == (answer is None)
 
 
 def test_many_calls_at_once(codemode: Codemode) -> None:
