@@ -81,6 +81,8 @@ def content_value(content: Any) -> Any:
 
 def _value(result: Any) -> Any:
     """What the output schema describes, or the content."""
+    if _either(result, "input_required") is not None:
+        raise ToolError("the tool asks its client for something, and code cannot answer")
     content = [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content]
     if _either(result, "isError", "is_error"):
         raise ToolError(str(content_value(content)))

@@ -1,6 +1,4 @@
-"""Codemode for FastMCP's code mode: `CodeMode(sandbox_provider=CodemodeSandboxProvider(codemode))`. Importing this needs
-FastMCP.
-"""
+"""Codemode for FastMCP: `CodeMode(sandbox_provider=CodemodeSandboxProvider(client))`. Importing this needs FastMCP."""
 
 from __future__ import annotations
 
@@ -25,11 +23,12 @@ if TYPE_CHECKING:
     from codemode._client import Codemode
     from codemode.integrations._core import CodeToolOptions
 
+# For `CodeMode(execute_description=…)`: its own text says to write `return` at the top.
 EXECUTE_DESCRIPTION = (
-    "Runs Python code in a sandbox, with CPython and its standard library. `await call_tool(tool_name, params)` calls a "
-    "tool of this server: `params` is a dict of its arguments. Prefer one block with all calls that belong together. The "
-    "output is the value of the variable `result`, or of the last expression; without one, what was printed. `return` is "
-    "for functions only. Nothing is kept between two runs."
+    "Runs Python code in a sandbox, with CPython and its standard library. `await call_tool(tool_name, params)` calls "
+    "a tool of this server: `params` is a dict of its arguments. Prefer one block with all calls that belong together. "
+    "The output is the value of the variable `result`, or of the last expression; without one, what was printed. "
+    "`return` is for functions only. Nothing is kept between two runs."
 )
 
 

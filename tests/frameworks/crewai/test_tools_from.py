@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ def test_uses_are_counted_as_in_a_crew(run: Run) -> None:
 
 def test_a_failure_that_is_returned_is_an_error_in_the_code(run: Run) -> None:
     code = "try:\n    tools.it(text='now')\nexcept ToolError as error:\n    result = f'{error.error_type}: {error}'"
-    assert run(code, Careful()).result == "ToolError: not now"
+    assert run(code, Careful()).result == "ToolError: tool 'it': not now"
     assert run("tools.it(text='')", Careful()).result == 1
 
 
@@ -159,8 +160,8 @@ def test_crewais_own_tools_of_an_mcp_server(run: Run) -> None:
         async def disconnect(self) -> None:
             self.connected = False
 
-        async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
-            return f"{name} {arguments['city']}"
+        async def call_tool_result(self, name: str, arguments: dict[str, Any]) -> Any:
+            return SimpleNamespace(content=f"{name} {arguments['city']}", is_error=not arguments["city"])
 
     class City(BaseModel):
         city: str
@@ -168,6 +169,8 @@ def test_crewais_own_tools_of_an_mcp_server(run: Run) -> None:
     tool = MCPNativeTool(Client, "weather", {"description": "Weather.", "args_schema": City}, "meteo")
     assert tool.name == "meteo_weather"
     assert run("tools.it(city='Oslo')", tool).result == "weather Oslo"
+    failed = run("tools.it(city='')", tool).error
+    assert failed and (failed.error_type, failed.message) == ("ToolError", "tool 'it': weather")
 
 
 def test_tools_of_an_mcp_session() -> None:

@@ -40,7 +40,12 @@ impl Collected {
 }
 
 /// `late`: the caller's own patience ended the code.
-pub(super) fn answer(report: &ExecutionReport, stdout: &Collected, stderr: &Collected, late: bool) -> ExecutionResponse {
+pub(super) fn answer(
+    report: &ExecutionReport,
+    stdout: &Collected,
+    stderr: &Collected,
+    late: bool,
+) -> ExecutionResponse {
     let mut response = ExecutionResponse {
         correlation_id: report.correlation_id.to_string(),
         duration_ms: report.duration.as_secs_f32() * 1e3,

@@ -46,7 +46,8 @@ impl Calls {
             return Err(ToolFailure::new("ToolServiceUnreachable", message));
         };
         if self.held.saturating_add(given.len()) > MOST_HELD {
-            let message = format!("calls with more than {MOST_HELD} bytes of arguments are under way; await some first");
+            let message =
+                format!("calls with more than {MOST_HELD} bytes of arguments are under way; await some first");
             return Err(ToolFailure::new("ToolArgumentsTooLarge", message));
         }
         if meta::is_meta(&name) {

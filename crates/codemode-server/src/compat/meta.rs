@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn only_tools_of_this_execution_are_told_of() {
         let offered = HashSet::from(["weather".to_owned()]);
-        let tool = |name: &str| {
-            Value { kind: Some(Kind::StructValue(Struct { fields: [("name".to_owned(), text(name))].into() })) }
+        let tool = |name: &str| Value {
+            kind: Some(Kind::StructValue(Struct { fields: [("name".to_owned(), text(name))].into() })),
         };
         let values = vec![tool("weather"), tool("pay"), text("odd")];
         let list = Value { kind: Some(Kind::ListValue(ListValue { values })) };

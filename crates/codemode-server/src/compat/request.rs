@@ -113,7 +113,10 @@ mod tests {
         assert!(of(-1).unwrap_err().message.contains("`timeout`"));
         let asked = overrides(&with_config("tool_call_timeout", Kind::NumberValue(0.5))).unwrap();
         assert_eq!(asked.tool_timeout, Some(Duration::from_millis(500)));
-        assert_eq!(overrides(&with_config("max_code_length", Kind::NumberValue(9.0))).unwrap().max_code_length, Some(9));
+        assert_eq!(
+            overrides(&with_config("max_code_length", Kind::NumberValue(9.0))).unwrap().max_code_length,
+            Some(9)
+        );
         for odd in [Kind::NumberValue(0.0), Kind::NumberValue(f64::NAN), Kind::StringValue("3".into())] {
             assert!(overrides(&with_config("max_code_length", odd)).is_err());
         }

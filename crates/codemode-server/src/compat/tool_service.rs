@@ -2,9 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use codemode_proto::compat::{
-    ToolCallRequest, ToolCallResponse, ToolInfo, tool_service_client::ToolServiceClient,
-};
+use codemode_proto::compat::{ToolCallRequest, ToolCallResponse, ToolInfo, tool_service_client::ToolServiceClient};
 use codemode_types::Limits;
 use tokio::{
     sync::Mutex,
@@ -109,8 +107,11 @@ impl ToolService {
             key.set_sensitive(true);
             key
         });
-        let named =
-            [("authorization", key), ("x-correlation-id", trace.correlation_id.clone()), ("traceparent", trace.parent.clone())];
+        let named = [
+            ("authorization", key),
+            ("x-correlation-id", trace.correlation_id.clone()),
+            ("traceparent", trace.parent.clone()),
+        ];
         for (name, value) in named {
             if let Some(value) = value {
                 request.metadata_mut().insert(name, value);

@@ -13,6 +13,7 @@ mod fuzzed;
 mod grpc;
 mod http;
 mod listening;
+mod published;
 mod reload;
 mod support;
 mod tls;

@@ -8,7 +8,9 @@ use std::{
 use codemode_engine::{Engine, EngineConfig};
 use codemode_proto::v1::{self, client_message, executor_client::ExecutorClient, server_message::Message};
 use codemode_server::{
-    ApiKeys, Audit, AuditTarget, Encryption, Reception, Running, Tls, bind_with, config::ListenAddress, start_with,
+    ApiKeys, Audit, AuditTarget, Callback, Encryption, Reception, Running, Tls, bind_with,
+    config::{CallbackSettings, ListenAddress},
+    start_with,
 };
 use codemode_types::Policy;
 use serde_json::{Value, json};
@@ -58,26 +60,36 @@ pub(crate) async fn serve_audited(keys: &[&str], policy: Value, log: &Path) -> S
 pub(crate) async fn serve_encrypted(keys: &ApiKeys, tls: &Tls, log: Option<&Path>) -> Served {
     let audit = Audit::open(log.map(|log| AuditTarget::File(log.into())).as_ref()).unwrap();
     let encryption = Encryption::Tls(tls.clone());
-    serve_keys("127.0.0.1:0", keys, (json!({}), Reception::default()), audit, encryption).await
+    serve_keys("127.0.0.1:0", keys, (json!({}), Faces::default()), audit, encryption).await
 }
 
 pub(crate) async fn serve_encrypted_with(keys: &ApiKeys, tls: &Tls, reception: Reception) -> Served {
-    serve_keys("127.0.0.1:0", keys, (json!({}), reception), Audit::off(), Encryption::Tls(tls.clone())).await
+    serve_keys("127.0.0.1:0", keys, (json!({}), (reception, None)), Audit::off(), Encryption::Tls(tls.clone())).await
 }
 
 /// With a set of keys that may change meanwhile.
 pub(crate) async fn serve_rotating(keys: &ApiKeys) -> Served {
-    serve_keys("127.0.0.1:0", keys, (json!({}), Reception::default()), Audit::off(), Encryption::Off).await
+    serve_keys("127.0.0.1:0", keys, (json!({}), Faces::default()), Audit::off(), Encryption::Off).await
 }
 
 async fn serve_all(address: &str, keys: &[&str], policy: Value, reception: Reception, audit: Audit) -> Served {
-    serve_keys(address, &ApiKeys::new(keys), (policy, reception), audit, Encryption::Off).await
+    serve_keys(address, &ApiKeys::new(keys), (policy, (reception, None)), audit, Encryption::Off).await
 }
+
+/// With an application that serves tools at this address, as the published package does.
+pub(crate) async fn serve_dialling(keys: &ApiKeys, target: &str, policy: Value, log: Option<&Path>) -> Served {
+    let audit = Audit::open(log.map(|log| AuditTarget::File(log.into())).as_ref()).unwrap();
+    let callback = Callback::load(CallbackSettings { target: target.parse().unwrap(), tls: None }).unwrap();
+    let faces = (Reception::default(), Some(callback));
+    serve_keys("127.0.0.1:0", keys, (policy, faces), audit, Encryption::Off).await
+}
+
+type Faces = (Reception, Option<Callback>);
 
 async fn serve_keys(
     address: &str,
     keys: &ApiKeys,
-    (policy, reception): (Value, Reception),
+    (policy, faces): (Value, Faces),
     audit: Audit,
     encryption: Encryption,
 ) -> Served {
@@ -86,7 +98,7 @@ async fn serve_keys(
     let engine = Engine::start(config).await.unwrap();
     let address: ListenAddress = address.parse().unwrap();
     let listener = bind_with(&address, keys, encryption).await.unwrap();
-    let running = start_with(engine, keys, vec![listener], audit, (reception, None)).await;
+    let running = start_with(engine, keys, vec![listener], audit, faces).await;
     let address = running.addresses()[0].clone();
     Served { running: Some(running), address }
 }

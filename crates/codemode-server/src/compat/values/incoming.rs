@@ -73,13 +73,20 @@ fn separated<T>(
 }
 
 fn write_number(number: f64, out: &mut Vec<u8>) {
-    let is_integer = number.fract() == 0.0 && number.abs() <= EXACT as f64 && !(number == 0.0 && number.is_sign_negative());
+    let is_integer =
+        number.fract() == 0.0 && number.abs() <= EXACT as f64 && !(number == 0.0 && number.is_sign_negative());
     if is_integer {
         out.extend_from_slice((number as i64).to_string().as_bytes());
     } else if let Some(number) = serde_json::Number::from_f64(number) {
         out.extend_from_slice(number.to_string().as_bytes());
     } else {
-        let word = if number.is_nan() { "nan" } else if number > 0.0 { "inf" } else { "-inf" };
+        let word = if number.is_nan() {
+            "nan"
+        } else if number > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        };
         out.extend_from_slice(format!(r#"{{"{TAG}":"float","v":"{word}"}}"#).as_bytes());
     }
 }
@@ -107,17 +114,8 @@ mod tests {
     fn integral_doubles_are_integers_as_far_as_they_are_exact() {
         let exact = 2_f64.powi(53);
         let shown = [3.0, -3.0, exact, -exact, exact + 2.0, 0.0, -0.0, 0.1, 1e300].map(number);
-        let expected = [
-            "3",
-            "-3",
-            "9007199254740992",
-            "-9007199254740992",
-            "9007199254740994.0",
-            "0",
-            "-0.0",
-            "0.1",
-            "1e+300",
-        ];
+        let expected =
+            ["3", "-3", "9007199254740992", "-9007199254740992", "9007199254740994.0", "0", "-0.0", "0.1", "1e+300"];
         assert_eq!(shown, expected);
         let shown = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(number).concat();
         assert_eq!(shown.matches("\"float\"").count(), 3);

@@ -51,7 +51,11 @@ struct Writer {
 }
 
 impl Writer {
-    fn mapping(&mut self, members: &[(std::borrow::Cow<'_, str>, Node<'_>)], depth: usize) -> Result<Struct, Unsendable> {
+    fn mapping(
+        &mut self,
+        members: &[(std::borrow::Cow<'_, str>, Node<'_>)],
+        depth: usize,
+    ) -> Result<Struct, Unsendable> {
         let mut sent = Struct::default();
         for (name, member) in members {
             self.take(name.len() + 6)?;
@@ -96,9 +100,10 @@ impl Writer {
     }
 
     fn list(&mut self, items: &[Node<'_>], depth: usize) -> Result<Kind, Unsendable> {
-        let values = items.iter().enumerate().map(|(at, item)| {
-            self.value(item, depth + 2).map_err(|error| error.within(format!("[{at}]")))
-        });
+        let values = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| self.value(item, depth + 2).map_err(|error| error.within(format!("[{at}]"))));
         Ok(Kind::ListValue(ListValue { values: values.collect::<Result<_, _>>()? }))
     }
 }
@@ -204,9 +209,12 @@ mod tests {
 
     #[test]
     fn whatever_is_sent_can_be_read() {
-        let nested = |open: &str, close: &str, depth: usize| format!(r#"{{"a":{}1{}}}"#, open.repeat(depth), close.repeat(depth));
+        let nested = |open: &str, close: &str, depth: usize| {
+            format!(r#"{{"a":{}1{}}}"#, open.repeat(depth), close.repeat(depth))
+        };
         for (open, close) in [("[", "]"), (r#"{"b":"#, "}")] {
-            let deepest = (1..100).take_while(|depth| arguments(nested(open, close, *depth).as_bytes()).is_ok()).count();
+            let deepest =
+                (1..100).take_while(|depth| arguments(nested(open, close, *depth).as_bytes()).is_ok()).count();
             assert!(deepest > 25, "{open}: {deepest}");
             let sent = arguments(nested(open, close, deepest).as_bytes()).unwrap();
             let request = codemode_proto::compat::ToolCallRequest { arguments: Some(sent), ..Default::default() };

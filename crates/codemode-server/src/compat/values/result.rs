@@ -23,7 +23,9 @@ fn write(node: &Node<'_>, out: &mut String) {
         Node::List(items) => list(items, out),
         Node::Map(members) => match node.tagged() {
             Some(("tuple" | "namedtuple" | "set" | "frozenset", Node::List(items))) => list(items, out),
-            Some(("date" | "datetime" | "time" | "uuid" | "decimal" | "repr", Node::Text(text))) => push_text(text, out),
+            Some(("date" | "datetime" | "time" | "uuid" | "decimal" | "repr", Node::Text(text))) => {
+                push_text(text, out)
+            }
             Some(("dataclass", Node::Map(fields))) => map(fields, out),
             Some(("float", Node::Text(word))) if not_finite(word).is_some() => {
                 out.push_str(not_finite(word).unwrap_or_default());
@@ -119,7 +121,9 @@ mod tests {
 
     #[test]
     fn plain_values_read_as_python_writes_them() {
-        for text in ["4", "123456789012345678901234567890", r#"{"a": [1.10, null, "$x"], "b": {}}"#, "1e400", "\"\u{e9}\""] {
+        for text in
+            ["4", "123456789012345678901234567890", r#"{"a": [1.10, null, "$x"], "b": {}}"#, "1e400", "\"\u{e9}\""]
+        {
             assert_eq!(shown(text), text);
         }
         assert_eq!(shown(r#"{"a":[1,true]}"#), r#"{"a": [1, true]}"#);
@@ -128,11 +132,17 @@ mod tests {
     #[test]
     fn what_json_has_no_form_for_comes_near() {
         for (tagged, plain) in [
-            (r#"{"$codemode":"tuple","v":[1,{"$codemode":"set","v":[123456789012345678901]}]}"#, "[1, [123456789012345678901]]"),
+            (
+                r#"{"$codemode":"tuple","v":[1,{"$codemode":"set","v":[123456789012345678901]}]}"#,
+                "[1, [123456789012345678901]]",
+            ),
             (r#"{"$codemode":"datetime","v":"2026-01-02T03:04:05"}"#, r#""2026-01-02T03:04:05""#),
             (r#"{"$codemode":"dataclass","type":"P","v":{"x":1}}"#, r#"{"x": 1}"#),
             (r#"[{"$codemode":"float","v":"nan"},{"$codemode":"float","v":"-inf"}]"#, "[NaN, -Infinity]"),
-            (r#"{"$codemode":"dict","v":[[1,"a"],[true,2],[null,{"$codemode":"tuple","v":[]}]]}"#, r#"{"1": "a", "true": 2, "null": []}"#),
+            (
+                r#"{"$codemode":"dict","v":[[1,"a"],[true,2],[null,{"$codemode":"tuple","v":[]}]]}"#,
+                r#"{"1": "a", "true": 2, "null": []}"#,
+            ),
             (r#"{"\u0024codemode":"tuple","v":[]}"#, "[]"),
         ] {
             assert_eq!(shown(tagged), plain, "{tagged}");
