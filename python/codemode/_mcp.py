@@ -18,8 +18,8 @@ class SessionTool(Tool):
     def __init__(self, session: Any, described: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.name = described.name
         self.description = described.description or getattr(described, "title", None) or ""
-        self.input_schema = _either(described, "inputSchema", "input_schema")  # type: ignore[misc]
-        self.output_schema = _either(described, "outputSchema", "output_schema")  # type: ignore[misc]
+        self.input_schema = _either(described, "input_schema", "inputSchema")  # type: ignore[misc]
+        self.output_schema = _either(described, "output_schema", "outputSchema")  # type: ignore[misc]
         self._session, self._loop, self._remote_name = session, loop, described.name
 
     async def execute(self, **arguments: Any) -> Any:
@@ -41,7 +41,7 @@ async def tools_of(session: Any) -> list[Tool]:
     if isinstance(answer, list):  # of FastMCP's client, which asks for all pages
         return [SessionTool(session, described, loop) for described in answer]
     found, seen = list(answer.tools), set()
-    while (cursor := _either(answer, "nextCursor", "next_cursor")) and cursor not in seen:
+    while (cursor := _either(answer, "next_cursor", "nextCursor")) and cursor not in seen:
         seen.add(cursor)
         answer = await session.list_tools(**_page(session, cursor))
         found += answer.tools
@@ -51,7 +51,7 @@ async def tools_of(session: Any) -> list[Tool]:
 def form_of(component: Any) -> Form | None:
     """FastMCP's tools, whose `run` wants one mapping. What only describes a tool is told how it can be called."""
     run, schema = method(component, "run"), getattr(component, "parameters", None)
-    if isinstance(_either(component, "inputSchema", "input_schema"), Mapping) and not _can_be_called(component):
+    if isinstance(_either(component, "input_schema", "inputSchema"), Mapping) and not _can_be_called(component):
         raise RegistryError(
             f"the MCP tool {component.name!r} is only a description: its session calls it. Register what "
             "`await codemode.tools.mcp_tools(session)` gives"
@@ -84,9 +84,9 @@ def _value(result: Any) -> Any:
     if _either(result, "input_required") is not None:
         raise ToolError("the tool asks its client for something, and code cannot answer")
     content = [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content]
-    if _either(result, "isError", "is_error"):
+    if _either(result, "is_error", "isError"):
         raise ToolError(str(content_value(content)))
-    structured = _either(result, "structuredContent", "structured_content")
+    structured = _either(result, "structured_content", "structuredContent")
     return content_value(content) if structured is None else structured
 
 
@@ -106,5 +106,5 @@ def _undescribed(**_: Any) -> None: ...
 
 
 def _either(component: Any, *names: str) -> Any:
-    """The first SDK of MCP and the second spell names in two ways."""
-    return next((found for name in names if (found := getattr(component, name, None)) is not None), None)
+    """The second SDK of MCP and the first spell names in two ways."""
+    return next((getattr(component, name) for name in names if hasattr(component, name)), None)

@@ -125,6 +125,10 @@ ADAPTERS: dict[str, Proofs] = {
     "codemode.integrations.google_adk.CodemodeCodeExecutor": _agents("google-adk", "test_executor.py"),
     "codemode.integrations.autogen.CodemodeCodeExecutor": _agents("autogen"),
     "codemode.integrations.ag2.CodemodeEnvironment": _agents("ag2"),
+    "codemode.integrations.dspy.CodemodeInterpreter": _agents("dspy"),
+    **_of("codemode.integrations.fastmcp", _agents("fastmcp"), "CodemodeSandboxProvider EXECUTE_DESCRIPTION"),
+    **_of("codemode.integrations.llama_index", _agents("llama-index"), "code_execute_fn CodeResult system_prompt"),
+    "codemode.integrations.smolagents.CodemodePythonExecutor": _agents("smolagents"),
 }
 
 CLIENTS: dict[str, Proofs] = {

@@ -56,6 +56,6 @@ def check(result: ExecutionResult) -> None:
     assert result.success, result
     known, greeting, nobody, wrong, unknown, later = result.result
     assert (known, greeting, later) == ({"lamp": 2**61}, "hello Ada", "hello Bob")
-    assert "Error executing tool greet" in nobody  # the second SDK keeps the rest to itself
+    assert "Error: " in nobody and "tool" in nobody  # some servers keep the rest to themselves
     assert "InvalidArguments" in wrong and "pieces" in wrong
     assert "InvalidArguments" in unknown and "product: required" in unknown

@@ -1,5 +1,5 @@
 //! Hardens itself as an executor without a network does, says what it gave up, and becomes a program:
-//! `harden [--container FOLDER] PROGRAM ARG…`. With --container as in that tier: outputs go to FOLDER/outputs, the audit
+//! `harden [--container FOLDER] [--dials PORT] PROGRAM ARG…`. With --dials it may connect to that port. With --container as in that tier: outputs go to FOLDER/outputs, the audit
 //! log is FOLDER/log/audit, the socket FOLDER/run/socket, and PROGRAM, a Python, is what sandboxes run. For the tests of
 //! what is gone then, for it and for what it starts.
 
@@ -13,14 +13,17 @@ use codemode_sandbox::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let folder = (arguments.first().map(String::as_str) == Some("--container")).then(|| arguments.drain(..2).nth(1));
-    let (program, arguments) = arguments.split_first().ok_or("usage: harden [--container FOLDER] PROGRAM ARG…")?;
+    let dials = (arguments.first().map(String::as_str) == Some("--dials")).then(|| arguments.drain(..2).nth(1));
+    let dials = dials.flatten().map(|port| port.parse()).transpose()?;
+    let usage = "usage: harden [--container FOLDER] [--dials PORT] PROGRAM ARG…";
+    let (program, arguments) = arguments.split_first().ok_or(usage)?;
     let means = match (folder.is_some(), rustix::process::geteuid().is_root()) {
         (true, _) => Means::Container,
         (false, true) => Means::Root,
         (false, false) => Means::UserNamespace,
     };
     let files = folder.map(|folder| files(program, folder)).transpose()?;
-    let needs = Needs { means, reach: Reach::Inward { port: Some(4321), dials: None }, files };
+    let needs = Needs { means, reach: Reach::Inward { port: Some(4321), dials }, files };
     for layer in harden::executor(&needs)? {
         println!("{}: {:?}", layer.name, layer.status);
     }

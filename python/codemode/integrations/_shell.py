@@ -39,9 +39,9 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         else {"output": "", "exit_code": 0, "truncated": False}
     )
     answer = {"missing": [name for name in COMMANDS if shutil.which(name) is None], **ran}
-    answer["uploaded"] = [attempt(lambda at=at, data=data: put(at, data)) for at, data in given.get("uploads", ())]
+    answer["uploaded"] = [attempt(put, at, data) for at, data in given.get("uploads", ())]
     left = [CARRIED]
-    answer["downloaded"] = [attempt(lambda at=at: get(at, left)) for at in given.get("downloads", ())]
+    answer["downloaded"] = [attempt(get, at, left) for at in given.get("downloads", ())]
     files = packed()
     answer["files"] = files if len(files) <= CARRIED else None
     return answer
@@ -72,10 +72,10 @@ def run(command: str, timeout: float | None) -> dict[str, Any]:
     return {"exit_code": code if code >= 0 else 128 - code, "output": text + note, "truncated": size > PRINTED}
 
 
-def attempt(work: Callable[[], Any]) -> tuple[Any, str | None]:
+def attempt(work: Callable[..., Any], *arguments: Any) -> tuple[Any, str | None]:
     """What came of it, and deepagents' word for what went wrong."""
     try:
-        return work(), None
+        return work(*arguments), None
     except FileNotFoundError:
         return None, "file_not_found"
     except IsADirectoryError:

@@ -74,8 +74,11 @@ def langchain_tool(client: Codemode, tool_filter: Iterable[str] | None, options:
 
 
 def _told(answer: Answer) -> tuple[str, CodemodeArtifact | None]:
-    result = answer.result
-    return answer.text, result and CodemodeArtifact(**{item.name: getattr(result, item.name) for item in fields(result)})
+    if answer.result is None:
+        return answer.text, None
+    return answer.text, CodemodeArtifact(
+        **{item.name: getattr(answer.result, item.name) for item in fields(answer.result)}
+    )
 
 
 def _marked(output: Any) -> Any:

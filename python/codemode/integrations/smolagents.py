@@ -54,7 +54,8 @@ class CodemodePythonExecutor(PythonExecutor):  # type: ignore[misc,unused-ignore
         self._steps.give(variables)
 
     def __call__(self, code_action: str) -> CodeOutput:
-        self._answers = answers = []
+        answers: list[Any] = []
+        self._answers = answers
         answer = self._steps.run(code_action)
         if answers:
             return CodeOutput(output=answers[0], logs=_logs(answer), is_final_answer=True)

@@ -61,7 +61,14 @@ def test_a_tool_object() -> None:
 def test_text_and_failures() -> None:
     """The context is the server's to give, and not offered."""
     made = Tool.from_function(greet, output_schema=None)
-    code = "try:\n    tools.greet(name='')\nexcept ToolError as error:\n    caught = str(error)\n[tools.greet(name='Ada'), caught]"
+    code = """
+def attempt(name):
+    try:
+        return tools.greet(name=name)
+    except ToolError as error:
+        return str(error)
+[attempt('Ada'), attempt('')]
+"""
     greeting, caught = run(code, made).raise_for_error().result
     assert greeting == "hello Ada" and "nobody is there" in caught
     refused = run("tools['greet'].run(name='a', ctx=None)", made)

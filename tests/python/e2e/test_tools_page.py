@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "tools.md"
 
 def test_each_block_runs_in_its_order() -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     told = python("\n".join(blocks))
     assert "units: expected 'metric' or 'imperial', got str 'kelvin'" in told
     assert "def weather(" in told and "did you mean 'weather'?" in told

@@ -100,6 +100,17 @@ print(attempt(lambda: os.kill(os.getppid(), 0)))";
 }
 
 #[test]
+fn it_connects_to_the_one_port_that_it_dials() {
+    let code = "
+print('then')
+for port in 5001, 5002, 4321:
+    print(attempt(lambda: socket.create_connection(('127.0.0.1', port))))
+print(attempt(lambda: socket.socket().bind(('127.0.0.1', 5001))))";
+    // Nobody listens there: the connection is tried, and not forbidden.
+    assert_eq!(said(&["--dials", "5001"], code), ["ECONNREFUSED", "EACCES", "EACCES", "EACCES"]);
+}
+
+#[test]
 fn sandboxes_can_still_be_made() {
     let code = "
 print('then')

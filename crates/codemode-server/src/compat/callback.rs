@@ -34,7 +34,7 @@ pub struct Callback {
 
 #[derive(Debug)]
 enum Route {
-    Tcp { host: String, port: u16, tls: Option<Secured> },
+    Tcp { host: String, port: u16, tls: Option<Arc<Secured>> },
     Unix(PathBuf),
 }
 
@@ -62,7 +62,7 @@ impl Callback {
                 let tls = settings.tls.map(|settings| {
                     outward::client_config(&settings)?;
                     let name = ServerName::try_from(host.clone()).map_err(|error| unfit(error.to_string()))?;
-                    Ok(Secured { name, settings })
+                    Ok(Arc::new(Secured { name, settings }))
                 });
                 (uri, Route::Tcp { host, port, tls: tls.transpose()? })
             }
@@ -102,11 +102,12 @@ impl Route {
         socket.set_nodelay(true)?;
         set_socket_keepalive(&socket, true)?;
         set_tcp_user_timeout(&socket, SILENCE_MS)?;
-        let Some(Secured { name, settings }) = tls else { return Ok(Box::new(socket)) };
+        let Some(tls) = tls else { return Ok(Box::new(socket)) };
         // Read again for each connection, so that certificates can be replaced while the executor serves.
-        let settings = settings.clone();
-        let config = spawn_blocking(move || outward::client_config(&settings)).await.map_err(io::Error::other)?;
+        let (reader, name) = (Arc::clone(tls), tls.name.clone());
+        let config = spawn_blocking(move || outward::client_config(&reader.settings)).await;
+        let config = config.map_err(io::Error::other)?;
         let config = config.map_err(|problem| io::Error::other(problem.to_string()))?;
-        Ok(Box::new(TlsConnector::from(Arc::new(config)).connect(name.clone(), socket).await?))
+        Ok(Box::new(TlsConnector::from(Arc::new(config)).connect(name, socket).await?))
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tonic::{Code, Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use self::application::Application;
-use crate::support::{ENDLESS, KEY, Served, WithKey, block_on, one_place, serve, serve_dialling};
+use crate::support::{ENDLESS, KEY, Served, WithKey, block_on, serve, serve_dialling};
 
 type Client = ExecutorServiceClient<InterceptedService<Channel, WithKey>>;
 
@@ -84,7 +84,8 @@ fn the_application_hears_from_the_caller_and_of_the_code_only_the_arguments() {
 fn a_caller_that_goes_away_ends_the_code_and_its_calls() {
     block_on(async {
         let mut application = Application::with(vec![tool("t")]).await;
-        let served = serve_dialling(&ApiKeys::new(&[KEY]), &application.target, one_place(), None).await;
+        let policy = json!({"max_concurrent_executions": 1});
+        let served = serve_dialling(&ApiKeys::new(&[KEY]), &application.target, policy, None).await;
         let answer = ask(client(&served).await, Request::new(asking("tools['t'].run()", &["t"])));
         let mut asked = application.next().await;
         answer.abort();
@@ -98,18 +99,21 @@ fn a_caller_that_goes_away_ends_the_code_and_its_calls() {
 #[test]
 fn an_execution_that_is_over_asks_nothing_more_of_the_application() {
     block_on(async {
-        let mut application = Application::with(vec![tool("t")]).await;
+        let mut application = Application::with(vec![tool("waits"), tool("ends")]).await;
         let served = dialling(&application).await;
-        let code = "import os, threading\nthreading.Thread(target=tools['t'].run, daemon=True).start()\ntools['t'].run()\nos._exit(7)";
-        let answer = ask(client(&served).await, Request::new(asking(code, &["t"])));
-        let (mut first, second) = (application.next().await, application.next().await);
-        second.reply.send(answered(&[])).unwrap();
-        let answer = match answer.await.unwrap() {
-            answer if answer.success => panic!("{answer:?}"),
-            answer => answer,
-        };
-        assert!(answer.error.contains('7'), "{answer:?}");
-        first.reply.closed().await;
+        let code = "
+import os, threading
+threading.Thread(target=tools['waits'].run, daemon=True).start()
+tools['ends'].run()
+os._exit(7)";
+        let answer = ask(client(&served).await, Request::new(asking(code, &["waits", "ends"])));
+        let mut both = [application.next().await, application.next().await];
+        both.sort_by_key(|asked| asked.call.tool_name == "ends");
+        let [mut waits, ends] = both;
+        ends.reply.send(answered(&[])).unwrap();
+        let answer = answer.await.unwrap();
+        assert!(!answer.success && answer.error.contains('7'), "{answer:?}");
+        waits.reply.closed().await;
     });
 }
 
@@ -229,8 +233,8 @@ fn it_is_written_down_like_any_other_execution() {
         let lines: Vec<serde_json::Value> =
             fs::read_to_string(&log).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-        assert_eq!(events, ["start", "tool_call", "tool_result", "end", "refused"]);
-        assert!(lines.iter().all(|line| line["principal"].as_str().unwrap().starts_with("key:")));
+        assert_eq!(events, ["daemon_start", "start", "tool_call", "tool_call", "end", "refusal", "daemon_stop"]);
+        assert!(lines[1..6].iter().all(|line| line["principal"].as_str().unwrap().starts_with("key:")));
     });
 }
 
