@@ -1,5 +1,5 @@
 """The published package that Codemode's users know. Its executor is started by hand, as its documentation says, but on
-loopback instead of every interface. Prints JSON."""
+loopback instead of every interface."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import measure
+import processes
+from measure import Samples, Size
+from programs import one_by_one
 
 KEY = "bench-key"
 CODE = "result = 2 + 2"
-TOOL_CALLS = 100
-TOOL_CODE = f"""
-import time
-samples = []
-for number in range({TOOL_CALLS}):
-    begin = time.perf_counter()
-    tools['echo'].run(value=number)
-    samples.append((time.perf_counter() - begin) * 1000)
-result = samples
-"""
+# It is hundreds of times slower: fewer of everything.
+RUNS, CALLS, LEVELS, SECONDS = 8, 100, (1, 4, 16), 4.0
 
 
 class Echo:
@@ -34,7 +30,39 @@ class Echo:
         return {"value": value}
 
 
-def main() -> None:
+def run(size: Size) -> Samples:
+    def work(client: Any, executor: int) -> Samples:
+        def call() -> None:
+            answer = client.execute(CODE)
+            assert answer.strip() == "4", answer
+
+        measure.warm(call, 3)
+        return {
+            "back_to_back": measure.back_to_back(call, RUNS),
+            "resident": [processes.status(executor, "VmRSS")],
+        }
+
+    return served(work)
+
+
+def concurrency(size: Size) -> Samples:
+    def work(client: Any, executor: int) -> Samples:
+        def call() -> None:
+            assert client.execute(CODE).strip() == "4"
+
+        measure.warm(call, 3)
+        return measure.curve(lambda clients: measure.crowd(call, clients, SECONDS), LEVELS)
+
+    return served(work)
+
+
+def tool(size: Size) -> Samples:
+    code = one_by_one(CALLS)
+    return served(lambda client, executor: {"round_trip": ast.literal_eval(client.execute(code))})
+
+
+def served(work: Callable[[Any, int], Samples]) -> Samples:
+    """The work, given a client and the executor's process id."""
     from codemode import Codemode
     from codemode.config import ClientConfig
     from codemode.core.registry import ComponentRegistry
@@ -51,28 +79,10 @@ def main() -> None:
     try:
         wait_for(port)
         config = ClientConfig(executor_url=f"http://127.0.0.1:{port}", executor_api_key=KEY)
-        client = Codemode.from_client_config(config, registry=registry)
-
-        def call() -> None:
-            answer = client.execute(CODE)
-            assert answer.strip() == "4", answer
-
-        measure.warm(call, 3)
-        samples = ast.literal_eval(client.execute(TOOL_CODE))
-        measure.report(
-            {
-                "tcp": {
-                    "back_to_back": measure.back_to_back(call, 40),
-                    "throughput": {clients: measure.throughput(call, clients) for clients in measure.CLIENTS},
-                },
-                "tool": measure.summary(samples),
-            }
-        )
+        return work(Codemode.from_client_config(config, registry=registry), executor.pid)
     finally:
         executor.terminate()
         executor.wait(30)
-    sys.stdout.flush()
-    os._exit(0)  # its tool server runs in a thread that does not end
 
 
 def serve_tools(registry: Any, port: int) -> None:
@@ -130,7 +140,9 @@ def wait_for(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1] == "serve":
         serve(int(sys.argv[2]), int(sys.argv[3]))
     else:
-        main()
+        measure.contest({"run": run, "concurrency": concurrency, "tool": tool})
+        sys.stdout.flush()
+        os._exit(0)  # its tool server runs in a thread that does not end

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from agents import FunctionTool  # type: ignore[import-not-found,unused-ignore]
-    from langchain_core.tools import StructuredTool  # type: ignore[import-not-found,unused-ignore]
     from typing_extensions import Unpack
 
     from codemode._client import Codemode
-    from codemode.integrations import google_adk, haystack
+    from codemode.integrations import google_adk, haystack, langchain, openai_agents
     from codemode.integrations._core import CodeToolOptions
     from codemode.integrations.crewai import CodemodeTool
     from codemode.integrations.pydantic_ai import CodemodeToolset
@@ -36,7 +34,7 @@ class Adapters:
 
     def as_langchain_tool(
         self, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
-    ) -> StructuredTool:
+    ) -> langchain.CodemodeTool:
         """A tool for the agents of LangChain, LangGraph and deepagents. The artifact of its messages is the
         `ExecutionResult`.
         """
@@ -46,7 +44,7 @@ class Adapters:
 
     def as_openai_agents_tool(
         self, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
-    ) -> FunctionTool:
+    ) -> openai_agents.CodemodeTool:
         """A tool for OpenAI's agents, with a strict schema."""
         from codemode.integrations.openai_agents import openai_agents_tool
 

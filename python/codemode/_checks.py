@@ -14,8 +14,8 @@ from codemode._explain import shown
 _LONGEST = 1e9
 # An executor reads numbers of bytes and calls as 64 bits; nobody means more.
 _MOST = 2**63 - 1
-# What every execution has at its top.
-_OWN_NAMES = frozenset({"tools", "context", "config", "ToolError"})
+# What no variable takes the place of; `context` and `config` are names like others.
+_OWN_NAMES = frozenset({"tools", "ToolError"})
 _HUGE = int(sys.float_info.max)
 
 

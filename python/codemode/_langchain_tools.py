@@ -21,12 +21,14 @@ def form_of(component: Any) -> Form | None:
     wrapped = method(component, "func") or method(component, "coroutine")
     function = wrapped or method(component, "_run") or method(component, "run") or invoke
     hidden = _ITS_OWN
-    if schema is None and wrapped:  # a tool of one text, whatever its function calls it
+    if schema is None and wrapped and isinstance(getattr(component, "args", None), Mapping):
+        # A tool of one text, whatever its function calls it.
         schema = {"type": "object", "properties": dict(component.args), "required": list(component.args)}
     elif (shown := getattr(component, "tool_call_schema", None)) is not None:
         offered = _names(shown)
-        _check_complete(component, function, offered)
-        hidden |= frozenset(signature.parameters) - offered if (signature := signature_of(function)) else frozenset()
+        taken = _taken(component, function, offered) - offered
+        # Where LangChain itself makes a schema, some of its own parameters are in it.
+        hidden = taken | (_ITS_OWN if schema is None else _ITS_OWN - offered)
         # The one that is shown to models is a copy with fewer fields; the whole one validates more.
         schema = schema if schema is None or _names(schema) == offered else shown
     only_async = method(component, "func") is None and method(component, "coroutine") is not None
@@ -34,7 +36,7 @@ def form_of(component: Any) -> Form | None:
     run = runs.ainvoke if only_async else runs.invoke
     return Form(
         function,
-        lambda arguments, _: converted(lambda: run(_given(component, arguments)), _value, is_async=only_async),
+        lambda given, _: converted(lambda: run(_arguments(component, given, hidden)), _value, is_async=only_async),
         only_async,
         hidden=hidden,
         schema=schema,
@@ -42,19 +44,24 @@ def form_of(component: Any) -> Form | None:
 
 
 def _names(schema: Any) -> frozenset[str]:
-    return frozenset(
-        schema.get("properties", ()) if isinstance(schema, Mapping) else getattr(schema, "model_fields", ())
-    )
+    if isinstance(schema, Mapping):
+        return frozenset(schema.get("properties", ()))
+    fields = getattr(schema, "model_fields", None)
+    return frozenset(getattr(schema, "__fields__", ()) if fields is None else fields)
 
 
-def _check_complete(component: Any, function: Callable[..., Any], offered: frozenset[str]) -> None:
-    """What an agent's run injects (its state, the id of a call) is not there for code."""
+def _taken(component: Any, function: Callable[..., Any], offered: frozenset[str]) -> frozenset[str]:
+    """The function's parameters. What an agent's run injects, such as its state, is not there for code."""
     signature, hints = signature_of(function), hints_of(function)
+    parameters = {
+        name: parameter
+        for name, parameter in (signature.parameters.items() if signature else ())
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
     absent = [
         name
-        for name, parameter in (signature.parameters.items() if signature else ())
+        for name, parameter in parameters.items()
         if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         and name not in offered | _ITS_OWN
         and getattr(hints.get(name), "__name__", "") != "RunnableConfig"
     ]
@@ -63,6 +70,7 @@ def _check_complete(component: Any, function: Callable[..., Any], offered: froze
             f"tool {component.name!r} needs {', '.join(absent)}, which only an agent's run can give it; "
             "register a function of your own that calls it"
         )
+    return frozenset(parameters)
 
 
 def _raising(component: Any) -> Any:
@@ -71,11 +79,13 @@ def _raising(component: Any) -> Any:
     return component.model_copy(update=handlers) if handlers and method(component, "model_copy") else component
 
 
-def _given(component: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(component: Any, given: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
     """As a model's call where the answer has two parts, since `invoke` gives both only then."""
+    if injected := hidden & given.keys():  # of a JSON Schema that allows what it does not name
+        raise ToolError(f"{', '.join(sorted(injected))}: no such parameter")
     if getattr(component, "response_format", None) != "content_and_artifact":
-        return dict(arguments)
-    return {"type": "tool_call", "id": "code", "name": component.name, "args": dict(arguments)}
+        return dict(given)
+    return {"type": "tool_call", "id": "code", "name": component.name, "args": dict(given)}
 
 
 def _value(answer: Any) -> Any:

@@ -22,12 +22,14 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self._opened: dict[int, tuple[str, Any, Future[None]]] = {}
-        self._seen: tuple[int, int] | None = None
+        # The source itself: its id could be a later one's.
+        self._seen: tuple[Registry, int] | None = None
         self._lock = threading.Lock()
 
     def open(self, source: Registry, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         """Opens what is new; `run` runs an async hook to its end."""
-        if (state := (id(source), source.revision)) == self._seen:
+        state = source, source.revision
+        if self._is_open(state):
             return
         for label, component, future, mine in self._claims(source):
             if not mine:
@@ -40,7 +42,8 @@ class Lifecycle:
         self._seen = state
 
     async def open_async(self, source: Registry) -> None:
-        if (state := (id(source), source.revision)) == self._seen:
+        state = source, source.revision
+        if self._is_open(state):
             return
         for label, component, future, mine in self._claims(source):
             if not mine:
@@ -51,6 +54,10 @@ class Lifecycle:
                 if inspect.isawaitable(answer):
                     await answer
         self._seen = state
+
+    def _is_open(self, state: tuple[Registry, int]) -> bool:
+        seen = self._seen
+        return seen is not None and seen[0] is state[0] and seen[1] == state[1]
 
     def close(self, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         """Closes in reverse order; a hook that fails is logged and keeps no other from running."""

@@ -37,6 +37,8 @@ class SessionTool(Tool):
 async def tools_of(session: Any) -> list[Tool]:
     """Of each page that the server has."""
     loop = asyncio.get_running_loop()
+    if not method(session, "list_tools"):
+        raise RegistryError(f"mcp_tools needs a connected session or client of MCP, got {session!r}")
     answer = await session.list_tools()
     if isinstance(answer, list):  # of FastMCP's client, which asks for all pages
         return [SessionTool(session, described, loop) for described in answer]
@@ -51,7 +53,7 @@ async def tools_of(session: Any) -> list[Tool]:
 def form_of(component: Any) -> Form | None:
     """FastMCP's tools, whose `run` wants one mapping. What only describes a tool is told how it can be called."""
     run, schema = method(component, "run"), getattr(component, "parameters", None)
-    if isinstance(_either(component, "input_schema", "inputSchema"), Mapping) and not _can_be_called(component):
+    if _is_description(component):
         raise RegistryError(
             f"the MCP tool {component.name!r} is only a description: its session calls it. Register what "
             "`await codemode.tools.mcp_tools(session)` gives"
@@ -98,8 +100,10 @@ def _page(session: Any, cursor: str) -> dict[str, Any]:
     return {"params": importlib.import_module("mcp.types").PaginatedRequestParams(cursor=cursor)}
 
 
-def _can_be_called(component: Any) -> bool:
-    return callable(component) or any(method(component, name) for name in ("execute", "run", "_run", "invoke"))
+def _is_description(component: Any) -> bool:
+    has_schema = isinstance(_either(component, "input_schema", "inputSchema"), Mapping)
+    can_be_called = callable(component) or any(method(component, name) for name in ("execute", "run", "_run", "invoke"))
+    return has_schema and isinstance(getattr(component, "name", None), str) and not can_be_called
 
 
 def _undescribed(**_: Any) -> None: ...

@@ -102,6 +102,11 @@ MODULES: dict[str, Proofs] = {
             "ApprovalRule": f"{FACE}/test_approval.py::test_patterns_look_at_the_text_of_a_value",
             "ContextAwareTool": _SAME,
             "Tool": _SAME,
+            "mcp_tools": (
+                "tests/frameworks/crewai/test_tools_from.py::test_tools_of_an_mcp_session",
+                "tests/frameworks/openai-agents/test_mcp.py::test_tools_of_a_server",
+                "tests/frameworks/fastmcp/test_tools_from.py::test_tools_of_a_server",
+            ),
             "report_progress": (f"{FACE}/test_events.py::test_progress_knows_its_call_and_nothing_else", *_STREAM),
             "tool": _SAME,
         },
@@ -149,6 +154,8 @@ CLIENTS: dict[str, Proofs] = {
                 f"{OWN}/test_tables.py::test_key_methods",
                 "tests/frameworks/crewai/test_crew.py::test_a_crew_runs_code_that_calls_a_registered_tool",
             ),
+            "as_langchain_tool": _agents("langchain"),
+            "as_openai_agents_tool": _agents("openai-agents"),
             "as_google_adk_tool": _agents("google-adk"),
             "as_pydantic_ai_toolset": _agents("pydantic-ai"),
             "as_haystack_tool": _agents("haystack"),
@@ -357,6 +364,11 @@ CONFIGURATIONS: dict[str, Proofs] = {
         _SIDECAR_VIEW,
         "host port listen api_keys log_level drain_timeout tls audit execution filesystem network limits isolation "
         "guest pool max_concurrent_executions queue",
+    ),
+    **_of(
+        "SidecarConfig",
+        [f"{FACE}/test_config_sidecar.py::test_where_the_published_protocols_tools_are"],
+        "main_app_grpc_target callback_tls",
     ),
     **_of(
         "SidecarConfig", [f"{FACE}/test_config_sidecar.py::test_a_file"], "api_key security get_grpc_address from_yaml"

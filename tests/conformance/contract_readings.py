@@ -197,10 +197,13 @@ DECISIONS: tuple[Reading, ...] = (
     ),
     Reading(
         "dialling back",
-        "is not done: tool calls come over the client's connection, and settings for it are refused",
+        "is done for the published package's protocol alone, to the one address that the executor's configuration "
+        "names; tool calls of other clients come over their own connection",
         (
             "tests/docker/test_network.py::test_tools_are_called_back_all_the_same",
-            f"{CONFIG}/sidecar.rs::dial_back_is_refused_never_ignored",
+            f"{CONFIG}/callback.rs::the_published_sidecars_file_and_variables_say_it",
+            f"{OWN}/test_keys.py::test_of_an_executors_file[main_app_grpc_target-main_app_grpc_target]",
+            "tests/frameworks/opencodemode/test_hostile.py::test_neither_request_nor_code_moves_the_target",
         ),
         ("main_app_grpc_target", "callback_tls"),
     ),

@@ -24,6 +24,7 @@ from codemode import (
     ComponentRegistry,
     ExecutorConnectionError,
 )
+from conformance import callback_effects
 from conformance.client_effects import answers, as_variable
 from conformance.executors import nested
 from conformance.serving import environment
@@ -268,6 +269,7 @@ EFFECTS: dict[str, Callable[[Serve], None]] = {
     "port": port,
     "listen": listen,
     "api_key": api_key,
+    **callback_effects.EFFECTS,
     "log_level": log_level,
     "drain_timeout": drain_timeout,
     "audit": audit,

@@ -75,15 +75,14 @@ class Execution:
         self._limit: str | None = None  # that the code died of
         tools = Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings)
         self._given = variables.given(start["variables"])
-        own = {
-            "tools": tools,
+        own: dict[str, Any] = {"tools": tools, "ToolError": ToolError}
+        texts = {
             "context": namespace.read_only(start["context"]),
             "config": namespace.read_only(start["config"]),
-            "ToolError": ToolError,
         }
         bare = variables.functions(tools) if start["bare_tools"] else {}
-        self._own = {**bare, **own}  # never kept
-        self.namespace = namespace.fresh_main(self._filename, self._source, {**bare, **self._given, **own})
+        self._own = {**bare, **texts, **own}  # never kept
+        self.namespace = namespace.fresh_main(self._filename, self._source, {**bare, **texts, **self._given, **own})
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""

@@ -1,7 +1,7 @@
 //! Hardens itself as an executor without a network does, says what it gave up, and becomes a program:
-//! `harden [--container FOLDER] [--dials PORT] PROGRAM ARG…`. With --dials it may connect to that port. With --container as in that tier: outputs go to FOLDER/outputs, the audit
-//! log is FOLDER/log/audit, the socket FOLDER/run/socket, and PROGRAM, a Python, is what sandboxes run. For the tests of
-//! what is gone then, for it and for what it starts.
+//! `harden [--container FOLDER] [--dials PORT] PROGRAM ARG…`. With --dials it may connect to that port. With --container
+//! as in that tier: outputs go to FOLDER/outputs, the audit log is FOLDER/log/audit, the socket FOLDER/run/socket, and
+//! PROGRAM, a Python, is what sandboxes run. For the tests of what is gone then, for it and for what it starts.
 
 use std::{os::unix::process::CommandExt, path::Path, process::Command};
 

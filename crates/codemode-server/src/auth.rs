@@ -169,7 +169,7 @@ impl HttpBody for Held {
 
 /// Probes carry no key. Whole paths only: a prefix could be extended into something else.
 fn open_to_all(path: &str) -> bool {
-        let probes = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+    let probes = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
     probes.contains(&path) || compat::PROBES.contains(&path)
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,8 @@ _KEPT = (
     "write them again in each run that uses them."
 )
 _BARE = "Each tool is also a function of its own name."
+_TAKEN = "`{}` was given another value, which is not kept: in the next run it is the tool again."
 _MISSING = f"An earlier run may have had this name. {_KEPT}"
-
-_views = itertools.count(1)
 
 
 class Steps(CodeTool):
@@ -38,15 +36,16 @@ class Steps(CodeTool):
     """
 
     def __init__(self, client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> None:
-        self._view, own = extended(client, tool_filter)
+        names = _checks.names(tool_filter)  # once: it may be an iterator
+        self._view, own = extended(client, names)
         super().__init__(own, None, {"keep_variables": True, "bare_tools": True, **options})
         self.variables: dict[str, Any] = dict(self._execution.pop("variables", None) or {})
         self._is_first = True
-        self.prompt = prompt(client, tool_filter)
+        self.prompt = prompt(client, names)
 
     def offer(self, tools: Mapping[str, ToolEntry]) -> None:
         """The framework's tools, in place of those it offered before. One of a registered tool's name is called."""
-        self._view.offer(tools)
+        self._view.offered = dict(tools)
 
     def give(self, variables: Mapping[str, Any]) -> None:
         """Values for the executions that follow, as if one before had left them."""
@@ -68,11 +67,15 @@ class Steps(CodeTool):
         is_first, self._is_first = self._is_first, False
         # What was ended from outside left nothing, and what was there before is not lost.
         if self._execution["keep_variables"] and (result.variables or result.outcome in ("ok", "error")):
-            self.variables = {name: value for name, value in result.variables.items() if _is_usable(name)}
-        if is_first or not result.error or result.error.error_type != "NameError":
+            usable = {name: value for name, value in result.variables.items() if _is_usable(name)}
+            self.variables = {name: value for name, value in usable.items() if name not in self._view.offered}
+        notes = [_TAKEN.format(name) for name in result.variables if name in self._view.offered]
+        if not is_first and result.error and result.error.error_type == "NameError":
+            notes.append(_MISSING)
+        if not notes:
             return answer
-        values = {**answer.values, "advice": f"{answer.values['advice']} {_MISSING}"}
-        return replace(answer, text=f"{answer.text} {_MISSING}", values=values)
+        values = {**answer.values, "warnings": [*answer.values.get("warnings", ()), *notes]}
+        return replace(answer, text="\n".join([answer.text, *notes]), values=values)
 
 
 class View(ScopedRegistry):
@@ -81,20 +84,11 @@ class View(ScopedRegistry):
     def __init__(self, parent: ComponentRegistry | ScopedRegistry, names: list[str] | None) -> None:
         super().__init__(parent, names or ())
         self._shows_all = names is None
-        self._number = next(_views)
-        self._offered: Mapping[str, ToolEntry] = {}
-
-    def offer(self, tools: Mapping[str, ToolEntry]) -> None:
-        self._offered = dict(tools)
-
-    @property
-    def revision(self) -> int:
-        # A client knows by it, and by the object's id, whether it has opened the components of this view.
-        return hash((self._number, self._parent.revision))
+        self.offered: Mapping[str, ToolEntry] = {}
 
     def entries(self) -> Mapping[str, ToolEntry]:
         shown = self._parent.entries() if self._shows_all else super().entries()
-        return {**shown, **self._offered}
+        return {**shown, **self.offered}
 
 
 def extended(client: Codemode, tool_filter: Iterable[str] | None) -> tuple[View, Codemode]:
@@ -111,7 +105,7 @@ def offering(
 ) -> CodeTool:
     """This tool for one execution, whose code may call these as well."""
     view, own = extended(client, tool_filter)
-    view.offer(tools)
+    view.offered = tools
     twin = copy.copy(tool)
     twin._client, twin._tool_filter = own, None
     return twin

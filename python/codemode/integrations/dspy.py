@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from codemode import _checks
 from codemode.integrations._core import has, needs
 from codemode.integrations._steps import Steps, ending, entry, named
 
@@ -49,7 +50,7 @@ class CodemodeInterpreter:
         cls, client: Codemode, tool_filter: Iterable[str] | None = None, **options: Unpack[CodeToolOptions]
     ) -> Factory:
         """For `interpreter_factory=`, with what a model has to know about the code."""
-        names = None if tool_filter is None else list(tool_filter)
+        names = _checks.names(tool_filter)
         return Factory(lambda: cls(client, names, **options), cls(client, names, **options)._steps.prompt)
 
     def start(self) -> None:

@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from codemode._client import Codemode
 
 
-def openai_agents_tool(client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> FunctionTool:
+def openai_agents_tool(client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> CodemodeTool:
     tool = CodeTool(client, tool_filter, options)
 
     async def invoke(_context: Any, arguments: str) -> str:
-        """What is raised here would end the run; what went wrong is text for the model."""
         return (await tool.run_async(_code(arguments))).text
 
     code = {"type": "string", "description": tool.code_description}
-    return FunctionTool(
+    return CodemodeTool(
         name=tool.name,
         description=tool.description,
         params_json_schema={

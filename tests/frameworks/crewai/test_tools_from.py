@@ -223,3 +223,5 @@ def test_what_cannot_be_called_is_told_how_it_can() -> None:
     with pytest.raises(RegistryError, match="'price' is a tool inside of an MCP server; register its function"):
         registry.register_tool(ServerTool.from_function(shop.price))
     assert registry.get_component_names()["tools"] == []
+    with pytest.raises(RegistryError, match="needs a connected session or client of MCP"):
+        asyncio.run(mcp_tools(described))

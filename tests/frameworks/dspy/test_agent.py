@@ -58,7 +58,7 @@ def test_a_run_that_may_not_call_every_tool(
     codemode: Codemode, application: Application, scripted: Any, run: Any
 ) -> None:
     model = scripted(PAY, "pay('Ada')", f"SUBMIT({WEATHER}['temperature'])")
-    rlm = dspy.RLM("day -> warmth: float", interpreter_factory=CodemodeInterpreter.factory(codemode, ["weather"]))
+    rlm = dspy.RLM("day -> warmth: float", interpreter_factory=CodemodeInterpreter.factory(codemode, iter(["weather"])))
     assert run(model, rlm, day="today").warmth == 21.5 and application.calls == [("weather", "Oslo")]
     assert "there is no tool 'pay'" in run.outputs[0] and "name 'pay' is not defined" in run.outputs[1]
     assert "def pay(" not in model.told

@@ -86,8 +86,15 @@ async def _later(text: str) -> str:
 shout = StructuredTool.from_function(coroutine=_later, name="shout", description="Shouts.")
 fails = StructuredTool.from_function(_fails, name="fails", description="Fails.", handle_tool_error=True)
 length = Tool(name="length", func=len, description="Length of a text.")
+
+
+def _open(user: Annotated[str | None, InjectedToolArg()] = None, **given: Any) -> dict[str, Any]:
+    assert user is None
+    return given
+
+
 by_hand = StructuredTool.from_function(
-    lambda **given: given,
+    _open,
     name="by_hand",
     description="With a JSON Schema.",
     args_schema={"type": "object", "properties": {"n": {"type": "integer", "minimum": 0}}, "required": ["n"]},
@@ -143,6 +150,8 @@ def test_each_kind_of_tool(run: Run, component: Any, code: str, expected: Any) -
         (owned, {"text": "x", "user": "root"}, "user: no such parameter"),
         (length, {"text": "x"}, "tool_input"),
         (by_hand, {"n": -1}, "n: "),
+        (by_hand, {"n": 1, "user": "root"}, "user: no such parameter"),
+        (by_hand, {"n": 1, "callbacks": []}, "callbacks: no such parameter"),
     ],
 )
 def test_schemas_are_enforced(run: Run, component: Any, given: dict[str, Any], problem: str) -> None:

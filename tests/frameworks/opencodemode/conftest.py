@@ -33,7 +33,7 @@ def application() -> Iterator[Application]:
 @pytest.fixture(scope="session")
 def executor(application: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     folder = tmp_path_factory.mktemp("executor")
-    with Executor(folder, main_app_grpc_target=application.target, limits={"code_timeout": 20}) as executor:
+    with Executor(folder, {"main_app_grpc_target": application.target, "limits": {"code_timeout": 20}}) as executor:
         yield executor
 
 

@@ -21,14 +21,18 @@ _START_LIMIT = 60.0
 class Executor:
     """Ends with the `with` block. Its log is read all the time, so that it never waits for a reader."""
 
-    def __init__(self, folder: Path, key: str | None = KEY, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any] | str | None = None, key: str | None = KEY, **variables: str
+    ) -> None:
         assert CODEMODE.is_file(), f"{CODEMODE} is missing; run: make build"
         config = folder / "codemode-sidecar.yaml"
-        config.write_text(json.dumps({"guest": {"interpreter": _interpreter()}, **settings}))  # JSON is YAML
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")}
-        keys = {} if key is None else {"CODEMODE_API_KEY": key}
+        config.write_text(settings if isinstance(settings, str) else json.dumps(settings or {}))  # JSON is YAML
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")}
+        environment |= {"CODEMODE_PORT": "0", "CODEMODE_GUEST_INTERPRETER": _interpreter(), **variables}
+        if key is not None:
+            environment["CODEMODE_API_KEY"] = key
         self.process = subprocess.Popen(
-            [CODEMODE, "serve", "--config", config], env={**kept, **keys, "CODEMODE_PORT": "0"}, cwd=folder,
+            [CODEMODE, "serve", "--config", config], env=environment, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._lines: list[str] = []

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from codemode import Codemode
 from codemode.config.models import GrpcTlsConfig
 from codemode.core.context import RuntimeContext
@@ -28,10 +26,10 @@ except ToolError:
 
 
 @contextmanager
-def dialling(folder: Path, target: str | None, **settings: Any) -> Iterator[ExecutorClient]:
+def dialling(folder: Path, target: str | None) -> Iterator[ExecutorClient]:
     """An executor that calls tools there, or none, and a client of it."""
     known = {} if target is None else {"main_app_grpc_target": target}
-    with Executor(folder, **known, **settings) as executor, ExecutorClient(executor.url, KEY) as client:
+    with Executor(folder, known) as executor, ExecutorClient(executor.url, KEY) as client:
         yield client
 
 
@@ -194,7 +192,7 @@ def test_certificates_on_both_ways(folder: Path) -> None:
         settings = {"main_app_grpc_target": application.target, "tls": pair}
         for callback, answer in ((authority | identity, "2"), (authority, None)):
             with (
-                Executor(folder, **settings, callback_tls=callback) as executor,
+                Executor(folder, settings | {"callback_tls": callback}) as executor,
                 ExecutorClient(f"localhost:{executor.port}", KEY, tls_config=trusted) as client,
             ):
                 done = client.execute("result = tools['add'].run(a=1, b=1)", ["add"], {})
@@ -206,16 +204,16 @@ def test_many_calls_at_once(codemode: Codemode) -> None:
     assert told(codemode, code) == sum(n + 1 for n in range(50))
 
 
-@pytest.mark.parametrize("runs", [3])
-def test_executions_at_once_keep_their_contexts(codemode: Codemode, client: ExecutorClient, runs: int) -> None:
+def test_executions_at_once_keep_their_contexts(executor: Executor) -> None:
     async def run() -> list[Any]:
-        each = [
-            client.execute_async(
-                "result = tools['whoami'].run()['context']['variables']['n']",
-                ["whoami"], {}, context=RuntimeContext(variables={"n": number}),
-            )
-            for number in range(runs)
-        ]  # fmt: skip
-        return [json.loads(done.result or "") for done in await asyncio.gather(*each)]
+        async with ExecutorClient(executor.url, KEY) as client:
+            each = [
+                client.execute_async(
+                    "result = tools['whoami'].run()['context']['variables']['n']",
+                    ["whoami"], {}, context=RuntimeContext(variables={"n": number}),
+                )
+                for number in range(3)
+            ]  # fmt: skip
+            return [json.loads(done.result or "") for done in await asyncio.gather(*each)]
 
-    assert asyncio.run(run()) == list(range(runs))
+    assert asyncio.run(run()) == [0, 1, 2]

@@ -66,10 +66,21 @@ def test_what_the_next_step_finds(codemode: Codemode, scripted: Any, run: Any) -
     assert run(model, CodemodePythonExecutor(codemode)) == [3, 4]
 
 
+def test_a_name_of_a_tool_stays_the_tools(codemode: Codemode, scripted: Any, run: Any) -> None:
+    """Code may take it for its own step, and not the way to the final answer from those that follow."""
+
+    def told(answers: list[str]) -> str:
+        assert "`final_answer` was given another value, which is not kept" in answers[0]
+        return "final_answer(web_search(str(weather['temperature'])))"
+
+    model = scripted("final_answer = 5\nweather = weather('Oslo')\nweather", told)
+    assert run(model, CodemodePythonExecutor(codemode), Search()) == ["21.5 0"]
+
+
 def test_an_agent_that_may_not_call_every_tool(
     codemode: Codemode, application: Application, scripted: Any, run: Any
 ) -> None:
-    executor = CodemodePythonExecutor(codemode, ["weather"])
+    executor = CodemodePythonExecutor(codemode, iter(["weather"]))
     model = scripted(PAY, "pay('Ada')", f"final_answer({WEATHER})")
     assert run(model, executor, instructions=executor.prompt) == {"temperature": 21.5}
     assert application.calls == [("weather", "Oslo")] and "def pay(" not in model.told

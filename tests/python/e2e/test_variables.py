@@ -108,7 +108,10 @@ def test_tools_are_no_functions_unasked(codemode: Codemode) -> None:
     assert result.error and result.error.error_type == "NameError"
 
 
-def test_a_variable_wins_over_a_tool_of_its_name(codemode: Codemode) -> None:
+def test_a_variable_wins_over_a_tool_of_its_name_and_over_the_context(codemode: Codemode) -> None:
+    result = codemode.execute("context", context={"user": "ada"}, variables={"context": "text"}, keep_variables=True)
+    assert (result.result, result.variables) == ("text", {"context": "text"})
+    assert codemode.execute("context", context={"user": "ada"}, keep_variables=True).variables == {}
     assert codemode.execute("weather", variables={"weather": "rain"}, bare_tools=True).result == "rain"
 
 

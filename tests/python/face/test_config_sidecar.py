@@ -101,11 +101,8 @@ def test_the_environment(tmp_path: Path) -> None:
         ({"api_key": "a b"}, "api_key: a key must be printable ASCII without spaces, and not empty"),
         ({"port": 70000}, "port: must be a port from 0 to 65535, found the number 70000"),
         (
-            {"main_app_grpc_target": "localhost:50051"},
-            (
-                "main_app_grpc_target: the dial-back adapter is not available yet: tool calls ride the client's own "
-                "connection"
-            ),
+            {"main_app_grpc_target": "localhost"},
+            'main_app_grpc_target: must be HOST:PORT or unix:PATH, found the text "localhost"',
         ),
     ],
 )
@@ -113,6 +110,20 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         SidecarConfig(**values)
     assert str(caught.value) == f"the sidecar configuration is not valid:\n  {message}"
+
+
+def test_where_the_published_protocols_tools_are() -> None:
+    environ = {
+        "CODEMODE_MAIN_APP_TARGET": "app:50051",
+        "CODEMODE_CALLBACK_TLS_CA_FILE": "/ca.pem",
+        "CODEMODE_CALLBACK_TLS_CLIENT_CERT": "/c.pem",
+        "CODEMODE_CALLBACK_TLS_CLIENT_KEY": "/k.pem",
+    }
+    config = SidecarConfig.from_env(environ)
+    assert config.main_app_grpc_target == "app:50051" and config.callback_tls.enabled
+    tls = config.callback_tls
+    assert (tls.ca_file, tls.client_cert, tls.client_key) == ("/ca.pem", "/c.pem", "/k.pem")
+    assert (SidecarConfig().main_app_grpc_target, SidecarConfig().callback_tls.enabled) == (None, False)
 
 
 def test_the_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ pub(crate) const AUDIT: Key = Key {
 pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "host",
-        variables: &["CODEMODE_HOST"],
+        variables: &["CODEMODE_HOST", "CODEMODE_SIDECAR_HOST"],
         kind: Kind::Host,
         default: "\"127.0.0.1\"",
         about: "Address or name to listen on; any but loopback needs an API key",

@@ -44,7 +44,7 @@ fn the_clients_keys() {
 #[test]
 fn the_executors_keys() {
     insta::assert_snapshot!(table(&SidecarConfig::keys()), @r#"
-    host [CODEMODE_HOST] host null = "127.0.0.1": Address or name to listen on; any but loopback needs an API key
+    host [CODEMODE_HOST CODEMODE_SIDECAR_HOST] host null = "127.0.0.1": Address or name to listen on; any but loopback needs an API key
     port [CODEMODE_PORT CODEMODE_SIDECAR_PORT] port null = 8001: Port to listen on; 0 takes a free one
     listen [] address null = null: Host and port in one word, or a Unix socket
     api_key [executor_api_key executor.api_key CODEMODE_API_KEY CODEMODE_API_KEY_FILE CODEMODE_API_KEY_PREVIOUS CODEMODE_API_KEY_PREVIOUS_FILE] secret, or a list of two null = null: The key that callers must send; two while keys are rotated

@@ -1,7 +1,7 @@
 //! The wire protocol of the package `opencodemode`, served to its unmodified clients beside our own.
 //!
 //! An adapter: authentication, admission, limits and audit are those of every other execution. Tool calls go to one
-//! address, which only the configuration says. `docs/adr/0004-the-published-protocol.md` has the reasons.
+//! address, which only the configuration says. `docs/adr/0003-the-published-protocol.md` has the reasons.
 
 mod answer;
 mod callback;

@@ -1,0 +1,44 @@
+"""Code that computes, in a sandbox and in the same CPython outside, in turns; and what `preload` saves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import measure
+from codemode import Codemode
+from measure import Samples, Size
+from programs import COMPUTATIONS, FRAME, TIMES
+
+OUTSIDE = "import json, sys\nplace = {'__name__': '__main__'}\nexec(sys.stdin.read(), place)\nprint(json.dumps(place['result']))"
+
+
+def compute(size: Size) -> Samples:
+    found: Samples = {f"{name} {where}": [] for name in COMPUTATIONS for where in ("inside", "outside")}
+    with Codemode() as client:
+        for _ in range(size.repeats):
+            for name, code in COMPUTATIONS.items():
+                found[f"{name} inside"] += client.execute(code + TIMES, check=True).result
+                found[f"{name} outside"] += outside(code + TIMES)
+    return found
+
+
+def outside(code: str) -> list[float]:
+    done = subprocess.run([sys.executable, "-I", "-c", OUTSIDE], input=code, check=True, stdout=subprocess.PIPE, text=True)
+    found: list[float] = json.loads(done.stdout)
+    return found
+
+
+def preload(size: Size) -> Samples:
+    """Whole executions; and interpreters spawned to do the same."""
+    with Codemode.local({"guest": {"preload": ["pandas"]}}) as client:
+
+        def call() -> None:
+            assert client.execute(FRAME, check=True).result == 4
+
+        measure.warm(call, 5)
+        return {
+            "preloaded": measure.paced(call, size.samples),
+            "cold": measure.back_to_back(lambda: outside(FRAME), size.repeats),
+        }
