@@ -1,53 +1,37 @@
-"""Fork, run, reap of a warm interpreter without any isolation: the floor under an execution of its own process.
+"""Fork, run, reap of the same warm interpreter without any isolation: the floor under a process for each execution.
 
-The interpreter has imported what Codemode's zygote has (its names come as a third argument), is frozen in the same way
-and has run the code before. No socket, no namespace, no wall, and nobody else's answer to wait for.
+The interpreter has the guest's own Python half, has imported what Codemode's zygote has (its names come as a third
+argument), and has run a first program. The child runs the code as a sandbox does and gives its answer to a pipe. No
+namespace, no wall, no executor, no client.
 """
 
 from __future__ import annotations
 
-import ast
-import gc
-import importlib
 import multiprocessing
 import os
 import resource
 import sys
 import time
-from contextlib import suppress
 
 import measure
 import processes
+import warm_guest
 from measure import Samples, Size
 
-CODE = "2 + 2"
+RUNNER = warm_guest.prepare(sys.argv[3].split(",") if len(sys.argv) > 3 else [])
 
 
-def prepare() -> None:
-    for name in sys.argv[3].split(",") if len(sys.argv) > 3 else ():
-        with suppress(ImportError):
-            importlib.import_module(name)
-    sys.stdout.flush()
-    evaluated()
-    gc.collect()
-    gc.freeze()
-
-
-def evaluated() -> bytes:
-    """A program whose last expression is its value, as an execution has it."""
-    tree = ast.parse(CODE)
-    last = tree.body.pop()
-    assert isinstance(last, ast.Expr)
-    place = {"__name__": "__main__"}
-    exec(compile(tree, "main.py", "exec"), place)
-    return repr(eval(compile(ast.Expression(last.value), "main.py", "eval"), place)).encode()
+def answered() -> bytes:
+    bridge = warm_guest.Bridge("2 + 2")
+    RUNNER.main(bridge)
+    return bridge.answer or b""
 
 
 def once() -> None:
     answer, written = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(written, evaluated())
+        os.write(written, answered())
         os._exit(0)
     os.close(written)
     got = os.read(answer, 64)
@@ -57,14 +41,12 @@ def once() -> None:
 
 
 def run(size: Size) -> Samples:
-    prepare()
     measure.warm(once)
     return measure.both_ways(once, size.samples)
 
 
 def throughput(size: Size) -> Samples:
     """A warm interpreter for each core, each as fast as it can: executions per second, milliseconds of processor time."""
-    prepare()
     cores = os.cpu_count() or 1
     context = multiprocessing.get_context("fork")
     with context.Pool(cores) as pool:
@@ -96,14 +78,13 @@ def used() -> float:
 
 def memory(size: Size) -> Samples:
     """Bytes: the private memory of a child that has run the code and waits, and the resident set of its parent."""
-    prepare()
     once()
     ready, written = os.pipe()
     stays, stop = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(stop)
-        os.write(written, evaluated())
+        os.write(written, answered())
         os.read(stays, 1)
         os._exit(0)
     os.read(ready, 64)

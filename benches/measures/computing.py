@@ -25,7 +25,9 @@ def compute(size: Size) -> Samples:
 
 
 def outside(code: str) -> list[float]:
-    done = subprocess.run([sys.executable, "-I", "-c", OUTSIDE], input=code, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", OUTSIDE], input=code, check=True, stdout=subprocess.PIPE, text=True
+    )
     found: list[float] = json.loads(done.stdout)
     return found
 

@@ -10,7 +10,9 @@ from measure import Size
 
 def facts(size: Size) -> dict[str, Any]:
     with Codemode() as client:
-        answer = client.execute("import sys\n[name for name in sys.modules if name in sys.stdlib_module_names]", check=True)
+        answer = client.execute(
+            "import sys\n[name for name in sys.modules if name in sys.stdlib_module_names]", check=True
+        )
         held = answer.isolation
         return {
             "tier": held.tier,

@@ -29,7 +29,12 @@ def parked(size: Size) -> Samples:
         own = sorted(map(processes.private, large))
     one_more = (total - zygote_and_one) / MORE
     assert len(large) > processes_before
-    return {"parked": [one_more], "daemon": [resident], "zygote": [zygote_and_one - one_more], "private": [sum(own) / len(own)]}
+    return {
+        "parked": [one_more],
+        "daemon": [resident],
+        "zygote": [zygote_and_one - one_more],
+        "private": [sum(own) / len(own)],
+    }
 
 
 def idle(size: Size) -> Samples:

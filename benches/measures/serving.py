@@ -22,7 +22,9 @@ def server(*options: str | Path, environment: Mapping[str, str] | None = None) -
     """The port it listens on, and its key."""
     key = secrets.token_hex(16)
     given = {**os.environ, "CODEMODE_API_KEY": key, "CODEMODE_PORT": "0", **(environment or {})}
-    process = subprocess.Popen([PROGRAM, "serve", *options], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [PROGRAM, "serve", *options], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     try:
         yield port(process), key
     finally:

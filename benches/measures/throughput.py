@@ -49,7 +49,9 @@ def spent() -> tuple[float, float]:
 
 def machine_seconds() -> float:
     """All cores, busy with anything."""
-    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    )
     return (user + nice + system + irq + softirq) / processes.TICK
 
 

@@ -14,6 +14,7 @@ pub mod elf;
 pub mod outputs;
 pub mod policy;
 pub mod proto;
+pub mod published;
 pub mod replay;
 pub mod schema;
 pub mod sizes;

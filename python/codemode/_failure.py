@@ -38,6 +38,8 @@ def failure(error: BaseException, arguments: bytes) -> bytes:
         message = f"the result takes at least {error.size} bytes; {allowed}"
     else:
         message = without_host_details(_message(error), arguments.decode("utf-8", "replace"))
+    # Half a character is no text, and a reader of the wire would refuse all of this for it.
+    message = message.encode("utf-8", "replace").decode()
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]}… ({len(message)} characters)"
     body = {"type": kind, "message": message, "valid_parameters": valid, "suggestions": near}
@@ -67,7 +69,10 @@ def _is_of_this_host(path: str) -> bool:
     return bool(top) and "\0" not in top and os.path.lexists(f"/{top}")
 
 
-def _message(error: BaseException) -> str:
+def _message(error: object) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
-        return str(error.args[0])  # its str() is a repr
-    return str(error)
+        error = error.args[0]  # its str() is a repr
+    try:
+        return str(error)
+    except BaseException as refused:  # its text is the tool's code as well, and its failure is told in any case
+        return f"its text cannot be had: {type(refused).__name__}"

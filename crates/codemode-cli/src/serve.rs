@@ -6,7 +6,7 @@ use codemode_client::config::unknown_variables;
 use codemode_engine::{Engine, EngineConfig};
 use codemode_server::{
     ApiKeys, Audit, Callback, Encryption, Ending, Reception, Reloader, Signals, Tls,
-    config::{Arguments, ServerConfig, Sources},
+    config::{Arguments, CallbackSettings, ListenAddress, ServerConfig, Sources},
 };
 
 use crate::{
@@ -79,6 +79,7 @@ async fn until_stopped(
     if !running.addresses().iter().all(|address| private(address)) {
         warn_of(encrypted, &config.api_keys);
     }
+    warn_of_callback(config.callback.as_ref());
     let ending = tokio::select! {
         ending = codemode_server::run(running, signals, config.drain_timeout) => ending,
         never = reloader.run() => match never {},
@@ -121,6 +122,18 @@ fn warn_of(encrypted: bool, keys: &ApiKeys) {
     if keys.shortest() < LEAST_KEY_BYTES {
         tracing::warn!(
             "an API key has fewer than {LEAST_KEY_BYTES} bytes and can be guessed: openssl rand -hex 32 makes one"
+        );
+    }
+}
+
+/// The application is shown the newest key.
+fn warn_of_callback(callback: Option<&CallbackSettings>) {
+    let Some(CallbackSettings { target: ListenAddress::Tcp { host, .. }, tls: None }) = callback else { return };
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !is_here {
+        tracing::warn!(
+            host,
+            "tool calls and the API key cross the network to main_app_grpc_target unencrypted: set callback_tls.ca_file"
         );
     }
 }

@@ -25,6 +25,8 @@ pub use audit::{Audit, AuditError, AuditTarget, escaped, escaped_lines};
 pub use auth::ApiKeys;
 pub use callers::Reception;
 pub use compat::Callback;
+#[doc(hidden)]
+pub use compat::values as published_values;
 pub use http::{Refusal, refusal_json, report_json};
 pub use listen::{Encryption, ListenError, Listener, bind, bind_with};
 pub use reload::Reloader;

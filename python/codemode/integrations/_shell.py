@@ -110,15 +110,23 @@ def get(path: str, left: list[int]) -> bytes:
 
 
 def packed() -> bytes:
-    """Files, folders and links; what cannot be read, and what is none of them, stays behind."""
+    """The code's own files, folders and links; what cannot be read, and what is none of them, stays behind."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for root in KEPT:
             for folder, folders, files in os.walk(root):
+                # Not the interpreter's, which may be mounted below /tmp.
+                folders[:] = [name for name in folders if own(os.path.join(folder, name), root)]
                 for path in (os.path.join(folder, name) for name in (*folders, *files)):
-                    try:
+                    with contextlib.suppress(OSError):
                         if os.path.islink(path) or os.path.isfile(path) or os.path.isdir(path):
                             archive.add(path, recursive=False)
-                    except OSError:
-                        continue
     return buffer.getvalue()
+
+
+def own(path: str, root: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:  # gone meanwhile
+        return False
+    return found.st_uid == os.getuid() and found.st_dev == os.lstat(root).st_dev

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from codemode._client import Codemode
 
 
+class CodemodeTool(FunctionTool):  # type: ignore[misc,unused-ignore]
+    """What goes wrong is text for the model: an exception would end the run."""
+
+
 def openai_agents_tool(client: Codemode, tool_filter: Iterable[str] | None, options: Mapping[str, Any]) -> CodemodeTool:
     tool = CodeTool(client, tool_filter, options)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -90,6 +91,32 @@ def test_messages_are_capped() -> None:
         raise ValueError("x" * 10_000)
 
     assert ask(make(chatty=chatty), "chatty")["message"].endswith("x… (10000 characters)")
+
+
+def test_an_error_whose_text_cannot_be_had() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    def failing() -> None:
+        raise Odd
+
+    def lookup() -> None:
+        raise KeyError(Odd())
+
+    for dispatcher, kind in ((make(tool=failing), "Odd"), (make(tool=lookup), "KeyError")):
+        answer = ask(dispatcher, "tool")
+        assert (answer["type"], answer["message"]) == (kind, "its text cannot be had: RuntimeError")
+
+
+def test_half_a_character_in_an_error_leaves_the_rest_readable() -> None:
+    def failing() -> None:
+        raise ValueError("before \ud800 after")
+
+    success, data = answer_of(make(tool=failing), "tool", b"{}")
+    assert not success
+    assert json.loads(data)["message"] == "before ? after"
+    assert b"ud800" not in data
 
 
 def test_a_value_that_is_too_large() -> None:

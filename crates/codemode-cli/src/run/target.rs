@@ -138,5 +138,8 @@ fn policy(args: &RunArgs, config: &ClientConfig) -> Result<Value, Failure> {
 fn folder(option: &str, path: &Path) -> Result<PathBuf, Failure> {
     let refuse = |reason: &str| Failure::usage(format!("{option}: {}: {reason}", path.display()));
     let absolute = path.canonicalize().map_err(|error| refuse(&error.to_string()))?;
+    if absolute.to_str().is_none() {
+        return Err(refuse("its path is not UTF-8"));
+    }
     if absolute.is_dir() { Ok(absolute) } else { Err(refuse("is not a folder")) }
 }

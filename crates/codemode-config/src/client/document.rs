@@ -34,7 +34,7 @@ impl ClientConfig {
                 "traceback_limit": seen.traceback_limit,
             },
             "policy": self.policy,
-            "base_dir": self.base_dir,
+            "base_dir": self.base_dir.to_string_lossy(),
             "set": self.given,
         })
     }

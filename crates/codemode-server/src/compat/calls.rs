@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use codemode_proto::compat::{ToolCallRequest, ToolCallResponse, google::Struct};
 use codemode_types::{ToolFailure, ToolSpec};
+use prost::Message;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{
@@ -12,8 +13,8 @@ use super::{
     values::{arguments, tool_result},
 };
 
-/// Of arguments under way at once: what one execution makes this executor hold.
-const MOST_HELD: usize = 64 << 20;
+/// Of messages under way at once: what one execution makes this executor hold.
+const MOST_HELD: usize = 16 << 20;
 
 pub(super) type Answer = Result<Vec<u8>, ToolFailure>;
 
@@ -22,6 +23,7 @@ pub(super) struct Calls {
     offered: HashSet<String>,
     /// As the caller gave it. The code can read it and neither change nor choose it.
     context: Option<Struct>,
+    context_bytes: usize,
     trace: Trace,
     running: JoinSet<(u64, Answer)>,
     live: HashMap<u64, Live>,
@@ -36,7 +38,9 @@ struct Live {
 impl Calls {
     pub(super) fn new(service: Option<ToolService>, tools: &[ToolSpec], context: Option<Struct>, trace: Trace) -> Self {
         let offered = tools.iter().map(|tool| tool.name.clone()).collect();
-        Self { service, offered, context, trace, running: JoinSet::new(), live: HashMap::new(), held: 0 }
+        let context_bytes = context.as_ref().map_or(0, Message::encoded_len);
+        let (running, live) = (JoinSet::new(), HashMap::new());
+        Self { service, offered, context, context_bytes, trace, running, live, held: 0 }
     }
 
     /// An error is the answer already. The engine has checked the name, counts the calls and keeps their time.
@@ -45,17 +49,17 @@ impl Calls {
             let message = "this executor knows of no ToolService (main_app_grpc_target)";
             return Err(ToolFailure::new("ToolServiceUnreachable", message));
         };
-        if self.held.saturating_add(given.len()) > MOST_HELD {
-            let message =
-                format!("calls with more than {MOST_HELD} bytes of arguments are under way; await some first");
-            return Err(ToolFailure::new("ToolArgumentsTooLarge", message));
-        }
         if meta::is_meta(&name) {
             meta::check(&name, given, &self.offered)?;
         }
+        let arguments = arguments(given)?;
+        let bytes = arguments.encoded_len() + self.context_bytes;
+        if self.held.saturating_add(bytes) > MOST_HELD {
+            let message = format!("calls of more than {MOST_HELD} bytes would be under way at once; await some first");
+            return Err(ToolFailure::new("ToolArgumentsTooLarge", message));
+        }
         let (context, correlation_id) = (self.context.clone(), self.trace.correlation_id().to_owned());
-        let arguments = Some(arguments(given)?);
-        let request = ToolCallRequest { tool_name: name.clone(), arguments, context, correlation_id };
+        let request = ToolCallRequest { tool_name: name.clone(), arguments: Some(arguments), context, correlation_id };
         let (trace, offered) = (self.trace.clone(), meta::is_meta(&name).then(|| self.offered.clone()));
         let task = self.running.spawn(async move {
             let mut answered = service.call(request, &trace).await;
@@ -64,8 +68,8 @@ impl Calls {
             }
             (call_id, answer(answered, &service))
         });
-        self.held += given.len();
-        self.live.insert(call_id, Live { task, bytes: given.len() });
+        self.held += bytes;
+        self.live.insert(call_id, Live { task, bytes });
         Ok(())
     }
 

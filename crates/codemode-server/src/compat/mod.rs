@@ -11,7 +11,7 @@ mod request;
 mod run;
 mod tool_service;
 mod tools;
-mod values;
+pub mod values;
 
 use axum::Router;
 use codemode_proto::{

@@ -6,6 +6,7 @@ use codemode_proto::compat::{ToolInfo, ToolSchema};
 use codemode_types::ToolSpec;
 
 use super::tool_service::{ToolService, Trace, Unserved};
+use crate::audit::escaped;
 
 /// Offered by the executor itself, and answered by the application. Published clients always name them.
 pub(super) const META_TOOLS: [&str; 3] = ["__list__", "__schema__", "__search__"];
@@ -52,7 +53,7 @@ fn unlisted(address: &str, error: &Unserved) -> NoTools {
             status.message()
         ),
     };
-    tracing::warn!("{message}");
+    tracing::warn!("{}", escaped(&message));
     NoTools { error_type: "ToolServiceUnreachable", message }
 }
 

@@ -1,6 +1,6 @@
 //! From a tree of keys (JSON, or YAML read as JSON) to a policy; reports every problem at once, up to a hundred.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,7 +38,19 @@ impl Policy {
 
     /// The policy as the tree that `from_value` reads.
     pub fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut policy = self.clone();
+        // JSON has text only. A path that is none becomes one that is nowhere, which its reader says; no value at all would
+        // be the default policy.
+        for path in policy.paths() {
+            *path = path.to_string_lossy().into_owned().into();
+        }
+        serde_json::to_value(policy).unwrap_or_default()
+    }
+
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let files = &mut self.filesystem;
+        let paths = [&mut files.workspace.mount, &mut files.outputs.mount, &mut self.network.ca_file];
+        paths.into_iter().chain([&mut self.guest.interpreter]).flatten().chain([&mut files.sandbox.mount])
     }
 
     fn validate(&self, problems: &mut Vec<Problem>) {
@@ -292,6 +304,29 @@ mod tests {
         assert_eq!(parse(keys).unwrap_err().problems.len(), 100);
         let commands = json!({"execution": {"allowed_commands": vec![""; 10_000]}});
         assert_eq!(parse(commands).unwrap_err().problems.len(), 100);
+    }
+
+    /// Any path: a policy that is lost for one would be the default, without the others' bounds.
+    #[test]
+    fn a_path_that_is_no_text_costs_nothing_else() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+        let odd = || PathBuf::from(OsStr::from_bytes(b"/odd\xff"));
+        let names = ["workspace", "outputs", "ca_file", "interpreter", "sandbox"];
+        for (number, name) in names.into_iter().enumerate() {
+            let mut policy = Policy::default();
+            policy.limits.processes = 7;
+            *[
+                policy.filesystem.workspace.mount.get_or_insert_default(),
+                policy.filesystem.outputs.mount.get_or_insert_default(),
+                policy.network.ca_file.get_or_insert_default(),
+                policy.guest.interpreter.get_or_insert_default(),
+                &mut policy.filesystem.sandbox.mount,
+            ][number] = odd();
+            let value = policy.to_value();
+            assert_eq!(value["limits"]["processes"], 7, "{name}");
+            assert!(value.to_string().contains("/odd\u{fffd}"), "{name}");
+        }
     }
 
     #[test]

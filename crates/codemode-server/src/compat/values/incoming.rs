@@ -5,14 +5,14 @@ use codemode_proto::compat::google::{ListValue, Struct, Value, value::Kind};
 use super::{EXACT, TAG, WRAPPED};
 
 /// A context or a configuration.
-pub(in crate::compat) fn value_bytes(value: &Struct) -> Vec<u8> {
+pub fn value_bytes(value: &Struct) -> Vec<u8> {
     let mut out = Vec::new();
     mapping(value, &mut out);
     out
 }
 
 /// What a tool returned, whatever it was wrapped in to be a mapping.
-pub(in crate::compat) fn tool_result(result: Option<&Struct>) -> Vec<u8> {
+pub fn tool_result(result: Option<&Struct>) -> Vec<u8> {
     let mut out = Vec::new();
     match result {
         None => out.extend_from_slice(b"{}"),

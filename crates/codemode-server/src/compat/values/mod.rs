@@ -5,10 +5,10 @@ mod node;
 mod outgoing;
 mod result;
 
-pub(super) use incoming::{tool_result, value_bytes};
+pub use incoming::{tool_result, value_bytes};
 pub(super) use node::Node;
-pub(super) use outgoing::arguments;
-pub(super) use result::document;
+pub use outgoing::arguments;
+pub use result::document;
 
 /// What marks a value that JSON has no form for.
 const TAG: &str = "$codemode";

@@ -20,7 +20,8 @@ enum Unsendable {
     },
 }
 
-pub(in crate::compat) fn arguments(text: &[u8]) -> Result<Struct, ToolFailure> {
+/// Of one call, as the code wrote them.
+pub fn arguments(text: &[u8]) -> Result<Struct, ToolFailure> {
     if text.len() > MOST_BYTES {
         return Err(Unsendable::TooLarge.into());
     }

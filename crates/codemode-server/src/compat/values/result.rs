@@ -3,7 +3,7 @@
 use super::Node;
 
 /// As `json.dumps` would write it; what JSON has no form for becomes what comes nearest, or keeps its tag.
-pub(in crate::compat) fn document(tagged: &[u8]) -> String {
+pub fn document(tagged: &[u8]) -> String {
     let mut out = String::with_capacity(tagged.len());
     match Node::read(tagged) {
         Some(node) => write(&node, &mut out),

@@ -159,6 +159,30 @@ assert 'hidden' not in tools";
 }
 
 #[test]
+fn what_waits_for_an_application_is_bounded() {
+    block_on(async {
+        let mut application = Application::with(vec![tool("t")]).await;
+        let served = dialling(&application).await;
+        let code = "
+text = 'x' * (3 << 20)
+done = tools.gather([tools['t'].call(text=text) for _ in range(9)], return_exceptions=True)
+result = [str(each) for each in done]";
+        let answer = ask(client(&served).await, Request::new(asking(code, &["t"])));
+        let mut waiting = Vec::new();
+        while waiting.len() < 5 {
+            waiting.push(application.next().await);
+        }
+        for asked in waiting {
+            asked.reply.send(answered(&[])).unwrap();
+        }
+        let answer = answer.await.unwrap();
+        let said: Vec<String> = serde_json::from_str(&answer.result).unwrap();
+        let refused = said.iter().filter(|said| said.contains("bytes would be under way at once")).count();
+        assert_eq!((said.len(), refused), (9, 4), "{said:?}");
+    });
+}
+
+#[test]
 fn only_what_ran_nothing_ends_with_a_status_that_clients_repeat() {
     block_on(async {
         let mut served = serve(json!({"max_concurrent_executions": 1, "queue": 0})).await;
