@@ -10,7 +10,7 @@ HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
-        test-frameworks test-docker-source docker-build wheel bench fuzz fuzz-smoke \
+        test-frameworks test-docker-source docker-build wheel bench bench-check fuzz fuzz-smoke \
         docs docs-serve docs-reference docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
@@ -80,8 +80,14 @@ fuzz: python ## make fuzz TARGET=... [INPUT=file]: one target until it fails or 
 wheel: python ## Build the release wheel into dist/
 	@"$(PYTHON)" tools/build.py release
 
-bench: wheel ## Measure, print the table and write BENCHMARKS.md
-	$(VENV)/python benches/bench.py
+# Peers come from the package index, once. ONLY=paced,toolcall: some of it; QUICK=1: few samples; LONG=1: 50 000 executions.
+BENCH = $(VENV)/python benches/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(LONG),--long)
+
+bench: wheel ## Measure, print the table; a whole run writes BENCHMARKS.md, BENCHMARKS.json and docs/performance
+	$(BENCH)
+
+bench-check: wheel ## Measure again and fail where a ratio is 15 % worse than in BENCHMARKS.json
+	$(BENCH) --check
 
 # mkdocs-material in an environment of its own in target/docs-venv; making it needs the package index, building nothing.
 docs: python ## Build the site of docs/ into target/site; a link that leads nowhere is an error

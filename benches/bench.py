@@ -5,7 +5,7 @@
     bench.py --long                as many executions and sandboxes as the bars name (some ten minutes more)
     bench.py --check               a new run against the committed BENCHMARKS.json; ends with 1 where it is worse
 
-The contestants have virtual environments of their own under .bench-venv, because two of them are imported as `codemode`.
+The contestants have virtual environments of their own under .bench-venv: two of them are imported as `codemode`.
 Standard library only.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     if begun["load"] > machine.QUIET:
         say(f"the machine is busy (load {begun['load']:.2f}): ratios may hold, absolute figures will not")
     if options.check:
-        return compare(turns, options.only, ROOT / "BENCHMARKS.json")
+        return compare(turns, options.only, options.check)
     rows, found = measured(turns, options.only)
     egress = measured_egress(turns.wheel) if EGRESS in options.only else {"absent": "not part of this run"}
     explained = text(ROOT / report.PROFILES)
@@ -69,7 +69,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--long", dest="size", action="store_const", const="long", help="50 000 executions, 1 000 sandboxes"
     )
-    parser.add_argument("--check", action="store_true", help="compare with the committed BENCHMARKS.json")
+    committed = ROOT / "BENCHMARKS.json"
+    parser.add_argument(
+        "--check",
+        type=Path,
+        nargs="?",
+        const=committed,
+        metavar="FILE",
+        help="compare with the committed BENCHMARKS.json",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="where to write (the repository, after a whole run)"
     )

@@ -30,7 +30,7 @@ def throughput(found: Found) -> list[Row]:
             cpu,
             None if floor is None else 2 * floor,
             "low",
-            "≤ 2 × fork",
+            "≤ 2 x fork",
             ratios(cpu, {FORK: floor}),
             absent,
         ),
@@ -56,7 +56,7 @@ def compute(found: Found) -> list[Row]:
         absent = found.why_not("codemode.compute.inside")
         short = name.partition("(")[0]
         return Row(
-            f"compute-{short}", f"{name}: times as long as outside", "×", figure, 1.03, ratios=against, absent=absent
+            f"compute-{short}", f"{name}: times as long as outside", "x", figure, 1.03, ratios=against, absent=absent
         )
 
     return [one(name) for name in COMPUTATIONS]
@@ -103,16 +103,16 @@ def history(found: Found) -> list[Row]:
     latency, memory, served = (found.samples.get(f"codemode.history.{key}") for key in ("latency", "memory", "served"))
     absent = found.why_not("codemode.history.latency")
     if not (latency and memory and served):
-        return [Row("history", "the last executions against the first", "×", None, 1.1, absent=absent)]
+        return [Row("history", "the last executions against the first", "x", None, 1.1, absent=absent)]
     # Some points at each end: one alone is as good as the moment it was measured in.
     first, last = measure.middle(latency[:3]), measure.middle(latency[-3:])
     label = f"latency behind {served[-1]:.0f} executions, times that behind {served[0]:.0f}"
     return [
-        Row("history", label, "×", last / first, 1.1, ratios=ratios(last, {"its own begin": first})),
+        Row("history", label, "x", last / first, 1.1, ratios=ratios(last, {"its own begin": first})),
         Row(
             "history-memory",
             "the executor's memory, between the same",
-            "×",
+            "x",
             memory[-1] / memory[0],
             1.05,
             ratios=ratios(memory[-1], {"its own begin": memory[0]}),

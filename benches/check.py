@@ -1,4 +1,4 @@
-"""Whether a new run is worse than the committed one: by ratios to a yardstick of the same run, never by absolute times."""
+"""Whether a new run is worse than the committed one: by ratios to a yardstick of the same run, not by times."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def worse(old: Row, new: Row, tolerance: float) -> str:
     more = old.ratios[peer] / new.ratios[peer] - 1
     if more <= tolerance:
         return ""
-    return f"{100 * more:.0f} % worse against {peer}: {new.ratios[peer]:.3g} × as good, was {old.ratios[peer]:.3g} ×"
+    return f"{100 * more:.0f} % worse against {peer}: {new.ratios[peer]:.3g} x as good, was {old.ratios[peer]:.3g} x"
 
 
 def yardstick(old: Row, new: Row) -> str | None:

@@ -46,7 +46,7 @@ def run(size: Size) -> Samples:
 
 
 def throughput(size: Size) -> Samples:
-    """A warm interpreter for each core, each as fast as it can: executions per second, milliseconds of processor time."""
+    """A warm interpreter for each core, as fast as it can: executions per second, milliseconds of processor time."""
     cores = os.cpu_count() or 1
     context = multiprocessing.get_context("fork")
     with context.Pool(cores) as pool:

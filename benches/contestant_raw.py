@@ -37,8 +37,8 @@ def process(work: Callable[[socket.socket], None], core: int | None = None) -> I
 
 
 def round_trip(size: Size) -> Samples:
-    """Each end on a core of its own, as two processes that both have work to do. Left to itself, the kernel puts them on
-    one core or on two, as the moment has it, and the figure is one of two that differ five times."""
+    """Each end on a core of its own. Left to itself, the kernel puts them on one core or on two, as the moment has it,
+    and the figure is one of two that differ several times."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})
 

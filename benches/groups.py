@@ -12,7 +12,7 @@ from rows import Found, Row
 
 @dataclass(frozen=True)
 class Group:
-    """`turns`: contestant and measurement, in the order they take turns in each round; `once`: in the first round only."""
+    """`turns`: contestant and measurement, in their order in each round; `once`: in the first round only."""
 
     rows: Callable[[Found], list[Row]]
     turns: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ def paced(found: Found) -> list[Row]:
         Row(
             "opencodemode",
             "`2 + 2`, paced: times as fast as opencodemode",
-            "×",
+            "x",
             median.ratios.get("opencodemode"),
             300,
             "high",
@@ -84,10 +84,18 @@ def toolcall(found: Found) -> list[Row]:
     }
     own = row(found, "toolcall", "one tool call, one after the other: median", path, 0.25, peers)
     bound = None if raw is None else 3 * raw
-    text = "≤ 3 × raw socket"
+    text = "≤ 3 x raw socket"
     return [
         own,
-        Row("toolcall-raw", "the same", "ms", own.figure, bound, bar_text=text, absent=own.absent),
+        Row(
+            "toolcall-raw",
+            "the same, against the raw socket",
+            "ms",
+            own.figure,
+            bound,
+            bar_text=text,
+            absent=own.absent,
+        ),
     ]
 
 

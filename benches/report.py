@@ -93,7 +93,7 @@ def verdict(row: Row, explained: str) -> str:
 
 
 def peers(row: Row) -> str:
-    return ", ".join(f"{name} {number(ratio)} ×" for name, ratio in row.ratios.items())
+    return ", ".join(f"{name} {number(ratio)} x" for name, ratio in row.ratios.items())
 
 
 def number(value: float) -> str:
@@ -113,8 +113,7 @@ def document(rows: list[Row], results: dict[str, Any], explained: str = "") -> s
         "\n".join(f"- {line}" for line in machine.described(results, results["date"])),
         "## Bars",
         table(rows, explained),
-        "A peer's column says how many times as good Codemode is: above 1 it is faster or smaller. Peers were measured in "
-        "the same run, in turns. `make bench-check` compares these ratios with those of a new run.",
+        READING,
         "## Latency against concurrency",
         concurrency(results["concurrency"]),
         egress_table.section(results["egress"], results["machine"]["cores"]),
@@ -148,18 +147,24 @@ def absent(found: dict[str, str]) -> list[str]:
     return ["Not measured:", "\n".join(f"- {path}: {reason}" for path, reason in found.items())] if found else []
 
 
+READING = """\
+The last column says how many times as good as a peer Codemode is: above 1 it is faster or smaller. Peers were measured
+in the same run, in turns. `make bench-check` compares these ratios with those of a new run."""
+
 COMPARED = """\
-- **codemode**: the release wheel, default policy, a fresh never-used sandbox for each execution. *Embedded*: one client,
-  a private executor on a Unix socket. *TCP*, *TLS*: `codemode serve` on loopback gRPC with an API key.
-- **fork + run + reap**: a warm CPython with the modules of Codemode's zygote forks, runs the same code and is waited for.
-  No isolation, no socket: the floor under a process for each execution.
-- **raw Unix socket**: two processes that send each other 64 bytes, or 64 MiB, and do nothing else.
+- **codemode**: the release wheel, default policy, a fresh never-used sandbox for each execution. *Embedded*: one
+  client, a private executor on a Unix socket. *TCP*, *TLS*: `codemode serve` on loopback gRPC with an API key.
+- **fork + run + reap**: a CPython with the guest's Python half and the modules of Codemode's zygote, warm, forks, runs
+  the same code through the same runner and is waited for. No isolation, no executor and no client: the floor under a
+  process for each execution.
+- **raw Unix socket**: two processes, each on a core of its own, that send each other 64 bytes, or 64 MiB, and do
+  nothing else.
 - **opencodemode**: 0.3.0b13 from PyPI, its executor started by hand on loopback, its tool server in the application.
   A fresh interpreter per execution, no kernel confinement outside its container.
 - **Monty**: pydantic-monty 1.4.0, a Python subset, not CPython; a new session per run in a pool of worker processes, no
   kernel boundary per run.
 - **smolagents**: 1.26.0, its local executor: an interpreter written in Python, in the application's own process.
 - **python -I -S -c**, **bubblewrap**, **docker run**: a process for each run; alone, in bubblewrap, in a container.
-- *Every 20 ms*: one request at a time. *Back to back*: the next request as soon as the answer is there, so the refill of
-  the pool competes with the answer.
+- *Every 20 ms*: one request at a time. *Back to back*: the next request as soon as the answer is there, so the refill
+  of the pool competes with the answer.
 - Times without another unit are milliseconds, memory is bytes, rates are per second or MiB per second."""

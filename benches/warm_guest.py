@@ -8,6 +8,7 @@ import re
 import sys
 import types
 from contextlib import suppress
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Importer:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name in self.sources:
-            return importlib.machinery.ModuleSpec(name, self, is_package=name == "_codemode")  # type: ignore[arg-type]
+            return ModuleSpec(name, self, is_package=name == "_codemode")  # type: ignore[arg-type]
         return None
 
     def create_module(self, spec: Any) -> None:
@@ -58,7 +59,7 @@ def prepare(modules: list[str]) -> types.ModuleType:
     for name in modules:
         with suppress(ImportError):
             importlib.import_module(name)
-    sys.meta_path.insert(0, Importer())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Importer())
     runner = importlib.import_module("_codemode.runner")
     runner.warm()
     gc.collect()

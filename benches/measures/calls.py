@@ -60,6 +60,11 @@ def mapped(size: Size) -> Samples:
         return {"rate": [client.execute(MAP, check=True).result for _ in range(size.repeats)]}
 
 
+def seconds(client: Codemode) -> float:
+    client.execute("2 + 2", check=True)
+    return measure.timed(lambda: client.execute(PARALLEL, check=True)) / 1000
+
+
 def parallel(size: Size) -> Samples:
     """Blocking tools and async ones; the whole execution in seconds."""
 
@@ -76,6 +81,5 @@ def parallel(size: Size) -> Samples:
         registry = ComponentRegistry()
         registry.register_tool("slow", tool, description="Takes its time.")
         with Codemode(registry=registry) as client:
-            client.execute("2 + 2", check=True)
-            found[name] = [measure.timed(lambda client=client: client.execute(PARALLEL, check=True)) / 1000]
+            found[name] = [seconds(client)]
     return found

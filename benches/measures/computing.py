@@ -11,7 +11,12 @@ from codemode import Codemode
 from measure import Samples, Size
 from programs import COMPUTATIONS, FRAME, TIMES
 
-OUTSIDE = "import json, sys\nplace = {'__name__': '__main__'}\nexec(sys.stdin.read(), place)\nprint(json.dumps(place['result']))"
+OUTSIDE = """
+import json, sys
+place = {'__name__': '__main__'}
+exec(sys.stdin.read(), place)
+print(json.dumps(place['result']))
+"""
 
 
 def compute(size: Size) -> Samples:

@@ -78,6 +78,15 @@ def variables(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return value or {}
 
 
+def is_variable(name: Any) -> bool:
+    """Whether an execution can be given it."""
+    try:
+        variables({name: None})
+    except ConfigError:
+        return False
+    return True
+
+
 def source(code: str | bytes) -> bytes:
     if isinstance(code, bytes):
         return code

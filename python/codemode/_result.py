@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from codemode import _values
+from codemode import _checks, _values
 from codemode._artifact import Artifact
 from codemode._errors import CodemodeError, ExecutionFailed
 
@@ -205,7 +205,8 @@ def _value(result: bytes | None, variables: bytes | None) -> dict[str, Any]:
             read |= {"result": _values.decode(result), "result_json": result.decode()}
         if variables is not None:
             kept = _values.decode(variables)
-            if not isinstance(kept, dict) or not all(isinstance(name, str) for name in kept):
+            # Of names, or an application that gives them to the next execution would be told that it is wrong.
+            if not isinstance(kept, dict) or not all(map(_checks.is_variable, kept)):
                 raise ValueError("variables are no mapping of names")
             read["variables"] = kept
         return read

@@ -14,7 +14,7 @@ use codemode_server::config::{ListenAddress, LogLevel};
 
 pub(crate) use self::{
     config::{ConfigCommand, SchemaArgs},
-    docker::{AssetsArgs, BuildArgs, CheckArgs, DockerCommand, StartArgs, StartOptions, StatusArgs},
+    docker::{AssetsArgs, BuildArgs, CONTAINER, CheckArgs, DockerCommand, StartArgs, StartOptions, StatusArgs},
     explain::ExplainArgs,
     init::{InitArgs, SideName},
     validate::{Kind, ValidateArgs},

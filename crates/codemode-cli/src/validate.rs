@@ -101,7 +101,8 @@ fn report_json(checked: &[Checked], show: bool) -> Result<ExitCode, Failure> {
 fn document(checked: &Checked, show: bool) -> Value {
     let findings = |list: &[Finding]| list.iter().map(Finding::document).collect::<Vec<_>>();
     let mut document = json!({
-        "file": checked.file,
+        // A name that is no text is shown as it can be.
+        "file": checked.file.display().to_string(),
         "sides": checked.sides.iter().map(|side| name(*side)).collect::<Vec<_>>(),
         "valid": checked.is_valid(),
         "problems": findings(&checked.problems),

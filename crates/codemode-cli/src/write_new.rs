@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::NamedTempFile;
+
 use crate::exit::Failure;
 
 #[derive(Debug)]
@@ -36,25 +38,38 @@ pub(crate) fn write_new(files: &[NewFile], force: bool) -> Result<(), Failure> {
             }
         }
     }
-    files.iter().try_for_each(|file| {
-        write(file, force).map_err(|error| Failure::usage(format!("cannot write {}: {error}", file.path.display())))
-    })
+    let cannot = |file: &NewFile, error| Failure::usage(format!("cannot write {}: {error}", file.path.display()));
+    // A folder, or a device such as /dev/null, which root would replace.
+    let is_other = |there: fs::Metadata| !there.is_file() && !there.is_symlink();
+    if let Some(file) = files.iter().find(|file| file.path.symlink_metadata().is_ok_and(is_other)) {
+        return Err(Failure::usage(format!("{} is there already and is no file", file.path.display())));
+    }
+    // All of them before the first takes its place: a disk that has no room for one gets none.
+    let written = files.iter().map(|file| beside(file).map_err(|error| cannot(file, error)));
+    let written = written.collect::<Result<Vec<_>, _>>()?;
+    let mut placed = files.iter().zip(written);
+    placed.try_for_each(|(file, beside)| place(beside, &file.path, force).map_err(|error| cannot(file, error)))
 }
 
-/// Whole or not at all, and never through a link that waits there.
-fn write(file: &NewFile, force: bool) -> io::Result<()> {
+/// The whole of it, under another name in the same folder; gone if it is dropped.
+fn beside(file: &NewFile) -> io::Result<NamedTempFile> {
     let folder = match file.path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    let mut beside = NamedTempFile::new_in(folder)?;
     beside.write_all(&file.contents)?;
     beside.as_file().set_permissions(fs::Permissions::from_mode(file.mode))?;
+    Ok(beside)
+}
+
+/// Never through a link that waits there.
+fn place(beside: NamedTempFile, path: &Path, force: bool) -> io::Result<()> {
     match force {
-        true => beside.persist(&file.path),
+        true => beside.persist(path),
         // Made meanwhile is there as well.
-        false => beside.persist_noclobber(&file.path),
+        false => beside.persist_noclobber(path),
     }
     .map(drop)
     .map_err(|refused| refused.error)
@@ -76,6 +91,21 @@ mod tests {
         write_new(&files(), true).unwrap();
         assert_eq!(fs::read_to_string(place("new/a")).unwrap() + &fs::read_to_string(place("b")).unwrap(), "AB");
         assert!(write_new(&files(), false).unwrap_err().message.ends_with("are there already; --force replaces them"));
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_leaves_the_others_unwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        fs::create_dir(place("folder")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(place("socket")).unwrap();
+        for (second, force) in [(place("folder"), true), (place("socket"), true), ("/proc/none/file".into(), false)] {
+            let refused = write_new(&[NewFile::text(place("a"), "A"), NewFile::text(&second, "")], force).unwrap_err();
+            assert!(refused.message.contains(&second.display().to_string()), "{}", refused.message);
+            let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["folder", "socket"]);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .channel import Bridge, Start
 
 
-_NOT_GIVEN = object()
+_RESULT = "result"
 
 
 def warm() -> None:
@@ -74,7 +74,7 @@ class Execution:
         self._met = limits.Met(bridge)
         self._limit: str | None = None  # that the code died of
         tools = Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings)
-        self._given = variables.given(start["variables"])
+        given = variables.given(start["variables"])
         own: dict[str, Any] = {"tools": tools, "ToolError": ToolError}
         texts = {
             "context": namespace.read_only(start["context"]),
@@ -82,7 +82,11 @@ class Execution:
         }
         bare = variables.functions(tools) if start["bare_tools"] else {}
         self._own = {**bare, **texts, **own}  # never kept
-        self.namespace = namespace.fresh_main(self._filename, self._source, {**bare, **texts, **self._given, **own})
+        found = {**bare, **texts, **given, **own}
+        # Below `__main__`, where code finds it as well: what stands above is what this code made, were it the same 7.
+        self._before = {_RESULT: found.pop(_RESULT)} if _RESULT in found else {}
+        vars(builtins).update(self._before)
+        self.namespace = namespace.fresh_main(self._filename, self._source, found)
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
@@ -156,12 +160,9 @@ class Execution:
         last = self.namespace.pop(compiling.LAST, None)
         if self.error is not None:
             return self._limit or "error", None
-        value = self.namespace.get("result", last)
-        is_made = "result" in self.namespace and value is not self._given.get("result", _NOT_GIVEN)
-        if not is_made:
-            if last is None:
-                return "ok", None
-            value = last
+        if _RESULT not in self.namespace and last is None:
+            return "ok", None
+        value = self.namespace.get(_RESULT, last)
         try:
             data, warnings = values.encode(value, max_bytes=self._start["result_bytes"])
         except values.ValueTooLarge as exc:
@@ -174,14 +175,13 @@ class Execution:
         self.warnings += warnings
         return "ok", data
 
-
     def kept(self, result: bytes | None) -> bytes | None:
         """What the code leaves to a later execution, in the room that the result leaves."""
         if not self._start["keep_variables"]:
             return None
         try:
             room = self._start["result_bytes"] - len(result or b"")
-            kept, left = variables.kept(self.namespace, self._own, room)
+            kept, left = variables.kept({**self._before, **self.namespace}, self._own, room)
         except BaseException as exc:  # noqa: BLE001 user code runs in there, as for a result
             self.warnings.append(f"no variable is kept: {exc!r}")
             return None

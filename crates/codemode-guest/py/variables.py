@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # What only this process can have: nobody expects a value of it elsewhere.
 _CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
+# They have these names in every execution, so no variable can.
+_TAKEN = frozenset({"tools", "ToolError"})
+_kind_of = type.__dict__["__name__"].__get__  # a metaclass may have another word for it, or none
 _NAMED = 20  # in the warning
 _LONGEST = 60  # characters of a name in it
 
@@ -26,7 +29,7 @@ def given(data: bytes) -> dict[str, Any]:
     decoded = values.decode(data) if data else {}
     if not isinstance(decoded, dict) or not all(isinstance(name, str) and name.isidentifier() for name in decoded):
         raise ValueError("variables are a mapping of identifiers to values")
-    return decoded
+    return {_normal(name): value for name, value in decoded.items()}
 
 
 def functions(tools: Tools) -> dict[str, Any]:
@@ -48,9 +51,9 @@ def kept(namespace: Mapping[str, Any], own: Mapping[str, Any], room: int) -> tup
         if name in own and value is own[name]:
             continue
         key = f'"{name}":'.encode()
-        data = None if isinstance(value, _CODE) else _carried(value, room - len(key) - 3)
+        data = _carried(value, room - len(key) - 3) if _can_be_given(name) else None
         if data is None:
-            left.append(f"{name[:_LONGEST]} ({type(value).__name__[:_LONGEST]})")
+            left.append(f"{name[:_LONGEST]} ({_kind_of(type(value))[:_LONGEST]})")
             continue
         parts.append(key + data)
         room -= len(key) + len(data) + 1
@@ -60,10 +63,26 @@ def kept(namespace: Mapping[str, Any], own: Mapping[str, Any], room: int) -> tup
 def _carried(value: Any, room: int) -> bytes | None:
     """None where it would arrive as something else, or not at all."""
     try:
+        if isinstance(value, _CODE):
+            return None
         data, changed = values.encode(value, max_bytes=max(room, 0), root="variables")
     except Exception:  # noqa: BLE001 too large, or user code in there that fails
         return None
     return None if changed else data
+
+
+def _can_be_given(name: str) -> bool:
+    """To a later execution, where code finds it under this name."""
+    return name not in _TAKEN and not keyword.iskeyword(name) and name == _normal(name)
+
+
+def _normal(name: str) -> str:
+    """As the compiler writes it: `µ` has two forms, and code knows one."""
+    if name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
 
 
 def _warning(left: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codemode import _checks
-from codemode._errors import ConfigError, ToolError
+from codemode._errors import ToolError
 from codemode._marker import ToolOptions
 from codemode._registry import ComponentRegistry, ScopedRegistry, pick
 from codemode._tool import ToolEntry, make_entry
@@ -26,6 +26,8 @@ _KEPT = (
 )
 _BARE = "Each tool is also a function of its own name."
 _TAKEN = "`{}` was given another value, which is not kept: in the next run it is the tool again."
+# Or what one run kept small, and the next unfolds, would be the end of all that follow.
+_FORGOTTEN = "The values of the runs before are gone: twice the memory did not suffice, and they take a part of it."
 _MISSING = f"An earlier run may have had this name. {_KEPT}"
 
 
@@ -40,8 +42,16 @@ class Steps(CodeTool):
         self._view, own = extended(client, names)
         super().__init__(own, None, {"keep_variables": True, "bare_tools": True, **options})
         self.variables: dict[str, Any] = dict(self._execution.pop("variables", None) or {})
-        self._is_first = True
-        self.prompt = prompt(client, names)
+        self._is_first, self._was_short = True, False
+        self.prompt = prompt(client, names, self._execution["keep_variables"], self._execution["bare_tools"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Steps:
+        """Another conversation from here on: on the same client, with values and a view of its own."""
+        twin = copy.copy(self)
+        twin._view, twin._client = copy.copy(self._view), self._client.with_context()
+        twin._client._registry = twin._view
+        twin.variables = copy.deepcopy(self.variables, memo)
+        return twin
 
     def offer(self, tools: Mapping[str, ToolEntry]) -> None:
         """The framework's tools, in place of those it offered before. One of a registered tool's name is called."""
@@ -65,12 +75,17 @@ class Steps(CodeTool):
         if result is None:
             return answer
         is_first, self._is_first = self._is_first, False
-        # What was ended from outside left nothing, and what was there before is not lost.
-        if self._execution["keep_variables"] and (result.variables or result.outcome in ("ok", "error")):
-            usable = {name: value for name, value in result.variables.items() if _is_usable(name)}
-            self.variables = {name: value for name, value in usable.items() if name not in self._view.offered}
+        is_keeping = self._execution["keep_variables"]
+        # What was ended before its end left nothing, and what was there before is not lost.
+        if is_keeping and (result.variables or result.success):
+            self.variables = {name: value for name, value in result.variables.items() if name not in self._view.offered}
+        is_short = result.outcome == "memory_limit" and not result.variables
+        was_short, self._was_short = self._was_short, is_short
         notes = [_TAKEN.format(name) for name in result.variables if name in self._view.offered]
-        if not is_first and result.error and result.error.error_type == "NameError":
+        if is_short and was_short and self.variables:
+            self.variables = {}
+            notes.append(_FORGOTTEN)
+        if is_keeping and not is_first and result.error and result.error.error_type == "NameError":
             notes.append(_MISSING)
         if not notes:
             return answer
@@ -111,10 +126,13 @@ def offering(
     return twin
 
 
-def prompt(client: Codemode, tool_filter: Iterable[str] | None = None) -> str:
+def prompt(
+    client: Codemode, tool_filter: Iterable[str] | None = None, is_keeping: bool = True, is_bare: bool = True
+) -> str:
     """`Codemode.prompt` for executions that keep variables and have tools as functions."""
     names = _checks.names(tool_filter)
-    text = client.prompt(names).replace(_NOTHING_KEPT, f"{_KEPT} {_BARE}", 1)
+    said = f"{_KEPT if is_keeping else _NOTHING_KEPT}{f' {_BARE}' if is_bare else ''}"
+    text = client.prompt(names).replace(_NOTHING_KEPT, said, 1)
     # That there are none would be wrong where the framework has some.
     return text if client._offered(names) else text.partition("\n# Tools\n")[0]
 
@@ -153,12 +171,3 @@ def _parameters(function: Any) -> dict[str, Any]:
     given = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     required = [each.name for each in given if each.default is each.empty]
     return named({each.name: "" for each in given}, required, any(each.kind is each.VAR_KEYWORD for each in parameters))
-
-
-def _is_usable(name: str) -> bool:
-    """Whether the next execution can be given it. The code has its word in what comes back."""
-    try:
-        _checks.variables({name: None})
-    except ConfigError:
-        return False
-    return True

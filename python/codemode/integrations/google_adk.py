@@ -5,6 +5,7 @@ code blocks. Importing this needs Google ADK.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ with needs("google-adk", "google-adk"):
 if TYPE_CHECKING:
     from codemode._client import Codemode
 
+_ODD = re.compile(r"[:\\\x00-\x1f\x7f]")
+_RESERVED = frozenset({"", "metadata.json", "versions"})
 _OWN_SANDBOX = (
     "each execution has a sandbox of its own, so a CodemodeCodeExecutor is not stateful, and optimize_data_file has no "
     "folder for its files. Give code its data through a tool, or in the folder of filesystem.workspace.mount"
@@ -109,10 +112,16 @@ def _files(result: ExecutionResult) -> list[File]:
     """Those whose contents came with the result; the others are named in the text."""
     files = []
     for artifact in result.artifacts:
-        # With this prefix it would be a file of all the user's sessions, which code may not replace.
-        name = artifact.path.replace("user:", "user_")
         try:
-            files.append(File(name=name, content=artifact.read(), mime_type=artifact.mime_type))
+            files.append(File(_artifact_name(artifact.path), artifact.read(), artifact.mime_type))
         except CodemodeError:
             continue
     return files
+
+
+def _artifact_name(path: str) -> str:
+    """With the prefix `user:` it would be a file of all the user's sessions, which code may not replace. The others are
+    names that one of ADK's artifact services refuses, which would end the run.
+    """
+    parts = (_ODD.sub("_", part).strip() or "_" for part in path.split("/"))
+    return "/".join(f"_{part}" if part.rstrip(" .").casefold() in _RESERVED else part for part in parts)

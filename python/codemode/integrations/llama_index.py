@@ -52,6 +52,8 @@ def code_execute_fn(
     return execute
 
 
-def system_prompt(client: Codemode, tool_filter: Iterable[str] | None = None) -> str:
-    """For `CodeActAgent(system_prompt=…)`: the tools, what the sandbox allows, and what is kept between two runs."""
-    return prompt(client, tool_filter)
+def system_prompt(client: Codemode, tool_filter: Iterable[str] | None = None, *, keep_variables: bool = True) -> str:
+    """For `CodeActAgent(system_prompt=…)`: the tools, what the sandbox allows, and what is kept between two runs, which
+    is what `code_execute_fn` was told.
+    """
+    return prompt(client, tool_filter, keep_variables)

@@ -29,3 +29,36 @@ def test_each_block_runs_and_prints_what_follows_it(page: str, tmp_path: Path) -
     printed = python(f"import os; os.chdir({str(tmp_path)!r})\n" + "\n".join(programs))
     if told:
         assert printed == "".join(told)
+
+
+def test_the_limits_page_has_the_defaults_of_the_reference() -> None:
+    reference = (DOCS / "reference" / "configuration.md").read_text()
+    rows = re.findall(
+        r"^\| `((?:limits|filesystem)\.[\w.]+)` \| ([^|]+) \|", (DOCS / "limits.md").read_text(), re.MULTILINE
+    )
+    listed = re.findall(r"^### `(limits\.\w+|filesystem\.\w+\.max_size)`$", reference, re.MULTILINE)
+    assert {key for key, _ in rows} | {"limits.cpus"} == set(listed)
+    for key, shown in rows:
+        entry = reference.split(f"### `{key}`\n")[1].split("<a id")[0]
+        default = re.search(r"^\| Default \| `?(.+?)`? \|$", entry, re.MULTILINE)
+        value = re.sub(r" (s|characters|for each stream)$", "", shown).replace("\u00a0", "").replace(" 000", "000")
+        assert value == default[1] if default else value.split(",")[0] in entry, f"{key}: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("import subprocess; subprocess.run(['curl'])", "PermissionError: unauthorized_command: curl"),
+        ("import socket; socket.create_connection(('192.0.2.1', 80), 1)", "PermissionError: [Errno 1]"),
+        ("import socket; socket.getaddrinfo('example.com', 80)", "socket.gaierror"),
+    ],
+)
+def test_what_a_refusal_looks_like_is_what_the_page_says(code: str, shown: str) -> None:
+    table = (DOCS / "hybrid-execution.md").read_text().split("## When something is refused")[1]
+    assert f"`{shown}`" in table
+    program = f"""
+from codemode import Codemode
+with Codemode.local({{"execution": {{"allowed_commands": ["true"]}}}}) as codemode:
+    print(codemode.execute({code!r}))
+"""
+    assert shown in python(program)

@@ -75,6 +75,18 @@ def test_a_result_of_a_step_before_is_not_the_result_of_this_one(codemode: Codem
     assert codemode.execute("result = result + [2]", variables=first.variables).result == [1, 2]
 
 
+@pytest.mark.parametrize("value", [True, 7, None, "a", ()])
+def test_a_result_that_equals_the_one_before_is_a_result(value: object, codemode: Codemode) -> None:
+    """Also where the interpreter has only one such object."""
+    before = {"result": value}
+    set_by_a_function = f"def decide():\n    global result\n    result = {value!r}\ndecide()\nprint('x')"
+    for code in (f"result = {value!r}", set_by_a_function):
+        again = codemode.execute(code, variables=before, keep_variables=True)
+        assert again.result_json is not None and (again.result, again.variables) == (value, before)
+    again = codemode.execute("if not result: print(result)", variables=before, keep_variables=True)
+    assert again.result_json is None and again.variables == before
+
+
 def test_variables_are_kept_of_code_that_failed(codemode: Codemode) -> None:
     result = codemode.execute("found = 7\n1 / 0", keep_variables=True)
     assert result.outcome == "error" and result.variables == {"found": 7}
@@ -103,6 +115,15 @@ print(weather('Oslo', days=2), await double(4), double(number=3))
     assert result.variables == {} and result.warnings == ()
 
 
+def test_a_tool_of_the_results_name_is_no_result() -> None:
+    registry = ComponentRegistry()
+    registry.register_tool("result", double)
+    with Codemode(registry=registry) as client:
+        assert client.execute("result(2) + 1", bare_tools=True, keep_variables=True).variables == {}
+        assert client.execute("result(2) + 1", bare_tools=True).result == 5
+        assert client.execute("result = result(2)", bare_tools=True).result == 4
+
+
 def test_tools_are_no_functions_unasked(codemode: Codemode) -> None:
     result = codemode.execute("weather('Oslo')")
     assert result.error and result.error.error_type == "NameError"
@@ -125,3 +146,44 @@ def test_code_that_lies_about_its_variables(codemode: Codemode) -> None:
     """Whatever it makes of its own namespace, what comes back is a mapping of names to plain values."""
     code = "globals()[3] = 1\nglobals()['a b'] = 2\nglobals()['x'] = 5\nclass Odd(str): ...\nglobals()[Odd('y')] = 6"
     assert codemode.execute(code, keep_variables=True).variables == {"x": 5}
+
+
+def test_a_value_that_hides_what_it_is_spoils_no_other(codemode: Codemode) -> None:
+    code = """
+class Odd:
+    @property
+    def __class__(self): raise RuntimeError
+class Kind(type):
+    __name__ = property(lambda self: '\\ud800')
+class Named(metaclass=Kind): ...
+odd, named, fine = Odd(), Named(), 1
+"""
+    result = codemode.execute(code, keep_variables=True)
+    assert result.success and result.variables == {"fine": 1}
+    assert "odd (Odd), named (Named)" in result.warnings[0]
+
+
+def test_what_is_kept_can_be_given_to_the_next(codemode: Codemode) -> None:
+    """Also of code that takes names which no variable can have."""
+    code = "tools = ToolError = 1\nfor name in ('class', '\uff58', '__x__'): globals()[name] = 2\nx = 3"
+    first = codemode.execute(code, keep_variables=True)
+    assert first.variables == {"name": "__x__", "x": 3} and "tools (int), ToolError (int), class (int)" in str(
+        first.warnings
+    )
+    assert codemode.execute("x", variables=first.variables).result == 3
+
+
+def test_a_name_that_the_compiler_writes_in_another_way(codemode: Codemode) -> None:
+    """A keyboard's micro sign is the Greek letter to Python."""
+    result = codemode.execute("\u00b5 + 1", variables={"\u00b5": 1}, keep_variables=True)
+    assert result.result == 2 and result.variables == {"\u03bc": 1}
+
+
+@pytest.mark.parametrize(
+    "kept", ['{"tools":1}', '{"a b":1}', '{"class":1}', '{"__x":1}', "[]", '{"$codemode":"dict","v":[[1,2]]}']
+)
+def test_a_guest_that_code_has_taken_over(kept: str, codemode: Codemode) -> None:
+    """The client looks at the names itself."""
+    code = f"import sys\nsys.modules['_codemode.variables'].kept = lambda *_: ({kept.encode()!r}, [])"
+    result = codemode.execute(code, keep_variables=True)
+    assert result.outcome == "protocol_error" and result.variables == {}

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
 
 const IMAGE: &str = "codemode/executor:latest";
-const NAME: &str = "codemode-executor";
+/// The container, where nobody names another.
+pub(crate) const CONTAINER: &str = "codemode-executor";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DockerCommand {
@@ -42,7 +43,7 @@ pub(crate) struct CheckArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ImageArgs {
     /// The image, with its tag
-    #[arg(long, short, visible_alias = "tag", value_name = "IMAGE", default_value = IMAGE)]
+    #[arg(long, short, visible_alias = "tag", value_name = "IMAGE", default_value = IMAGE, value_parser = image_name)]
     pub(crate) image: String,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) image: ImageArgs,
     /// Debian, or a derivative of it, to build on [default: debian:bookworm-slim]
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub(crate) base: Option<String>,
     /// Build every layer again
     #[arg(long)]
@@ -93,13 +94,13 @@ pub(crate) struct StartOptions {
     #[arg(long, value_name = "N")]
     pub(crate) cpus: Option<String>,
     /// The image, with its tag [default: codemode/executor:latest]
-    #[arg(long, short, visible_alias = "tag", value_name = "IMAGE")]
+    #[arg(long, short, visible_alias = "tag", value_name = "IMAGE", value_parser = image_name)]
     pub(crate) image: Option<String>,
     /// File with the key that callers must send [default: what the environment says, else a new one]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) api_key_file: Option<PathBuf>,
     /// Options of `docker create` itself
-    #[arg(last = true, value_name = "OPTION")]
+    #[arg(last = true, value_name = "OPTION", value_parser = create_option)]
     pub(crate) docker: Vec<String>,
 }
 
@@ -112,7 +113,7 @@ impl StartOptions {
 #[derive(Args, Debug)]
 pub(crate) struct NameArgs {
     /// The container's name
-    #[arg(long, short, value_name = "NAME", default_value = NAME, value_parser = container_name)]
+    #[arg(long, short, value_name = "NAME", default_value = CONTAINER, value_parser = container_name)]
     pub(crate) name: String,
 }
 
@@ -152,6 +153,22 @@ fn container_name(text: &str) -> Result<String, String> {
         false => Err("must be 2 to 64 letters, digits, dots, dashes and underscores, and begin with one of the first \
                       two"
         .into()),
+    }
+}
+
+/// The engine knows what names there are; what begins with a dash would be an option to `docker`.
+fn image_name(text: &str) -> Result<String, String> {
+    let fits = !text.starts_with('-') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match fits && !text.is_empty() {
+        true => Ok(text.to_owned()),
+        false => Err("must be an image's name, without spaces, that begins with no dash".into()),
+    }
+}
+
+fn create_option(text: &str) -> Result<String, String> {
+    match text.split('=').next() {
+        Some("--name") => Err("the container has its name from `--name` in front of `--`".into()),
+        _ => Ok(text.to_owned()),
     }
 }
 

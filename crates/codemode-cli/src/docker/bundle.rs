@@ -11,6 +11,7 @@ use crate::{
     args::AssetsArgs,
     exit::{self, Failure},
     guest,
+    init::word,
     write_new::{NewFile, write_new},
 };
 
@@ -97,7 +98,7 @@ Next:
   mkdir -p project_files outputs && sudo chown 10001:10001 outputs
   CODEMODE_API_KEY=$(openssl rand -hex 32) docker compose up --detach
 ",
-        folder.display()
+        word(folder)
     )
 }
 

@@ -64,6 +64,9 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::unavailable(format!("docker: cannot read what `docker info` says: {error}")))?;
     let image = &args.image.image;
     let mut rows = features(&engine.version, &engine.address, &info);
+    if let Err(elsewhere) = engine.here() {
+        rows.push(Row::new("machine", Err(elsewhere)));
+    }
     rows.push(user_namespaces(&info));
     if image::exists(&engine, image)? {
         rows.push(Row::new("image", Ok(image.clone())));

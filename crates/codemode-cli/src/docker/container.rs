@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::Deserialize;
 
 use super::engine::Engine;
-use crate::exit::Failure;
+use crate::{args::CONTAINER, exit::Failure};
 
 /// On every container that `codemode docker start` makes, with the options that it was made with.
 pub(super) const LABEL: &str = "codemode.docker.start";
@@ -135,6 +135,14 @@ impl Container {
     }
 }
 
+/// The subcommand for this container and no other: people copy what a message advises.
+pub(super) fn command(words: &str, name: &str) -> String {
+    match name == CONTAINER {
+        true => format!("codemode docker {words}"),
+        false => format!("codemode docker {words} --name {name}"),
+    }
+}
+
 pub(super) fn missing(name: &str) -> Failure {
-    Failure { exit: 1, message: format!("there is no container {name}; make it with `codemode docker start`") }
+    Failure { exit: 1, message: format!("there is no container {name}; make it with `{}`", command("start", name)) }
 }

@@ -22,6 +22,12 @@ pub(super) fn build(args: &BuildArgs) -> Result<ExitCode, Failure> {
     if !engine.show(&words.iter().map(String::as_str).collect::<Vec<_>>())?.success() {
         return Err(Failure::unavailable(format!("docker build failed; {image} is as it was")));
     }
+    if !exists(&engine, image)? {
+        return Err(Failure::unavailable(format!(
+            "docker built {image}, and the engine does not have it; a builder of its own (`docker buildx ls`) hands it \
+             over with `-- --load`"
+        )));
+    }
     exit::print(&format!("\nbuilt {image} with codemode {}\nnext: codemode docker start\n", env!("CARGO_PKG_VERSION")))
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, chown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, lchown},
     path::{Path, PathBuf},
 };
 
@@ -30,8 +30,9 @@ impl Place {
     pub(super) fn of(name: &str, variables: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let absolute = |name: &str| variables.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-        let state =
-            state.ok_or_else(|| Failure::usage("HOME is not set: there is no place for the container's key"))?;
+        let state = state.ok_or_else(|| {
+            Failure::usage("HOME is not set to an absolute path: there is no place for the container's key")
+        })?;
         Ok(Self { folder: state.join("codemode/docker").join(name) })
     }
 
@@ -40,6 +41,7 @@ impl Place {
         let shared = self.folder.parent().unwrap_or(&self.folder);
         let locked = DirBuilder::new().recursive(true).mode(0o700).create(shared).and_then(|()| {
             let folder = File::open(shared)?;
+            private(&folder.metadata()?)?;
             flock(&folder, FlockOperation::LockExclusive)?;
             Ok(folder)
         });
@@ -57,10 +59,11 @@ impl Place {
 
     pub(super) fn prepare(&self, key: &str, user: User) -> Result<(), Failure> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.map_err(|error| Failure::usage(format!("cannot create {}: {error}", self.folder.display())))?;
+        let made = made.and_then(|()| private(&self.folder.symlink_metadata()?));
+        made.map_err(|error| Failure::usage(format!("cannot use {}: {error}", self.folder.display())))?;
         let secret = NewFile { path: self.key(), contents: format!("{key}\n").into_bytes(), mode: 0o400 };
         write_new(&[secret, NewFile::text(self.seccomp(), SECCOMP)], true)?;
-        let given = chown(self.key(), Some(user.uid), Some(user.gid));
+        let given = lchown(self.key(), Some(user.uid), Some(user.gid));
         given.map_err(|error| Failure::usage(format!("cannot give {} to {user}: {error}", self.key().display())))
     }
 
@@ -77,17 +80,33 @@ impl Place {
     }
 }
 
+/// Whoever else could write there could have the container take a key and a profile of his.
+fn private(folder: &fs::Metadata) -> io::Result<()> {
+    let refused = match (folder.is_dir(), folder.uid() == User::caller().uid, folder.mode() & 0o022) {
+        (false, ..) => "it is a link, or a file",
+        (true, false, _) => "it belongs to another user",
+        (true, true, 0) => return Ok(()),
+        (true, true, _) => "others may write to it (chmod go-w)",
+    };
+    Err(io::Error::other(refused))
+}
+
 /// The caller's own, else a new one.
 pub(super) fn choose(file: Option<&Path>, variables: &BTreeMap<String, String>) -> Result<String, Failure> {
+    given(file, variables)?.map_or_else(random, Ok)
+}
+
+/// The caller's own.
+pub(super) fn given(file: Option<&Path>, variables: &BTreeMap<String, String>) -> Result<Option<String>, Failure> {
     let set = |name: &str| variables.get(name).map(String::as_str);
     match (file, set("CODEMODE_API_KEY"), set("CODEMODE_API_KEY_FILE")) {
-        (Some(file), ..) => read("--api-key-file", file),
+        (Some(file), ..) => read("--api-key-file", file).map(Some),
         (None, Some(_), Some(_)) => {
             Err(Failure::usage("CODEMODE_API_KEY and CODEMODE_API_KEY_FILE are both set; keep one"))
         }
-        (None, Some(key), None) => one("CODEMODE_API_KEY", key),
-        (None, None, Some(file)) => read("CODEMODE_API_KEY_FILE", Path::new(file)),
-        (None, None, None) => random(),
+        (None, Some(key), None) => one("CODEMODE_API_KEY", key).map(Some),
+        (None, None, Some(file)) => read("CODEMODE_API_KEY_FILE", Path::new(file)).map(Some),
+        (None, None, None) => Ok(None),
     }
 }
 
@@ -163,6 +182,25 @@ mod tests {
         place.remove().unwrap();
         assert!(!place.folder.exists());
         place.remove().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_write_to_gets_no_key() {
+        use std::os::unix::fs::symlink;
+        let state = tempfile::tempdir().unwrap();
+        let place = Place::of("n", &variables(&[("XDG_STATE_HOME", state.path().to_str().unwrap())])).unwrap();
+        place.lock().unwrap();
+        let said =
+            || place.prepare("k", User::caller()).unwrap_err().message.replace(state.path().to_str().unwrap(), "");
+        fs::create_dir(&place.folder).unwrap();
+        fs::set_permissions(&place.folder, fs::Permissions::from_mode(0o777)).unwrap();
+        insta::assert_snapshot!(said(), @"cannot use /codemode/docker/n: others may write to it (chmod go-w)");
+        fs::rename(&place.folder, state.path().join("elsewhere")).unwrap();
+        symlink(state.path().join("elsewhere"), &place.folder).unwrap();
+        insta::assert_snapshot!(said(), @"cannot use /codemode/docker/n: it is a link, or a file");
+        assert!(!place.key().exists());
+        fs::set_permissions(place.folder.parent().unwrap(), fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(place.lock().unwrap_err().message.ends_with("others may write to it (chmod go-w)"));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::{
     fmt, fs, io,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, lchown},
     path::{Path, PathBuf},
 };
 
-use rustix::process::{getegid, geteuid};
+use rustix::{
+    fs::{Access, access},
+    process::{getegid, geteuid},
+};
 
 use crate::exit::Failure;
 
@@ -48,7 +51,10 @@ impl User {
         let Some(path) = outputs else { return Ok(ordinary) };
         match fs::metadata(path) {
             Ok(there) if !there.is_dir() => Err(unusable(path, io::ErrorKind::NotADirectory.into())),
-            Ok(there) if caller.uid != 0 || there.uid() == ordinary.uid => Ok(ordinary),
+            Ok(_) if caller.uid != 0 => access(path, Access::WRITE_OK | Access::EXEC_OK)
+                .map(|()| ordinary)
+                .map_err(|error| unusable(path, error.into())),
+            Ok(there) if there.uid() == ordinary.uid => Ok(ordinary),
             Ok(there) if there.uid() != 0 => {
                 let gid = if there.gid() == 0 { ordinary.gid } else { there.gid() };
                 Ok(Self { uid: there.uid(), gid })
@@ -59,7 +65,7 @@ impl User {
                 path.display()
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path)
-                .and_then(|()| chown(path, Some(ordinary.uid), Some(ordinary.gid)))
+                .and_then(|()| lchown(path, Some(ordinary.uid), Some(ordinary.gid)))
                 .map(|()| ordinary)
                 .map_err(|error| unusable(path, error)),
             Err(error) => Err(unusable(path, error)),

@@ -1,9 +1,9 @@
 //! `codemode docker start`.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
 
 use super::{
-    container::{Container, KEY, LABEL, PORT},
+    container::{self, Container, KEY, LABEL, PORT},
     engine::Engine,
     hardening::Hardening,
     image,
@@ -22,11 +22,15 @@ pub(super) fn start(args: StartArgs) -> Result<ExitCode, Failure> {
     let name = args.container.name;
     let variables = environment::variables();
     let engine = Engine::connect()?;
+    engine.here().map_err(|elsewhere| {
+        Failure::unavailable(format!("docker: the engine at {} is {elsewhere}; name one here", engine.address))
+    })?;
     let options = resolved(args.options)?;
     let place = Place::of(&name, &variables)?;
     let _alone = place.lock()?;
+    engine.catch_interrupt()?;
     let (how, (container, serving)) = match Container::ours(&engine, &name)? {
-        Some(there) => again(&engine, &name, &there, &options)?,
+        Some(there) => again(&engine, &name, &there, &options, &variables)?,
         None => ("is started", anew(&engine, &name, &options, &place, &variables)?),
     };
     let found = status::Found { name: &name, container: &container, serving: Some(&serving) };
@@ -38,15 +42,16 @@ fn again(
     name: &str,
     there: &Container,
     options: &StartOptions,
+    variables: &BTreeMap<String, String>,
 ) -> Result<(&'static str, (Container, Serving)), Failure> {
     same(there, name, options)?;
+    same_key(there, name, key::given(options.api_key_file.as_deref(), variables)?)?;
     if there.runs() {
         return Ok(("is running already", Serving::wait(engine, name)?));
     }
-    run(engine, name, options)?;
+    let served = run(engine, name, options).and_then(|()| Serving::wait(engine, name));
     // Its restart policy would try again for ever.
-    let served = Serving::wait(engine, name).inspect_err(|_| drop(engine.ask(&["stop", name])))?;
-    Ok(("is started again, as it was made", served))
+    served.map(|served| ("is started again, as it was made", served)).inspect_err(|_| drop(engine.ask(&["stop", name])))
 }
 
 fn anew(
@@ -58,17 +63,20 @@ fn anew(
 ) -> Result<(Container, Serving), Failure> {
     create(engine, name, options, place, variables)?;
     let served = run(engine, name, options).and_then(|()| Serving::wait(engine, name));
-    served.inspect_err(|_| {
-        // Made for nothing. The failure that led here is the one to tell.
-        let _ = engine.ask(&["rm", "--force", "--volumes", name]);
+    served.inspect_err(|_| unmake(engine, name, place))
+}
+
+/// Made for nothing. The failure that led here is the one to tell.
+fn unmake(engine: &Engine, name: &str, place: &Place) {
+    // Without its key a container that stays could not be started any more.
+    if engine.told(&["rm", "--force", "--volumes", name]).is_ok() {
         let _ = place.remove();
-    })
+    }
 }
 
 fn usage(name: &str, found: &status::Found<'_>) -> String {
-    let which = if name == "codemode-executor" { String::new() } else { format!(" --name {name}") };
     match found.exports() {
-        Some(exports) => format!("To use it here: eval \"$(codemode docker env{which})\", or\n{exports}"),
+        Some(exports) => format!("To use it here: eval \"$({})\", or\n{exports}", container::command("env", name)),
         None => "It publishes no port of this machine.\n".into(),
     }
 }
@@ -94,10 +102,24 @@ fn same(container: &Container, name: &str, options: &StartOptions) -> Result<(),
     if *options == StartOptions::default() || made.as_ref() == Some(options) {
         return Ok(());
     }
-    Err(Failure::usage(format!(
-        "{name} is there already, and was made with other options; `codemode docker remove --force` it first, or \
-         choose another --name"
-    )))
+    Err(other(name, "other options"))
+}
+
+/// A key that could not be compared is none of the caller's.
+fn same_key(container: &Container, name: &str, given: Option<String>) -> Result<(), Failure> {
+    let Some(given) = given else { return Ok(()) };
+    let has = container.key_file().and_then(|file| fs::read_to_string(file).ok());
+    match has.is_some_and(|has| has.trim() == given) {
+        true => Ok(()),
+        false => Err(other(name, "another key")),
+    }
+}
+
+fn other(name: &str, what: &str) -> Failure {
+    let remove = container::command("remove --force", name);
+    Failure::usage(format!(
+        "{name} is there already, and was made with {what}; `{remove}` first, or choose another --name"
+    ))
 }
 
 fn create(
@@ -125,7 +147,11 @@ fn create(
             false => Err(Failure::unavailable(format!("docker cannot make {name}: {}", answer.reason()))),
         }
     });
-    made.inspect_err(|_| drop(place.remove()))
+    made.inspect_err(|_| match Container::ours(engine, name) {
+        // Nobody waited for the answer; the engine did it nevertheless.
+        Ok(Some(there)) if there.key_file().map(Path::new) == Some(&place.key()) => unmake(engine, name, place),
+        _ => drop(place.remove()),
+    })
 }
 
 /// Of the engine's machine. Where ids in a container are others than this machine's, its user could not read the key.
@@ -149,7 +175,8 @@ fn command(
     user: User,
     place: &Place,
 ) -> Result<Vec<String>, Failure> {
-    let label = serde_json::to_string(options).map_err(Failure::unavailable)?;
+    let label =
+        serde_json::to_string(options).map_err(|error| Failure::usage(format!("docker takes names in UTF-8 only: {error}")))?;
     let port = options.port.unwrap_or(PORT);
     let mut words: Vec<String> = ["create", "--pull", "never", "--name", name].map(Into::into).into();
     words.extend(["--label".into(), format!("{LABEL}={label}"), "--user".into(), user.to_string()]);
@@ -192,14 +219,12 @@ fn run(engine: &Engine, name: &str, options: &StartOptions) -> Result<(), Failur
             "port {} of 127.0.0.1 is taken; choose another with --port, or 0 for a free one",
             options.port.unwrap_or(PORT)
         ),
-        false => format!("docker cannot start {name}: {}", answer.stderr.trim().replace('\n', "\n  ")),
+        false => format!("docker cannot start {name}: {}", answer.reason()),
     }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn words(options: &StartOptions) -> String {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path, process::ExitCode};
 use serde_json::{Value, json};
 
 use super::{
-    container::{Container, missing},
+    container::{Container, command, missing},
     engine::Engine,
     serving::Serving,
 };
@@ -30,7 +30,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let found = container.as_ref().map(|container| Found { name, container, serving: serving.as_ref() });
     match (&found, args.json) {
         (Some(found), true) => exit::print(&format!("{:#}\n", found.document()))?,
-        (None, true) => exit::print(&format!("{:#}\n", json!({"name": name, "state": "absent", "serving": false})))?,
+        (None, true) => exit::print(&format!("{:#}\n", absent(name)))?,
         (Some(found), false) => exit::print(&format!("{name}: {}\n{}", found.headline(), found.lines()))?,
         (None, false) => return Err(missing(name)),
     };
@@ -42,12 +42,21 @@ pub(super) fn env(name: &str) -> Result<ExitCode, Failure> {
     let container = Container::ours(&engine, name)?.ok_or_else(|| missing(name))?;
     let not_serving = |why: &str| Failure { exit: NOT_SERVING, message: format!("{name} {why}") };
     if !container.runs() {
-        return Err(not_serving("does not run; start it with `codemode docker start`"));
+        return Err(not_serving(&format!("does not run; start it with `{}`", command("start", name))));
     }
     let serving = Serving::of(&engine, name, &container)?;
-    let serving = serving.ok_or_else(|| not_serving("does not serve; `codemode docker status` shows more"))?;
+    let more = || not_serving(&format!("does not serve; `{}` shows more", command("status", name)));
+    let serving = serving.ok_or_else(more)?;
     let exports = Found { name, container: &container, serving: Some(&serving) }.exports();
     exit::print(&exports.ok_or_else(|| not_serving("publishes no port of this machine"))?)
+}
+
+/// As much as a document of one that is there has.
+fn absent(name: &str) -> Value {
+    json!({
+        "name": name, "state": "absent", "exit_code": null, "health": null, "serving": false, "address": null,
+        "api_key_file": null, "tier": null, "image": null, "version": null, "command_version": OWN_VERSION,
+    })
 }
 
 /// A container of ours, and what the executor in it says.
@@ -104,7 +113,7 @@ impl Found<'_> {
 
     /// For a shell.
     pub(super) fn exports(&self) -> Option<String> {
-        let mut text = format!("export CODEMODE_EXECUTOR_URL={}\n", self.url()?);
+        let mut text = format!("export CODEMODE_EXECUTOR_URL={}\n", word(Path::new(self.url()?)));
         if let Some(file) = self.container.key_file() {
             let _ = writeln!(text, "export CODEMODE_EXECUTOR_API_KEY_FILE={}", word(Path::new(file)));
         }
@@ -170,6 +179,8 @@ mod tests {
         export CODEMODE_EXECUTOR_API_KEY_FILE='/home/a b/api_key'
         ");
         insta::assert_snapshot!(format!("{:#}", found.document()));
+        let keys = |document: Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(absent("n")), keys(found.document()));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `codemode docker stop` and `codemode docker remove`. Only containers of ours.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use super::{
-    container::{Container, missing},
+    container::{Container, command, missing},
     engine::Engine,
     key::Place,
 };
@@ -19,7 +19,7 @@ pub(super) fn stop(name: &str) -> Result<ExitCode, Failure> {
         return exit::print(&format!("{name} is stopped already\n"));
     }
     engine.told(&["stop", name])?;
-    exit::print(&format!("{name} is stopped; `codemode docker start` starts it again\n"))
+    exit::print(&format!("{name} is stopped; `{}` starts it again\n", command("start", name)))
 }
 
 pub(super) fn remove(name: &str, force: bool) -> Result<ExitCode, Failure> {
@@ -28,9 +28,14 @@ pub(super) fn remove(name: &str, force: bool) -> Result<ExitCode, Failure> {
     let _alone = place.lock()?;
     let container = Container::ours(&engine, name)?.ok_or_else(|| missing(name))?;
     if !force && ["running", "paused", "restarting"].contains(&container.state.status.as_str()) {
-        return Err(Failure::usage(format!("{name} is running; `codemode docker stop` it first, or add --force")));
+        let stop = command("stop", name);
+        return Err(Failure::usage(format!("{name} is running; `{stop}` first, or add --force")));
     }
     engine.told(&["rm", "--force", "--volumes", name])?;
     place.remove()?;
-    exit::print(&format!("{name} is removed, and its key\n"))
+    // Whoever made it may be another user, or have had another HOME.
+    match container.key_file().filter(|file| !matches!(Path::new(file).try_exists(), Ok(false))) {
+        None => exit::print(&format!("{name} is removed, and its key\n")),
+        Some(file) => exit::print(&format!("{name} is removed; its key was not made here, and stays in {file}\n")),
+    }
 }

@@ -39,7 +39,8 @@ impl Finding {
     }
 
     pub(super) fn document(&self) -> Value {
-        json!({"file": self.file, "line": self.line, "key": self.key, "message": self.message})
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        json!({"file": file, "line": self.line, "key": self.key, "message": self.message})
     }
 }
 

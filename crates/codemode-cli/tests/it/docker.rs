@@ -5,11 +5,14 @@ use std::{
     fs,
     io::BufReader,
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::{Pid, Signal, kill_process_group},
+};
 
 use crate::support::{Ran, codemode, command, line_with};
 
@@ -17,8 +20,12 @@ const ENGINE_COMMANDS: [&str; 7] = ["check", "build", "start", "stop", "remove",
 
 /// A `docker` that says what the real one says where it fails.
 fn with_docker(said: &str, arguments: &[&str]) -> Ran {
+    with_docker_at("unix:///run/there.sock", said, arguments)
+}
+
+fn with_docker_at(address: &str, said: &str, arguments: &[&str]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
-    let context = r#"[ "$1" = context ] && { echo unix:///run/there.sock; exit; }"#;
+    let context = format!(r#"[ "$1" = context ] && {{ echo {address}; exit; }}"#);
     script(&folder.path().join("docker"), &format!("{context}\necho \"{said}\" >&2\nexit 1"));
     command(&[&["docker"], arguments].concat()).env("PATH", folder.path()).output().unwrap().into()
 }
@@ -52,6 +59,9 @@ fn without_an_engine_each_command_says_so_in_one_line() {
     insta::assert_snapshot!(refused(|words| with_docker(down, words)), @"codemode: docker: no engine answers at unix:///run/there.sock; start it (sudo systemctl start docker), or name another with DOCKER_HOST or `docker context use`");
     let shut = "permission denied while trying to connect to the Docker daemon socket: dial unix: permission denied";
     insta::assert_snapshot!(refused(|words| with_docker(shut, words)), @"codemode: docker: this user may not use the engine at unix:///run/there.sock; run the command with sudo, or join the group that may (sudo usermod -aG docker $USER, then log in again)");
+    let far = "ssh://me@there";
+    let refusal = "error during connect: command [ssh there] has exited: Permission denied (publickey).";
+    insta::assert_snapshot!(refused(|words| with_docker_at(far, refusal, words)), @"codemode: docker: the engine at ssh://me@there cannot be used: error during connect: command [ssh there] has exited: Permission denied (publickey).");
     let other = "Error response from daemon:\nclient version 9 is too new";
     insta::assert_snapshot!(refused(|words| with_docker(other, words)), @"codemode: docker: the engine at unix:///run/there.sock cannot be used: client version 9 is too new");
 }
@@ -79,6 +89,98 @@ fn ctrl_c_ends_a_build_and_leaves_nothing() {
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!((ran.exit, ran.stderr.lines().count()), (69, 1), "{}", ran.stderr);
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+}
+
+/// A `docker` of an engine at `address` that knows no container yet; `create` is what it does then.
+fn engine(folder: &Path, address: &str, create: &str) -> std::process::Command {
+    script(
+        &folder.join("docker"),
+        &format!(
+            r#"case "$1" in
+            context) echo {address} ;;
+            version) echo 28.0.0 ;;
+            info) [ "$3" = "{{{{json .}}}}" ] && echo '{{"OSType": "linux"}}' || echo 2 name=seccomp ;;
+            image) ;;
+            rm) echo "$@" >> "{asked}" ;;
+            create) {create} ;;
+            container)
+                if [ ! -e "{made}" ]; then echo "Error response from daemon: No such container: $3" >&2; exit 1; fi
+                cat "{made}" ;;
+            esac"#,
+            asked = folder.join("asked").display(),
+            made = folder.join("made").display(),
+        ),
+    );
+    let mut start = command(&["docker", "start", "--name", "mine"]);
+    start.env("PATH", format!("{}:/usr/bin:/bin", folder.display())).env("HOME", folder).env_remove("XDG_STATE_HOME");
+    start
+}
+
+fn key(folder: &Path) -> PathBuf {
+    folder.join(".local/state/codemode/docker/mine/api_key")
+}
+
+#[test]
+fn what_docker_refuses_is_told_without_its_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let advice =
+        "printf 'unknown flag: --foo\\n\\nUsage:  docker create\\n\\nRun docker create --help\\n' >&2; exit 125";
+    let ran = Ran::from(engine(folder.path(), "unix:///run/there.sock", advice).output().unwrap());
+    insta::assert_snapshot!(ran.stderr, @"codemode: docker cannot make mine: unknown flag: --foo");
+    assert!(ran.exit == 69 && !key(folder.path()).exists());
+}
+
+#[test]
+fn an_engine_elsewhere_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = Ran::from(engine(folder.path(), "ssh://me@there", "true").output().unwrap());
+    insta::assert_snapshot!(ran.stderr, @"codemode: docker: the engine at ssh://me@there is on another machine, and the executor's key and folders are mounted from this one; name one here");
+    assert!(ran.exit == 69 && !folder.path().join(".local").exists());
+    let check =
+        command(&["docker", "check"]).env("PATH", format!("{}:/usr/bin:/bin", folder.path().display())).output();
+    let check = Ran::from(check.unwrap());
+    assert!(check.exit == 69 && check.stdout.contains("! machine          on another machine, "), "{}", check.stdout);
+}
+
+#[test]
+fn ctrl_c_ends_a_start_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    // The engine makes it while nobody waits any more.
+    let made = serde_json::json!([{
+        "Name": "/mine", "State": {"Status": "created", "ExitCode": 0},
+        "Config": {"Image": "i", "Labels": {"codemode.docker.start": "{}"}},
+        "Mounts": [{"Source": key(folder.path()), "Destination": "/run/secrets/codemode_api_key"}],
+        "NetworkSettings": {"Ports": {}},
+    }]);
+    fs::write(place("making"), made.to_string()).unwrap();
+    for gate in ["under_way", "go_on"] {
+        mknodat(CWD, place(gate), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
+    let create = r#"cd "$HOME"; echo > under_way; read -r _ < go_on; mv making made"#;
+    let mut start = engine(folder.path(), "unix:///run/there.sock", create);
+    let child = start.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
+    fs::read(place("under_way")).unwrap();
+    assert!(key(folder.path()).exists());
+    kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
+    fs::write(place("go_on"), "\n").unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.exit, ran.stderr.as_str()), (130, "codemode: interrupted\n"));
+    assert_eq!(fs::read_to_string(place("asked")).unwrap(), "rm --force --volumes mine\n");
+    assert!(!key(folder.path()).exists());
+}
+
+#[test]
+fn an_image_and_an_option_that_docker_would_take_for_others() {
+    for words in [["build", "--image=-x"], ["build", "--base=a b"], ["check", "--image="], ["start", "--image=--rm"]] {
+        let ran = codemode(&[&["docker"], words.as_slice()].concat());
+        assert_eq!(ran.exit, 64, "{}", ran.stderr);
+        assert!(ran.stderr.contains("an image's name") || ran.stderr.contains("a value is required"), "{}", ran.stderr);
+    }
+    for words in [["--name=other", "x"], ["--name", "other"]] {
+        let ran = codemode(&[&["docker", "start", "--"], words.as_slice()].concat());
+        assert!(ran.exit == 64 && ran.stderr.contains("in front of `--`"), "{}", ran.stderr);
+    }
 }
 
 #[test]

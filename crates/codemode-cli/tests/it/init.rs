@@ -106,4 +106,11 @@ fn the_schema_is_printed_or_written() {
     }
     let written = fs::read_to_string(folder.path().join("codemode.schema.json")).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), schema);
+    // Through a link, as /dev/stdout is one. Beside it a configuration needs its name alone.
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    symlink("../codemode.schema.json", folder.path().join("sub/link.json")).unwrap();
+    let ran = within(folder.path(), &["config", "schema", "client", "-o", "sub/link.json"]);
+    assert!(ran.exit == 0 && ran.stdout.ends_with("$schema=link.json\n"), "{}", ran.stdout);
+    let written = fs::read_to_string(folder.path().join("codemode.schema.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), of_side("client"));
 }

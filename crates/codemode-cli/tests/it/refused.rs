@@ -1,6 +1,6 @@
 //! What bad usage gets: exit 64, and a text that says how to mend it.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use crate::support::{Ran, codemode, command};
 
@@ -68,6 +68,19 @@ fn run_says_what_it_cannot_read() {
     let remote = [("CODEMODE_EXECUTOR_URL", "http://127.0.0.1:1")];
     insta::assert_snapshot!(refusal(&with_environment(&["run", "-", "--workspace", "/"], &remote)));
     insta::assert_snapshot!(refusal(&codemode(&["run", "-", "--url", "ftp://x"])));
+}
+
+/// Before, the whole policy was lost with such a folder: its commands, its limits, and where outputs go.
+#[test]
+fn a_folder_whose_name_is_no_text_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    for option in ["--workspace", "--outputs"] {
+        let ran: Ran = command(&["run", "-", option]).arg(&odd).output().unwrap().into();
+        let said = refusal(&ran);
+        assert!(said.starts_with(&format!("codemode: {option}: ")) && said.contains("is not UTF-8"), "{said}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `codemode validate` and `codemode config check`: what is said of a file, and of what stands around it.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use serde_json::{Value, json};
 
@@ -170,6 +170,27 @@ fn a_program_reads_one_document() {
             {"file": "b.yaml", "sides": ["client"], "valid": true, "problems": [], "warnings": [warning]},
         ]})
     );
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_is_shown_as_it_can_be() {
+    let case = folder(&[]);
+    let odd = case.folder.path().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("a.yaml"), "port: 9\nfilesystem: {workspace: {mount: here}}\n").unwrap();
+    fs::write(odd.join("b.yaml"), "prt: 9\n").unwrap();
+    for kind in ["client", "sidecar"] {
+        let validate = |name: &str| {
+            let mut command = command(&["validate", "--show", "--json", "--kind", kind]);
+            let output = command.arg(odd.join(name)).output().unwrap();
+            (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+        };
+        let (exit, document) = validate("a.yaml");
+        assert_eq!(exit, Some(0), "{document:#}");
+        assert!(document["files"][0]["file"].as_str().unwrap().ends_with("odd\u{fffd}/a.yaml"));
+        let (exit, document) = validate("b.yaml");
+        assert_eq!((exit, &document["files"][0]["problems"][0]["line"]), (Some(64), &json!(1)));
+    }
 }
 
 /// What `codemode serve` would refuse here and now, where the file itself is right.

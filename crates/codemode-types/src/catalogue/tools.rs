@@ -87,7 +87,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    it is a `TimeoutError` as well. The tool itself may still be running.",
         causes: &["The tool waits for something slow.", "The tool blocks."],
         remedies: &[
-            "Raise `limits.tool_timeout`, or the tool's `timeout` where that is lower.",
+            "Raise `limits.tool_timeout`, or the tool's own where that is lower: `@tool(timeout=90)`.",
             "Let the tool do less in one call.",
         ],
         ..TOOL
