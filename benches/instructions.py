@@ -99,8 +99,9 @@ def versions() -> dict[str, str]:
 def differences(committed: dict[str, Any], tools: dict[str, str], counts: dict[str, int]) -> list[str]:
     """What a person should know, a line each; nothing where all is as it was."""
     remedy = "`make bench-instructions WRITE=1` writes them anew"
-    if others := [f"{name} {committed['of'].get(name)}, not {it}" for name, it in tools.items() if committed["of"].get(name) != it]:
-        return [f"the counts in {COUNTS.name} are of {'; '.join(others)}: {remedy}"]
+    others = [f"{name} {committed['of'].get(name)}" for name, it in tools.items() if committed["of"].get(name) != it]
+    if others:
+        return [f"the counts in {COUNTS.name} are of {'; '.join(others)}, which is another here: {remedy}"]
     before: dict[str, int] = committed["counts"]
     found = []
     for name in sorted(counts.keys() | before.keys()):

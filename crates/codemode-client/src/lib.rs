@@ -70,8 +70,8 @@ mod wire;
 pub use codemode_config as config;
 pub use codemode_proto::ExecutorInfo;
 pub use codemode_types::{
-    Artifact, ByteSize, CorrelationId, ErrorCode, ExecutionFailure, ExecutionId, ExecutionReport, Globals,
-    Isolation, LimitOverrides, Limits, Outcome, OutputStream, Policy, Rejection, Tier, ToolCallRecord, ToolCallStatus,
+    Artifact, ByteSize, CorrelationId, ErrorCode, ExecutionFailure, ExecutionId, ExecutionReport, Globals, Isolation,
+    LimitOverrides, Limits, Outcome, OutputStream, Policy, Rejection, Tier, ToolCallRecord, ToolCallStatus,
     ToolFailure, ToolSpec, Usage, Violation, ViolationSource,
 };
 pub use serde_json::{Value, json};

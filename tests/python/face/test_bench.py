@@ -13,6 +13,7 @@ import pytest
 
 import check
 import groups
+import instructions
 import measure
 import report
 from programs import BLOCKS, BLOCKS_ANSWER, MAPPED_BLOCKS
@@ -157,8 +158,8 @@ def test_the_document_says_all_that_the_numbers_do() -> None:
 
 def facts() -> dict[str, Any]:
     machine = {
-        "cores": 2, "model": "Some Processor", "virtual": True, "memory_gib": 8, "governor": "performance", "clock": "tsc",
-        "kernel": "6.1", "architecture": "x86_64", "python": "3.11.7", "user": "root", "load": 1.5, "load_after": 2.0,
+        "cores": 2, "model": "Some Processor", "virtual": True, "memory_gib": 8, "governor": "powersave",
+        "clock": "tsc", "kernel": "6.1", "architecture": "x86_64", "python": "3.11.7", "user": "root", "load": 1.5, "load_after": 2.0,
     }  # fmt: skip
     return {
         "size": "normal",
@@ -194,6 +195,23 @@ def test_the_blocks_that_contestants_run_are_programs() -> None:
         scope: dict[str, Any] = {"tools": {"echo": Echo()}}
         exec(program, scope)
         assert scope["total"] == BLOCKS_ANSWER
+
+
+@pytest.mark.parametrize(("count", "is_told"), [(1019, False), (1021, True), (979, True)])
+def test_an_instruction_count_may_differ_by_two_percent(count: int, is_told: bool) -> None:
+    tools = {"rustc": "1.95"}
+    told = instructions.differences({"of": tools, "counts": {"request": 1000}}, tools, {"request": count})
+    assert [line.partition(" instructions")[0] for line in told] == ([f"request: {count:,}"] if is_told else [])
+
+
+def test_instruction_counts_of_another_compiler_are_not_compared() -> None:
+    (told,) = instructions.differences({"of": {"rustc": "1.95"}, "counts": {}}, {"rustc": "1.96"}, {"request": 1})
+    assert "are of rustc 1.95, which is another here" in told
+
+
+def test_a_subject_that_is_new_or_gone_is_told() -> None:
+    told = instructions.differences({"of": {}, "counts": {"old": 1}}, {}, {"fresh": 1})
+    assert [line.rpartition(":")[0] for line in told] == ["fresh: new", "old: gone"]
 
 
 def test_an_unknown_measurement_is_refused_with_the_names_there_are() -> None:

@@ -175,8 +175,8 @@ fn command(
     user: User,
     place: &Place,
 ) -> Result<Vec<String>, Failure> {
-    let label =
-        serde_json::to_string(options).map_err(|error| Failure::usage(format!("docker takes names in UTF-8 only: {error}")))?;
+    let label = serde_json::to_string(options)
+        .map_err(|error| Failure::usage(format!("docker takes names in UTF-8 only: {error}")))?;
     let port = options.port.unwrap_or(PORT);
     let mut words: Vec<String> = ["create", "--pull", "never", "--name", name].map(Into::into).into();
     words.extend(["--label".into(), format!("{LABEL}={label}"), "--user".into(), user.to_string()]);

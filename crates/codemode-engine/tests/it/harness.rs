@@ -7,7 +7,8 @@ use std::{
 
 use codemode_engine::{Attacks, Engine, EngineConfig, Execution, ExecutionEvent, ExecutionRequest, StartError};
 use codemode_types::{
-    CorrelationId, ExecutionId, ExecutionReport, Globals, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure, ToolSpec,
+    CorrelationId, ExecutionId, ExecutionReport, Globals, LimitOverrides, Outcome, OutputStream, Policy, ToolFailure,
+    ToolSpec,
 };
 use serde_json::Value;
 

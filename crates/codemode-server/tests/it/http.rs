@@ -59,7 +59,8 @@ fn contents_of_files_come_along_when_they_are_wanted() {
 fn names_are_given_and_come_back_when_they_are_wanted() {
     block_on(async {
         let served = serve(json!({})).await;
-        let body = served.post(&json!({"code": "y = x + 1", "variables": {"x": 1}, "keep_variables": true})).await.json();
+        let body =
+            served.post(&json!({"code": "y = x + 1", "variables": {"x": 1}, "keep_variables": true})).await.json();
         assert_eq!(body["variables"], json!({"x": 1, "y": 2}));
         let body = served.post(&json!({"code": "y = 1"})).await.json();
         assert_eq!(body.get("variables"), None);
