@@ -108,7 +108,10 @@ def measured(turns: Turns, names: list[str]) -> tuple[list[Row], Found]:
 def compare(turns: Turns, names: list[str], path: Path) -> None:
     if not path.is_file():
         raise SystemExit(f"bench: there is no {path.name} to compare with; `make bench` writes it")
-    committed = [Row.from_json(row) for row in json.loads(path.read_text())["rows"]]
+    results = json.loads(path.read_text())
+    if results["size"] != turns.size:
+        say(f"{path.name} is of size {results['size']}, this run of size {turns.size}: ratios may differ by that")
+    committed = [Row.from_json(row) for row in results["rows"]]
     rows, _ = measured(turns, names)
     for _ in range(TRIES):
         worse = {regression.row.id for regression in check.regressions(committed, rows)}

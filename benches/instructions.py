@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def built() -> Path:
-    command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", TARGET]
-    subprocess.run(command, check=True, cwd=HERE / "callgrind")
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir"]
+    subprocess.run([*command, TARGET], check=True, cwd=HERE / "callgrind")
     return TARGET / "release" / "codemode-callgrind"
 
 
@@ -73,8 +73,7 @@ def run(*command: object) -> int:
         check=False,
         cwd=HERE,
         env={"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     found = COLLECTED.search(done.stderr)

@@ -97,13 +97,18 @@ def both_ways(call: Call, count: int) -> Samples:
 def crowd(call: Call, clients: int, seconds: float) -> Samples:
     """So many threads that each ask again as soon as they have their answer: latencies, and executions per second."""
     samples: list[list[float]] = [[] for _ in range(clients)]
+    errors: list[Exception] = []
     start = threading.Barrier(clients + 1)
     over = threading.Event()
 
     def work(own: list[float]) -> None:
         start.wait()
-        while not over.is_set():
-            own.append(timed(call))
+        try:
+            while not over.is_set():
+                own.append(timed(call))
+        except Exception as error:  # raised again below, in the thread that counts
+            errors.append(error)
+            over.set()
 
     threads = [threading.Thread(target=work, args=(own,)) for own in samples]
     for thread in threads:
@@ -115,6 +120,8 @@ def crowd(call: Call, clients: int, seconds: float) -> Samples:
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - begin
+    if errors:
+        raise errors[0]
     together = [sample for own in samples for sample in own]
     return {"latency": together, "rate": [len(together) / elapsed], "executions": [len(together)]}
 
@@ -123,14 +130,14 @@ def at_once(call: Call, count: int) -> list[float]:
     """So many requests in the same moment, each timed from that moment."""
     start = threading.Barrier(count + 1)
     samples: list[float] = []
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
     begin = 0.0
 
     def work() -> None:
         start.wait()
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 raised again below, in the thread that counts
+        except Exception as error:  # raised again below, in the thread that counts
             errors.append(error)
         else:
             samples.append((time.perf_counter() - begin) * 1000)

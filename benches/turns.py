@@ -25,6 +25,8 @@ PEERS = {
     "monty": ["pydantic-monty==1.4.0"],
     "smolagents": ["smolagents==1.26.0"],
 }
+# Seconds of one measurement of one contestant, in one round.
+AT_MOST = {"quick": 300, "normal": 900, "long": 3600}
 # These need nothing but the interpreter that everybody's environment is made of.
 BARE = {"fork", "raw", "spawn"}
 # Whose program it is, where the contestant is another's in another environment.
@@ -68,14 +70,18 @@ class Turns:
             return {"absent": "its environment could not be made"}
         program = HERE / f"contestant_{PROGRAMS.get(contestant, contestant)}.py"
         modules = [",".join(self.facts["modules"])] if contestant == "fork" else []
-        done = subprocess.run(
-            [python, program, measurement, self.size, *modules],
-            check=False,
-            env={name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")},
-            cwd=HERE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        try:
+            done = subprocess.run(
+                [python, program, measurement, self.size, *modules],
+                check=False,
+                env={name: value for name, value in os.environ.items() if not name.startswith("CODEMODE_")},
+                cwd=HERE,
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=AT_MOST[self.size],
+            )
+        except subprocess.TimeoutExpired:
+            return {"absent": f"did not end within {AT_MOST[self.size]} s"}
         if done.returncode:
             return {"absent": f"failed with exit code {done.returncode}"}
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -47,6 +47,7 @@ def idle(size: Size) -> Samples:
             left -= IN_ONE
         family(clients[-1])
         everything = processes.descendants(os.getpid())
+        assert len(everything) > size.parked, f"{len(everything)} processes for {size.parked} sandboxes"
         before, begin = processes.run_seconds(everything), time.perf_counter()
         time.sleep(max(2.0, size.seconds))
         used, elapsed = processes.run_seconds(everything) - before, time.perf_counter() - begin

@@ -65,11 +65,12 @@ def test_from_start_to_remove(user: User, built: str) -> None:
     assert user.docker("start").startswith(f"{NAME} is started again, as it was made\n")
     assert user.code("'the same key'") == "the same key\n"
     code, text = user.refused("remove")
-    assert code == 64 and text == f"{NAME} is running; `codemode docker stop` it first, or add --force"
+    assert code == 64 and text == f"{NAME} is running; `codemode docker stop` first, or add --force"
     assert user.docker("remove", "--force") == f"{NAME} is removed, and its key\n"
     assert not there() and user.places == []
     assert user.refused("stop") == (1, f"there is no container {NAME}; make it with `codemode docker start`")
-    assert user.status() == {"name": NAME, "state": "absent", "serving": False}
+    absent = user.status()
+    assert (absent["name"], absent["state"], absent["serving"], absent["address"]) == (NAME, "absent", False, None)
 
 
 def test_two_starts_at_once_make_one_container(user: User, built: str) -> None:
@@ -110,6 +111,23 @@ def test_the_key_may_be_the_caller_s(user: User, built: str, way: str) -> None:
     asked = user.run("run", "one.py", CODEMODE_EXECUTOR_URL=url, CODEMODE_EXECUTOR_API_KEY=key)
     assert asked.stdout == "2\n", asked.stderr
     assert key not in docker("inspect", NAME)
+
+
+def test_another_key_is_not_taken_for_the_one_it_has(user: User, built: str) -> None:
+    user.docker("start", "--image", built, "--port", "0", CODEMODE_API_KEY="first")
+    code, text = user.refused("start", CODEMODE_API_KEY="second")
+    assert code == 64 and text == (
+        f"{NAME} is there already, and was made with another key; `codemode docker remove --force` first, or choose "
+        "another --name"
+    )
+    assert user.docker("start", CODEMODE_API_KEY="first").startswith(f"{NAME} is running already\n")
+
+
+def test_it_serves_again_after_docker_restarts_it(user: User, built: str) -> None:
+    user.docker("start", "--image", built)
+    docker("restart", NAME)
+    assert user.docker("start").startswith(f"{NAME} is running already\n")
+    assert user.code("'the same key'") == "the same key\n"
 
 
 def confinement(document: Any) -> dict[str, Any]:
@@ -198,6 +216,38 @@ def test_an_executor_that_does_not_start_says_why_and_is_gone(user: User, built:
     assert code == 69 and text.startswith(f"the executor in {NAME} "), text
     assert "the last lines of its log:\n  " in text and "limts: unknown key; did you mean `limits`?" in text, text
     assert not there() and user.places == []
+
+
+def test_a_paused_container_is_told_and_stays_paused(user: User, built: str) -> None:
+    user.docker("start", "--image", built, "--port", "0")
+    docker("pause", NAME)
+    assert user.refused("start") == (64, f"{NAME} is paused; `docker unpause {NAME}` lets it go on")
+    assert inspect()["State"]["Status"] == "paused"
+
+
+def test_what_docker_refuses_is_one_line(user: User, built: str) -> None:
+    for options, reason in (
+        (["--", "--foo"], "unknown flag: --foo"),
+        (["--memory", "much"], "invalid size: 'much'"),
+        (["--cpus", "9999"], "Range of CPUs is from"),
+    ):
+        code, text = user.refused("start", "--image", built, "--port", "0", *options)
+        assert code == 69 and "\n" not in text and text.startswith(f"docker cannot make {NAME}: ") and reason in text
+    assert not there() and user.places == []
+
+
+def test_a_key_made_elsewhere_is_not_said_to_be_gone(user: User, built: str) -> None:
+    user.docker("start", "--image", built, "--port", "0")
+    file = Path(user.status()["api_key_file"])
+    other = user.home / "other"
+    other.mkdir()
+    said = user.docker("remove", "--force", HOME=str(other))
+    assert said == f"{NAME} is removed; its key was not made here, and stays in {file}\n" and file.exists()
+
+
+def test_advice_is_for_the_container_that_it_is_about(user: User) -> None:
+    code, text = user.refused("stop", "--name", "second")
+    assert (code, text) == (1, "there is no container second; make it with `codemode docker start --name second`")
 
 
 def test_a_port_that_is_taken(user: User, built: str) -> None:
@@ -321,6 +371,14 @@ def test_an_ordinary_user_s_container_is_that_user(ordinary: User, built: str) -
     assert (results / "mine.txt").stat().st_uid == results.stat().st_uid == _UID
     ordinary.docker("remove", "--force")
     assert ordinary.places == []
+
+
+def test_a_folder_that_the_user_may_not_write_to(ordinary: User, built: str) -> None:
+    folder = ordinary.home / "of-another"
+    folder.mkdir(mode=0o755)
+    code, text = ordinary.refused("start", "--image", built, "--port", "0", "--outputs", "of-another")
+    assert code == 64 and text == f"--outputs {folder}: Permission denied (os error 13)"
+    assert not there() and ordinary.places == []
 
 
 def test_a_user_who_may_not_use_the_engine(ordinary: User) -> None:

@@ -15,9 +15,10 @@ use prost::Message;
 const FRAME_LIMIT: usize = 1 << 20;
 
 type Work = Box<dyn FnMut()>;
+/// Makes what it needs, and gives what is to be counted.
+type Prepare = fn() -> Work;
 
-/// Each makes what it needs, and gives what is to be counted.
-const SUBJECTS: [(&str, fn() -> Work); 8] = [
+const SUBJECTS: [(&str, Prepare); 8] = [
     ("request to the wire", request_to_wire),
     ("request from the wire", request_from_wire),
     ("start to the guest", start_to_guest),

@@ -20,12 +20,15 @@ pub(crate) fn check(request: &Request, specs: &[ToolSpec], limits: &Limits) -> R
             format!("the code is {length} characters long; at most {most} are allowed (limits.max_code_length)");
         return Err(Rejection::new(ErrorCode::CodeTooLong, message));
     }
-    let values =
-        [("context", &request.context), ("config", &request.config), ("variables", &request.globals.variables)];
+    let values = [
+        ("context takes", &request.context),
+        ("config takes", &request.config),
+        ("variables take", &request.globals.variables),
+    ];
     for (what, value) in values {
         let (length, most) = (value.len(), limits.value_bytes);
         if length as u64 > most.bytes() {
-            let message = format!("{what}: {length} bytes; at most {most} are allowed (limits.value_bytes)");
+            let message = format!("the {what} {length} bytes; at most {most} are allowed (limits.value_bytes)");
             return Err(Rejection::new(ErrorCode::InvalidRequest, message));
         }
     }

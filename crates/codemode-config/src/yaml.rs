@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use codemode_types::{Place, Problem};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
-use serde_saphyr::{Options, Spanned, options::DuplicateKeyPolicy};
+use serde_saphyr::{Options, Spanned, UserMessageFormatter, options::DuplicateKeyPolicy};
 
 use crate::ConfigError;
 
@@ -49,7 +49,9 @@ pub(crate) fn read(path: &Path, problems: &mut Vec<Problem>) -> Result<(Value, P
     let node: Spanned<Node> = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map(|location| location.line());
-        ConfigError::Yaml { path: path.into(), line, message: error.to_string() }
+        // In the words for who wrote the file; the plain ones name functions of the library.
+        let message = error.render_with_formatter(&UserMessageFormatter);
+        ConfigError::Yaml { path: path.into(), line, message }
     })?;
     let mut reader = Reader { file: path, places: Places::default(), problems };
     reader.note("", node.referenced.line());

@@ -38,6 +38,7 @@ _ADVICE = {
 }
 # What ends before the first line; an executor says so of every execution that it refused.
 _NOTHING_RAN = "Nothing ran. "
+_DENIED = "What was denied is denied again: go on without it, or say so."
 
 
 def account(result: ExecutionResult, limit: int = LIMIT) -> dict[str, Any]:
@@ -72,6 +73,8 @@ def text(told: dict[str, Any]) -> str:
 
 def _advice(result: ExecutionResult) -> str:
     advice = _ADVICE.get(result.outcome, _CORRECT)
+    if any(call.status == "denied" for call in result.tool_calls):
+        return f"{advice} {_DENIED}"
     nothing_ran = result.outcome == "rejected" or (result.error and result.error.error_type == "ToolCheckError")
     return _NOTHING_RAN + advice if nothing_ran else advice
 

@@ -105,7 +105,7 @@ class CodeTool:
         _check(client, self._tool_filter, execution)
         self.code_description = f"Python code, as it stands, without Markdown.\n\n{client.prompt(self._tool_filter)}"
 
-    def __deepcopy__(self, memo: object) -> CodeTool:
+    def __deepcopy__(self, memo: dict[int, Any]) -> CodeTool:
         """Itself. Frameworks copy the tools of an agent, and there is nothing here that a copy should have alone."""
         return self
 

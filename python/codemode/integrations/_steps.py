@@ -29,6 +29,7 @@ _TAKEN = "`{}` was given another value, which is not kept: in the next run it is
 # Or what one run kept small, and the next unfolds, would be the end of all that follow.
 _FORGOTTEN = "The values of the runs before are gone: twice the memory did not suffice, and they take a part of it."
 _MISSING = f"An earlier run may have had this name. {_KEPT}"
+NO_TEXT = "The output has an int of too many digits to be written as text. Give it as a text, or a part of it."
 
 
 class Steps(CodeTool):
@@ -164,6 +165,15 @@ def ending(function: Callable[..., Any]) -> Callable[..., Any]:
         raise ToolError("this ends the code: nothing is left to do")
 
     return call
+
+
+def has_text(value: Any) -> bool:
+    """Frameworks make a text of what they are given. Where that raises, as with an int of many digits, a run ends."""
+    try:
+        str(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _parameters(function: Any) -> dict[str, Any]:

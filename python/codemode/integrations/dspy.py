@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codemode import _checks
 from codemode.integrations._core import has, needs
-from codemode.integrations._steps import Steps, ending, entry, named
+from codemode.integrations._steps import NO_TEXT, Steps, ending, entry, has_text, named
 
 with needs("dspy", "dspy"):
     from dspy.primitives.code_interpreter import (  # type: ignore[import-not-found,unused-ignore]
@@ -69,6 +69,8 @@ class CodemodeInterpreter:
         if answer.result is None:
             raise CodeInterpreterError(answer.details.get("reason", answer.text))
         if submitted:
+            if not has_text(submitted[0]):
+                raise CodeExecutionError(NO_TEXT)
             return FinalOutput(submitted[0])
         if answer.succeeded:
             return answer.text if answer.values else None

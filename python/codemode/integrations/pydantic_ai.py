@@ -62,5 +62,8 @@ def pydantic_ai_toolset(
 
 
 def _may_be_repeated(answer: Answer) -> bool:
-    """A retry asks the model to try again. It is not asked to where tools ran already, or where no code would help."""
-    return answer.result is not None and not any(call.ran for call in answer.result.tool_calls)
+    """A retry asks the model to try again. It is not asked to where tools ran already or somebody said no to one, or
+    where no code would help.
+    """
+    calls = answer.result.tool_calls if answer.result else ()
+    return answer.result is not None and not any(call.ran or call.status == "denied" for call in calls)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from codemode.integrations import _account
 from codemode.integrations._core import Answer, has, needs
-from codemode.integrations._steps import Steps, ending, entry, named
+from codemode.integrations._steps import NO_TEXT, Steps, ending, entry, has_text, named
 
 with needs("smolagents", "smolagents"):
     from smolagents import CodeAgent, Tool  # type: ignore[import-not-found,unused-ignore]
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from codemode.integrations._core import CodeToolOptions
 
 _FINAL = "final_answer"
-_NO_TEXT = "The final answer has an int of too many digits to be written as text. Give it as a text, or a part of it."
 
 
 class CodemodePythonExecutor(PythonExecutor):  # type: ignore[misc,unused-ignore]
@@ -59,13 +58,13 @@ class CodemodePythonExecutor(PythonExecutor):  # type: ignore[misc,unused-ignore
         self._answers = answers
         answer = self._steps.run(code_action)
         if answers:
-            if not _has_text(answers[0]):
-                raise InterpreterError(_NO_TEXT)
+            if not has_text(answers[0]):
+                raise InterpreterError(NO_TEXT)
             return CodeOutput(output=answers[0], logs=_logs(answer), is_final_answer=True)
         if not answer.succeeded or not answer.result:
             raise InterpreterError(answer.text)
         output = answer.result.result
-        output = output if _has_text(output) else answer.values.get("result")
+        output = output if has_text(output) else answer.values.get("result")
         return CodeOutput(output=output, logs=_logs(answer), is_final_answer=False)
 
     def _entry(self, name: str, tool: Tool) -> ToolEntry:
@@ -77,15 +76,6 @@ class CodemodePythonExecutor(PythonExecutor):  # type: ignore[misc,unused-ignore
 
     def _final(self, tool: Tool) -> Callable[..., None]:
         return lambda **arguments: self._answers.append(tool(**arguments))
-
-
-def _has_text(value: Any) -> bool:
-    """smolagents makes a text of every output, and it ends a run where that raises, as an int of many digits does."""
-    try:
-        str(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _logs(answer: Answer) -> str:

@@ -56,6 +56,13 @@ def test_what_is_submitted(program: str, output: object, interpreter: CodemodeIn
     assert interpreter.execute(program) == FinalOutput(output)
 
 
+def test_an_int_that_has_no_text(interpreter: CodemodeInterpreter) -> None:
+    """DSPy makes a text of what is submitted, outside of what it guards."""
+    with pytest.raises(CodeExecutionError, match="too many digits"):
+        interpreter.execute("SUBMIT([10**5000])")
+    assert str(interpreter.execute("10**5000")).startswith("1000")
+
+
 def test_what_is_submitted_without_fields(interpreter: CodemodeInterpreter) -> None:
     assert interpreter.execute("SUBMIT({'answer': 4})") == FinalOutput({"output": {"answer": 4}})
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.adk.agents import LlmAgent
+from google.adk.artifacts import FileArtifactService
 from google.adk.code_executors.code_execution_utils import CodeExecutionInput, File
+from google.genai.types import Part
 
 from codemode import Codemode, ExecutionResult
 from codemode.integrations.google_adk import CodemodeCodeExecutor
@@ -72,6 +76,35 @@ def test_files_become_artifacts(codemode: Codemode, scripted: Any, run: Any, blo
     kept = {name: run.artifact(name).inline_data for name in ("a.csv", "user_b.txt")}
     assert {name: blob.data for name, blob in kept.items()} == {"a.csv": b"x,y", "user_b.txt": b"b"}
     assert kept["a.csv"].mime_type == "text/csv"
+
+
+def test_files_whose_names_adk_refuses(codemode: Codemode, tmp_path: Path) -> None:
+    """A name that its service for files does not take would end the run."""
+    names = ("metadata.json", "Versions/1.txt", "C:x", "..\\up", " user:b", " /rooted", ".. /up", "plain (1).csv")
+    program = f"""
+from pathlib import Path
+for name in {names!r}:
+    path = Path('/outputs', name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(name)
+"""
+    service = FileArtifactService(root_dir=tmp_path / "store")
+    files = CodemodeCodeExecutor(codemode).execute_code(Call, CodeExecutionInput(program)).output_files
+
+    async def kept() -> dict[str, bytes]:
+        where = {"app_name": "shop", "user_id": "ada", "session_id": "s"}
+        for file in files:
+            part = Part.from_bytes(data=file.content, mime_type=file.mime_type)
+            await service.save_artifact(**where, filename=file.name, artifact=part)
+        every = await service.list_artifact_keys(**where)
+        assert await service.list_artifact_keys(**{**where, "session_id": "other"}) == []
+        return {name: (await service.load_artifact(**where, filename=name)).inline_data.data for name in every}
+
+    stored = asyncio.run(kept())
+    assert sorted(stored) == sorted([
+        "_metadata.json", "_Versions/1.txt", "C_x", ".._up", "user_b", "_/rooted", "_../up", "plain (1).csv"
+    ])  # fmt: skip
+    assert sorted(stored.values()) == sorted(name.encode() for name in names)
 
 
 def test_what_an_execution_comes_to(codemode: Codemode) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from llama_index.core.agent.workflow import CodeActAgent
+from llama_index.core.workflow import Context, JsonSerializer
 
 from codemode import Codemode
 from codemode.core import ComponentNotFoundError
@@ -104,7 +107,25 @@ def test_each_run_anew(codemode: Codemode) -> None:
         return [await run("mine = rate\nmine"), await run("[rate, mine]")]
 
     first, second = asyncio.run(two())
-    assert first == {"result": 2} and "name 'mine' is not defined" in second["error"]
+    assert first == {"result": 2} and "name 'mine' is not defined" in second["error"] and "kept" not in str(second)
+    assert "Nothing is kept between two runs." in system_prompt(codemode, keep_variables=False)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping serialization")
+def test_a_conversation_that_is_saved(codemode: Codemode, scripted: Any, said: Any) -> None:
+    """The context of a workflow, which has what the code came to, can be written and read again."""
+    agent = CodeActAgent(
+        code_execute_fn=code_execute_fn(codemode), llm=scripted.of("seen = [1]\nseen", said, "seen", said)
+    )
+
+    async def saved() -> str:
+        context = Context(agent)
+        await agent.run(user_msg="Do it.", ctx=context)
+        text = json.dumps(context.to_dict(serializer=JsonSerializer()))
+        restored = Context.from_dict(agent, json.loads(text), serializer=JsonSerializer())
+        return str(await agent.run(user_msg="Again.", ctx=restored))
+
+    assert asyncio.run(saved()) == "I know it: [1]"
 
 
 def test_names_that_the_code_may_not_leave_behind(codemode: Codemode) -> None:

@@ -114,6 +114,17 @@ def test_what_a_model_writes_instead_of_code(codemode: Codemode, script: Any, sa
     assert it.parts[0].outcome == "retried" and json.loads(done.output)[1:] == [{"result": None}, {"result": 2}]
 
 
+def test_a_call_that_somebody_said_no_to_is_no_retry(
+    codemode: Codemode, application: Application, script: Any, said: Any
+) -> None:
+    """Or the model would be asked to have it tried again, and the person to say no again."""
+    codemode.registry.register_tool("transfer", application.pay, approval="ask")
+    it = script(["tools.transfer(to='Ada')"], "done")
+    toolset = codemode.as_pydantic_ai_toolset(on_approval=lambda request: False)
+    assert Agent(it.model, toolsets=[toolset], retries=0).run_sync("Do it.").output == "done"
+    assert "denied again: go on without it" in str(it.answers[0]) and application.calls == []
+
+
 def test_an_executor_that_is_gone_is_told_to_the_model(script: Any) -> None:
     """No code would help, so it is no retry. Where the executor is stays between the application and its log."""
     client = Codemode()

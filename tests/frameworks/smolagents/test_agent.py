@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import threading
 from typing import Any
@@ -117,6 +118,22 @@ def test_an_answer_keeps_its_type(codemode: Codemode, scripted: Any, run: Any) -
     program = "import datetime\nfinal_answer({'at': datetime.date(2026, 1, 2), 'big': 2**70, 'some': {1, 2}})"
     answer = run(scripted(program), CodemodePythonExecutor(codemode))
     assert answer == {"at": datetime.date(2026, 1, 2), "big": 2**70, "some": {1, 2}}
+
+
+def test_an_int_that_has_no_text(codemode: Codemode, scripted: Any, run: Any) -> None:
+    """smolagents makes a text of each output, outside of what it guards."""
+    model = scripted("big = 10**5000\nbig", "final_answer(big)", "final_answer(str(big // 10**4990))")
+    assert run(model, CodemodePythonExecutor(codemode)) == "10000000000"
+    assert "Last output from code snippet:\n1000" in model.answers[0] and "too many digits" in model.answers[1]
+
+
+def test_a_copy_of_an_agents_executor(codemode: Codemode, scripted: Any, run: Any) -> None:
+    """It begins with the same values, and shares neither those that follow nor the way to the final answer."""
+    executor = CodemodePythonExecutor(codemode)
+    assert run(scripted("seen = [1]\nfinal_answer(seen)"), executor) == [1]
+    other = copy.deepcopy(executor)
+    assert run(scripted("seen.append(2)\nfinal_answer(seen)"), other) == [1, 2]
+    assert run(scripted("seen.append(3)\nfinal_answer(seen)"), executor) == [1, 3]
 
 
 def test_what_the_application_gives_a_run(codemode: Codemode, scripted: Any) -> None:

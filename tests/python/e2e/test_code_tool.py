@@ -99,6 +99,17 @@ def test_an_answer_is_bounded_and_can_be_sent(client: Codemode, code: str) -> No
     assert len(ask(client, code, max_characters=1000).text) < 1000 + headings
 
 
+def test_what_was_denied_is_not_asked_for_again() -> None:
+    registry = ComponentRegistry()
+    registry.register_tool(note, approval="ask")
+    with Codemode(registry=registry) as client:
+        denied = ask(client, "tools.note(text='x')", on_approval=lambda request: False)
+        caught = ask(client, "try: tools.note(text='x')\nexcept ToolError: pass", on_approval=lambda request: False)
+    assert "denied: the application said no" in denied.text
+    assert denied.text.endswith("run it again. What was denied is denied again: go on without it, or say so.")
+    assert caught.succeeded and "denied" not in caught.text
+
+
 def test_beginning_and_end_of_what_is_long_are_kept(client: Codemode) -> None:
     text = ask(client, "print('first')\nprint('x' * 100_000)\nprint('last')").text
     assert text.startswith("first\nxxx") and text.endswith("xxx\nlast") and "cut: 100012 characters in all" in text

@@ -394,6 +394,33 @@ def test_what_tools_have_left_ends_with_them(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
 
 
+STANDING = """
+import os
+import signal
+
+from codemode import Tool
+
+os.setpgid(0, os.getpgid(os.getppid()))
+
+class Standing(Tool):
+    name = "one"
+    description = "One."
+
+    def execute(self) -> int:
+        return 1
+
+    def close(self) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+one = Standing()
+"""
+
+
+def test_a_process_that_left_its_group_and_stands_still_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "my_tools.py").write_text(STANDING)
+    assert answered(tmp_path, "tools.one()") == 1
+
+
 def test_loading_ends_with_the_command(tmp_path: Path, token: str) -> None:
     (tmp_path / "my_tools.py").write_text(
         f"open('/proc/self/comm', 'w').write({token!r})\nimport threading\nthreading.Event().wait()\n"

@@ -159,7 +159,8 @@ def test_the_document_says_all_that_the_numbers_do() -> None:
 def facts() -> dict[str, Any]:
     machine = {
         "cores": 2, "model": "Some Processor", "virtual": True, "memory_gib": 8, "governor": "powersave",
-        "clock": "tsc", "kernel": "6.1", "architecture": "x86_64", "python": "3.11.7", "user": "root", "load": 1.5, "load_after": 2.0,
+        "clock": "tsc", "kernel": "6.1", "architecture": "x86_64", "python": "3.11.7", "user": "root",
+        "load": 1.5, "load_after": 2.0,
     }  # fmt: skip
     return {
         "size": "normal",
@@ -181,6 +182,8 @@ def test_latencies_of_a_crowd_and_of_a_burst() -> None:
 
     with pytest.raises(RuntimeError, match="overloaded"):
         measure.at_once(refused, 2)
+    with pytest.raises(RuntimeError, match="overloaded"):
+        measure.crowd(refused, 2, 60)
 
 
 def test_the_blocks_that_contestants_run_are_programs() -> None:

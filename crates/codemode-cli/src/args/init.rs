@@ -36,9 +36,10 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) const INIT_EXAMPLES: &str = "\
-Writes codemode-client.yaml and codemode-sidecar.yaml: each key with its default and why one would
-change it. Nothing is written where one of the files is there already, and no file holds a secret:
-keys come from CODEMODE_API_KEY (executor) and CODEMODE_EXECUTOR_API_KEY (client).
+Writes codemode-client.yaml and codemode-sidecar.yaml: the keys that one changes first, each with
+its default or an example, and what it is for. `codemode config schema` has every key. Nothing is
+written where one of the files is there already, and no file holds a secret: API keys come from
+CODEMODE_API_KEY (executor) and CODEMODE_EXECUTOR_API_KEY (client).
 
 Examples:
   codemode init                              both, in the current folder

@@ -48,6 +48,6 @@ Whether this machine can enforce the policy, and has its commands: `codemode doc
 Examples:
   codemode validate
   codemode validate codemode.yaml --kind sidecar --show
-  codemode validate deploy/*.yaml --no-env --json | jq .files[].problems
+  codemode validate deploy/*.yaml --no-env --json | jq '.files[].problems'
 
 Exit codes: 0 where all are valid, 64 where one is not.";

@@ -2,7 +2,7 @@
 //! own affair.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::pending,
     io,
     net::IpAddr,
@@ -23,8 +23,11 @@ use crate::{exit::Failure, serve::runtime};
 const PROGRAM: &str = "docker";
 /// An engine that takes longer for an answer does not give one. Stopping a container takes the longest.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What is under way when the user gives up may end first: the engine does it whether or not somebody listens.
-const GRACE: Duration = Duration::from_secs(5);
+/// For the first word.
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(30);
+/// What is under way when the user gives up may end first: the engine does it whether or not somebody listens. So may each
+/// step of clearing away.
+const GRACE: Duration = Duration::from_secs(10);
 /// As a shell has it: 128, and SIGINT.
 const INTERRUPTED: u8 = 130;
 const FROM_ENGINE: &str = "Error response from daemon:";
@@ -34,6 +37,7 @@ pub(super) struct Engine {
     runtime: Runtime,
     pub(super) address: String,
     pub(super) version: String,
+    patience: Cell<Duration>,
     /// Ctrl-C, where there is something to clear away.
     interrupt: RefCell<Option<Signal>>,
 }
@@ -64,25 +68,30 @@ impl Engine {
     /// One that answers, or in one line why there is none.
     pub(super) fn connect() -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let mut engine =
-            Self { runtime, address: DEFAULT_ADDRESS.into(), version: String::new(), interrupt: RefCell::default() };
+        let mut engine = Self {
+            runtime,
+            address: DEFAULT_ADDRESS.into(),
+            version: String::new(),
+            interrupt: RefCell::default(),
+            patience: Cell::new(PATIENCE_AT_FIRST),
+        };
         let context = engine.ask(&["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])?;
         if context.succeeded && !context.stdout.trim().is_empty() {
             engine.address = context.stdout.trim().to_owned();
         }
         let version = engine.ask(&["version", "--format", "{{.Server.Version}}"])?;
         match version.succeeded {
-            true => Ok(Self { version: version.stdout.trim().to_owned(), ..engine }),
+            true => {
+                let patience = Cell::new(PATIENCE);
+                Ok(Self { version: version.stdout.trim().to_owned(), patience, ..engine })
+            }
             false => Err(refused(&version, &engine.address)),
         }
     }
 
     /// Mounts and a port of 127.0.0.1 are of the engine's machine: it has to be this one.
     pub(super) fn here(&self) -> Result<(), String> {
-        let (scheme, rest) = self.address.split_once("://").unwrap_or(("unix", ""));
-        let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
-        let loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        match scheme == "unix" || (scheme != "ssh" && (loopback || host == "localhost")) {
+        match is_here(&self.address) {
             true => Ok(()),
             false => Err("on another machine, and the executor's key and folders are mounted from this one".into()),
         }
@@ -105,7 +114,7 @@ impl Engine {
             command.process_group(0);
         }
         let output = self.runtime.block_on(async {
-            let mut output = pin!(timeout(PATIENCE, command.output()));
+            let mut output = pin!(timeout(self.patience.get(), command.output()));
             let interrupted = async {
                 match interrupt.as_mut() {
                     Some(signal) => signal.recv().await,
@@ -119,8 +128,13 @@ impl Engine {
                     Err(Failure { exit: INTERRUPTED, message: "interrupted".into() })
                 }
             }
-        })?;
-        let output = output.map_err(|_| silent(&self.address))?.map_err(|error| not_run(&error))?;
+        });
+        if output.is_err() {
+            interrupt.take();
+            self.patience.set(GRACE);
+        }
+        let output =
+            output?.map_err(|_| silent(&self.address, self.patience.get()))?.map_err(|error| not_run(&error))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Answer { succeeded: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) })
     }
@@ -142,6 +156,14 @@ impl Engine {
     }
 }
 
+fn is_here(address: &str) -> bool {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("unix", ""));
+    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+    let loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    // By ssh one goes to another machine, or through a tunnel to one.
+    scheme == "unix" || (scheme != "ssh" && (loopback || host == "localhost"))
+}
+
 fn not_run(error: &io::Error) -> Failure {
     Failure::unavailable(match error.kind() {
         io::ErrorKind::NotFound => {
@@ -153,10 +175,10 @@ fn not_run(error: &io::Error) -> Failure {
     })
 }
 
-fn silent(address: &str) -> Failure {
+fn silent(address: &str, patience: Duration) -> Failure {
     Failure::unavailable(format!(
         "docker: the engine at {address} gave no answer in {} s; look at its log, or start it again",
-        PATIENCE.as_secs()
+        patience.as_secs()
     ))
 }
 
@@ -204,16 +226,12 @@ mod tests {
 
     #[test]
     fn an_engine_is_here_or_elsewhere() {
-        let here = |address: &str| {
-            let interrupt = RefCell::default();
-            Engine { runtime: runtime().unwrap(), address: address.into(), version: String::new(), interrupt }.here()
-        };
         for address in ["unix:///run/docker.sock", "tcp://127.0.0.1:2375", "tcp://localhost:1", "tcp://[::1]:1"] {
-            assert!(here(address).is_ok(), "{address}");
+            assert!(is_here(address), "{address}");
         }
         for address in ["tcp://192.0.2.1:2375", "ssh://u@127.0.0.1", "tcp://127.0.0.1.example:1", "tcp://build.example"]
         {
-            assert!(here(address).is_err(), "{address}");
+            assert!(!is_here(address), "{address}");
         }
     }
 }

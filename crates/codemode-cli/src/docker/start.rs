@@ -46,6 +46,9 @@ fn again(
 ) -> Result<(&'static str, (Container, Serving)), Failure> {
     same(there, name, options)?;
     same_key(there, name, key::given(options.api_key_file.as_deref(), variables)?)?;
+    if there.state.status == "paused" {
+        return Err(Failure::usage(format!("{name} is paused; `docker unpause {name}` lets it go on")));
+    }
     if there.runs() {
         return Ok(("is running already", Serving::wait(engine, name)?));
     }
@@ -147,10 +150,11 @@ fn create(
             false => Err(Failure::unavailable(format!("docker cannot make {name}: {}", answer.reason()))),
         }
     });
-    made.inspect_err(|_| match Container::ours(engine, name) {
+    made.inspect_err(|_| match Container::find(engine, name) {
         // Nobody waited for the answer; the engine did it nevertheless.
         Ok(Some(there)) if there.key_file().map(Path::new) == Some(&place.key()) => unmake(engine, name, place),
-        _ => drop(place.remove()),
+        Ok(_) => drop(place.remove()),
+        Err(_) => {}
     })
 }
 

@@ -171,6 +171,16 @@ fn ctrl_c_ends_a_start_and_leaves_nothing() {
 }
 
 #[test]
+fn a_build_that_leaves_the_engine_without_the_image_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = r#"[ "$1" != image ] || { echo "Error response from daemon: No such image: $5" >&2; exit 1; }"#;
+    script(&folder.path().join("docker"), image);
+    let ran: Ran = command(&["docker", "build"]).env("PATH", folder.path()).output().unwrap().into();
+    insta::assert_snapshot!(ran.stderr, @"codemode: docker built codemode/executor:latest, and the engine does not have it; a builder of its own (`docker buildx ls`) hands it over with `-- --load`");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (69, ""));
+}
+
+#[test]
 fn an_image_and_an_option_that_docker_would_take_for_others() {
     for words in [["build", "--image=-x"], ["build", "--base=a b"], ["check", "--image="], ["start", "--image=--rm"]] {
         let ran = codemode(&[&["docker"], words.as_slice()].concat());

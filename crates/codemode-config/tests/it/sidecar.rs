@@ -323,6 +323,9 @@ fn files_that_cannot_be_read_say_so() {
     case.sources.file = Some("/nowhere/codemode.yaml".into());
     assert!(case.problems().starts_with("cannot read /nowhere/codemode.yaml: No such file"));
     insta::assert_snapshot!(file("a: [1\n").problems(), @r"codemode.yaml:1: this is not YAML: unclosed bracket '[' at line 1, column 4");
+    // Not in the words of a library for programmers.
+    insta::assert_snapshot!(file("port: 1\n---\nport: 2\n").problems(), @"codemode.yaml:3: this is not YAML: only single YAML document expected but multiple found at line 3, column 1");
+    insta::assert_snapshot!(file("null: 1\n").problems(), @"codemode.yaml:1: this is not YAML: null is not allowed here at line 1, column 1");
     assert_eq!(file("- a\n").problems(), "codemode.yaml:1: configuration: must be a mapping of keys to values");
 }
 

@@ -65,6 +65,8 @@ impl Process {
             return status;
         }
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        // A tool may have taken it out of its group.
+        let _ = self.child.kill();
         let status = self.child.wait().unwrap_or(ExitStatus::from_raw(0));
         *self.status.insert(status)
     }

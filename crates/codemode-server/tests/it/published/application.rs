@@ -28,13 +28,23 @@ pub(crate) struct Application {
 }
 
 struct Tools {
-    list: Vec<ToolInfo>,
+    /// None: it never answers that.
+    list: Option<Vec<ToolInfo>>,
     asked: mpsc::UnboundedSender<Asked>,
     listed: mpsc::UnboundedSender<MetadataMap>,
 }
 
 impl Application {
     pub(crate) async fn with(list: Vec<ToolInfo>) -> Self {
+        Self::telling(Some(list)).await
+    }
+
+    /// It hears the question for its tools and says nothing.
+    pub(crate) async fn silent() -> Self {
+        Self::telling(None).await
+    }
+
+    async fn telling(list: Option<Vec<ToolInfo>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
         let ((asking, asked), (listing, listed)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
@@ -66,7 +76,10 @@ impl ToolService for Tools {
 
     async fn list_tools(&self, request: Request<()>) -> Result<Response<ListToolsResponse>, Status> {
         self.listed.send(request.into_parts().0).map_err(|_| Status::unavailable("the test is over"))?;
-        Ok(Response::new(ListToolsResponse { tools: self.list.clone() }))
+        match &self.list {
+            Some(list) => Ok(Response::new(ListToolsResponse { tools: list.clone() })),
+            None => std::future::pending().await,
+        }
     }
 
     async fn get_tool_schema(

@@ -2,6 +2,7 @@
 //! tests/frameworks/opencodemode.
 
 mod application;
+mod hostile;
 
 use std::{fs, time::Duration};
 
