@@ -67,7 +67,7 @@ def environment(name: str) -> Path:
         fail(f"no wheel in {DEV.wheels}; run: make build")
     folder, requirements = STATE / name, TESTS / name / REQUIREMENTS
     python = folder / "bin" / "python"
-    pip = (ROOT / ".venv" / "bin" / "uv", "pip", "install", "--quiet", "--python", python)
+    pip = (ROOT / ".venv" / "bin" / "uv", "pip", "install", "--quiet", "--system-certs", "--python", python)
     made, installed = folder / ".requirements", folder / ".installed"
     wanted = digest([sys.version, os.path.realpath(sys.executable)], [requirements])
     if read(made) != wanted:
