@@ -112,6 +112,10 @@ def test_the_filter_of_an_execution(codemode: Codemode) -> None:
     assert [each["name"] for each in found["matches"]] == ["later", "add"] and found["count"] == 2
     for hidden in ("tools['later'].run(text='x')", "tools['__schema__'].run(name='later')"):
         assert "there is no tool 'later'" in codemode.execute(hidden, tool_filter=["weather"]), hidden
+    # It answers what is no name with the names of all.
+    for odd in ("5", "None", "['later']", "{'name': 'later'}"):
+        answer = codemode.execute(f"tools['__schema__'].run(name={odd})", tool_filter=["weather"])
+        assert "there is no tool without a name" in answer and "broken" not in answer, odd
 
 
 def test_a_tool_that_is_registered_later_is_there(codemode: Codemode, application: Application) -> None:

@@ -97,7 +97,12 @@ impl GuestChannel {
 
     /// Whether it may be told once more that a call was refused.
     pub(crate) fn has_room_for_refusal(&self, bytes: usize) -> bool {
-        self.has_room_for(bytes) && self.outgoing.len() < UNREAD_REFUSALS
+        self.has_room_for(bytes) && self.has_room_for_word()
+    }
+
+    /// For something short, of which there may be many.
+    pub(crate) fn has_room_for_word(&self) -> bool {
+        self.outgoing.len() < UNREAD_REFUSALS
     }
 
     pub(crate) fn send(&mut self, message: &ToGuest) {

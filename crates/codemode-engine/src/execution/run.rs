@@ -35,6 +35,7 @@ use crate::{
 
 /// Of one read, and so of one output event.
 const CHUNK_BYTES: usize = 64 << 10;
+const UNREAD: &str = "it makes calls and does not read the answers";
 /// The cell's init says little.
 pub(super) const CELL_PACKET_BYTES: usize = 4 << 10;
 
@@ -175,7 +176,7 @@ impl Run {
             Happening::Gone(gone) => return Some(self.gone(gone)),
             Happening::Exited(status) => return Some(End::Exited(status)),
             Happening::CellClosed => self.cell_open = false,
-            Happening::Word(Word::Answer(call_id, answer)) => self.answer(call_id, answer),
+            Happening::Word(Word::Answer(call_id, answer)) => return self.answer(call_id, answer),
             Happening::Word(Word::Held(call_id, held)) => self.broker.hold(call_id, held),
             Happening::Flushed => {}
             Happening::Output(OutputStream::Stdout) => self.output(OutputStream::Stdout),
@@ -224,17 +225,23 @@ impl Run {
         End::Vanished
     }
 
-    fn answer(&mut self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) {
-        let Some(answer) = self.broker.answer(call_id, answer) else { return };
-        let answer = answer.and_then(|value| match self.guest.has_room_for(value.len()) {
-            true => Ok(value),
-            false => Err(ToolFailure::new(
-                "ToolAnswersUnread",
-                "too many large answers wait unread; make fewer calls at a time or ask for less per call",
-            )),
-        });
-        let answer = answer.map_err(|failure| failure_json(&failure));
-        self.guest.send(&ToGuest::ToolAnswer { call_id, answer });
+    fn answer(&mut self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) -> Option<End> {
+        let answer = self.broker.answer(call_id, answer)?.map_err(|failure| failure_json(&failure));
+        // Why a call failed waits as a value does: it may be as long.
+        let (Ok(given) | Err(given)) = &answer;
+        if self.guest.has_room_for(given.len()) {
+            self.guest.send(&ToGuest::ToolAnswer { call_id, answer });
+            return None;
+        }
+        let unread = ToolFailure::new(
+            "ToolAnswersUnread",
+            "too many large answers wait unread; make fewer calls at a time or ask for less per call",
+        );
+        if !self.guest.has_room_for_word() {
+            return Some(End::Protocol(UNREAD.into()));
+        }
+        self.guest.send(&ToGuest::ToolAnswer { call_id, answer: Err(failure_json(&unread)) });
+        None
     }
 
     fn output(&mut self, stream: OutputStream) {
@@ -283,7 +290,7 @@ impl Run {
                 violation.into_iter().for_each(|violation| self.violations.push(violation));
                 let failure = failure_json(&failure);
                 if !self.guest.has_room_for_refusal(failure.len()) {
-                    return Some(End::Protocol("it makes calls and does not read the answers".into()));
+                    return Some(End::Protocol(UNREAD.into()));
                 }
                 self.guest.send(&ToGuest::ToolAnswer { call_id, answer: Err(failure) });
             }

@@ -1,7 +1,8 @@
-use codemode_types::{Outcome, ToolCallStatus};
+use codemode_engine::ExecutionEvent;
+use codemode_types::{Outcome, ToolCallStatus, ToolFailure};
 use serde_json::json;
 
-use crate::harness::{engine, resident, run};
+use crate::harness::{engine, finish, request, resident, run};
 
 #[tokio::test]
 async fn frames_that_are_not_the_protocol_fail_that_execution_only() {
@@ -54,6 +55,22 @@ async fn a_guest_that_calls_and_never_reads_is_stopped_with_bounded_memory() {
     assert_eq!(ran.outcome(), Outcome::ProtocolError, "{:?}", ran.end());
     assert!(grown < 64 << 20, "{grown} bytes");
     assert!(ran.report.violations.len() <= 2 && ran.report.tool_calls.len() == 1);
+}
+
+#[tokio::test]
+async fn failures_that_nobody_reads_are_bounded() {
+    let engine = engine(json!({})).await;
+    let code = "import os, struct, time\nfor call in range(500):\n    body = b'\\x01' + struct.pack('<QI', call, 4) + b'echo' + struct.pack('<I', 2) + b'{}'\n    os.write(3, struct.pack('<I', len(body)) + body)\ntime.sleep(600)";
+    let before = resident();
+    let mut execution = engine.execute(request(&engine, code)).unwrap();
+    for _ in 0..500 {
+        let Some(ExecutionEvent::ToolCall { call_id, .. }) = execution.events.recv().await else { panic!("a call") };
+        execution.answer(call_id, Err(ToolFailure::new("ValueError", "x".repeat(1 << 20))));
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 256 << 20, "{grown} bytes");
+    execution.cancel();
+    assert_eq!(finish(execution, |_, _| None).await.outcome(), Outcome::Cancelled);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use codemode_proto::compat::ExecutionResponse;
 use codemode_types::{ExecutionReport, Outcome};
 
-use super::values::document;
+use super::{clipped, values::document};
 
 /// For result and output together. The rest is for an error's words and its traceback.
 const MOST_BYTES: usize = 3 << 20;
@@ -100,12 +100,6 @@ fn failure(report: &ExecutionReport, outcome: Outcome) -> (String, String) {
     };
     let line = failure.line.map(|line| format!(" (line {line})")).unwrap_or_default();
     (failure.error_type.clone(), format!("{}{line}", failure.message))
-}
-
-/// The beginning of a text.
-fn clipped(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]

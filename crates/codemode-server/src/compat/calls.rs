@@ -1,26 +1,32 @@
 //! The tool calls of one execution that are under way. Dropping them ends them at the application, too.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use codemode_proto::compat::{ToolCallRequest, ToolCallResponse, google::Struct};
-use codemode_types::{ToolFailure, ToolSpec};
+use codemode_types::ToolFailure;
 use prost::Message;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{
-    meta,
+    aside, clipped, meta,
+    received::{Received, Share},
     tool_service::{ToolService, Trace, Unserved},
     values::{arguments, tool_result},
 };
 
 /// Of messages under way at once: what one execution makes this executor hold.
 const MOST_HELD: usize = 16 << 20;
+/// Of what a failure says. Errors wait for the code to read them, as many as it makes calls.
+const MOST_WORDS: usize = 16 << 10;
 
 pub(super) type Answer = Result<Vec<u8>, ToolFailure>;
 
 pub(super) struct Calls {
-    service: Option<ToolService>,
-    offered: HashSet<String>,
+    service: Option<(ToolService, Received)>,
+    offered: Arc<HashSet<String>>,
     /// As the caller gave it. The code can read it and neither change nor choose it.
     context: Option<Struct>,
     context_bytes: usize,
@@ -33,26 +39,31 @@ pub(super) struct Calls {
 struct Live {
     task: AbortHandle,
     bytes: usize,
+    _share: Arc<Share>,
 }
 
 impl Calls {
-    pub(super) fn new(service: Option<ToolService>, tools: &[ToolSpec], context: Option<Struct>, trace: Trace) -> Self {
-        let offered = tools.iter().map(|tool| tool.name.clone()).collect();
+    /// `offered`: what the request names.
+    pub(super) fn new(service: Option<ToolService>, offered: &[String], context: Option<Struct>, trace: Trace) -> Self {
+        let offered = Arc::new(offered.iter().cloned().collect());
+        let service = service.map(|service| (service.clone(), service.received()));
         let context_bytes = context.as_ref().map_or(0, Message::encoded_len);
         let (running, live) = (JoinSet::new(), HashMap::new());
         Self { service, offered, context, context_bytes, trace, running, live, held: 0 }
     }
 
     /// An error is the answer already. The engine has checked the name, counts the calls and keeps their time.
-    pub(super) fn begin(&mut self, call_id: u64, name: String, given: &[u8]) -> Result<(), ToolFailure> {
-        let Some(service) = self.service.clone() else {
+    pub(super) async fn begin(&mut self, call_id: u64, name: String, given: Vec<u8>) -> Result<(), ToolFailure> {
+        let Some((service, received)) = self.service.clone() else {
             let message = "this executor knows of no ToolService (main_app_grpc_target)";
             return Err(ToolFailure::new("ToolServiceUnreachable", message));
         };
-        if meta::is_meta(&name) {
-            meta::check(&name, given, &self.offered)?;
+        // The engine takes meta-tools for granted.
+        if !self.offered.contains(&name) {
+            return Err(ToolFailure::new("ToolNotFound", "the request does not name this tool"));
         }
-        let arguments = arguments(given)?;
+        let arguments = aside(given.len(), move || arguments(&given)).await?;
+        meta::check(&name, &arguments, &self.offered)?;
         let bytes = arguments.encoded_len() + self.context_bytes;
         if self.held.saturating_add(bytes) > MOST_HELD {
             let message = format!("calls of more than {MOST_HELD} bytes would be under way at once; await some first");
@@ -60,16 +71,22 @@ impl Calls {
         }
         let (context, correlation_id) = (self.context.clone(), self.trace.correlation_id().to_owned());
         let request = ToolCallRequest { tool_name: name.clone(), arguments: Some(arguments), context, correlation_id };
-        let (trace, offered) = (self.trace.clone(), meta::is_meta(&name).then(|| self.offered.clone()));
+        let (trace, offered, share) = (self.trace.clone(), Arc::clone(&self.offered), received.share());
+        let counted = Arc::clone(&share);
         let task = self.running.spawn(async move {
-            let mut answered = service.call(request, &trace).await;
-            if let (Ok(ToolCallResponse { result: Some(result), .. }), Some(offered)) = (&mut answered, offered) {
-                meta::reduce(&name, result, &offered);
-            }
-            (call_id, answer(answered, &service))
+            let answered = service.call(request, &trace, &counted).await;
+            let answer = match counted.refusal() {
+                Some(why) => Err(ToolFailure::new("ToolAnswersUnread", why)),
+                None => {
+                    answered.as_ref().err().into_iter().for_each(|error| service.complain(error));
+                    let told = move || answer(answered.map(|answer| meta::reduced(&name, answer, &offered)));
+                    aside(counted.bytes(), told).await
+                }
+            };
+            (call_id, answer)
         });
         self.held += bytes;
-        self.live.insert(call_id, Live { task, bytes });
+        self.live.insert(call_id, Live { task, bytes, _share: share });
         Ok(())
     }
 
@@ -105,22 +122,21 @@ impl Calls {
 }
 
 /// The code is not told where the application is.
-fn answer(answered: Result<ToolCallResponse, Unserved>, service: &ToolService) -> Answer {
-    match answered {
-        Ok(ToolCallResponse { success: true, result, .. }) => Ok(tool_result(result.as_ref())),
+fn answer(answered: Result<ToolCallResponse, Unserved>) -> Answer {
+    let (kind, message) = match answered {
+        Ok(ToolCallResponse { success: true, result, .. }) => return Ok(tool_result(result.as_ref())),
         Ok(ToolCallResponse { error, .. }) if error.is_empty() => {
-            Err(ToolFailure::new("ToolError", "it failed, and the application does not say why."))
+            ("ToolError", "it failed, and the application does not say why.".to_owned())
         }
-        Ok(ToolCallResponse { error, .. }) => Err(ToolFailure::new("ToolError", error)),
-        Err(Unserved::Unreachable(why)) => {
-            tracing::warn!(address = service.address(), %why, "a tool call did not reach the ToolService");
+        Ok(ToolCallResponse { error, .. }) => ("ToolError", error),
+        Err(Unserved::Unreachable(_)) => {
             let message = "the application's ToolService cannot be reached; the executor's log says why";
-            Err(ToolFailure::new("ToolServiceUnreachable", message))
+            ("ToolServiceUnreachable", message.to_owned())
         }
         Err(Unserved::Refused(status)) => {
-            tracing::warn!(address = service.address(), code = ?status.code(), "the ToolService refused a tool call");
             let message = format!("the application's ToolService refused the call: {}", status.message());
-            Err(ToolFailure::new("ToolServiceRefused", message))
+            ("ToolServiceRefused", message)
         }
-    }
+    };
+    Err(ToolFailure::new(kind, clipped(&message, MOST_WORDS)))
 }

@@ -2,27 +2,39 @@
 
 use std::collections::HashSet;
 
-use codemode_proto::compat::google::{Struct, Value, value::Kind};
+use codemode_proto::compat::{
+    ToolCallResponse,
+    google::{Struct, Value, value::Kind},
+};
 use codemode_types::ToolFailure;
 
-use super::{tools::META_TOOLS, values::Node};
+use super::clipped;
 
-/// Before the application is asked.
-pub(super) fn check(name: &str, arguments: &[u8], offered: &HashSet<String>) -> Result<(), ToolFailure> {
+/// Of a name that is no tool's, in an error.
+const MOST_SHOWN: usize = 100;
+
+/// Before the application is asked: it answers whatever is no name of a tool with the names of all that it has.
+pub(super) fn check(name: &str, arguments: &Struct, offered: &HashSet<String>) -> Result<(), ToolFailure> {
     if name != "__schema__" {
         return Ok(());
     }
-    let arguments = Node::read(arguments);
-    match arguments.as_ref().and_then(|it| it.member("name")?.text()) {
-        Some(asked) if !offered.contains(asked) => {
-            Err(ToolFailure::new("ToolNotFound", format!("there is no tool '{}'", asked.escape_debug())))
+    let asked = match arguments.fields.get("name").and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(asked)) if offered.contains(asked) => return Ok(()),
+        Some(Kind::StringValue(asked)) => {
+            format!("there is no tool '{}'", clipped(asked, MOST_SHOWN).escape_debug())
         }
-        _ => Ok(()),
-    }
+        _ => "there is no tool without a name; `name` must be the text that it is called by".to_owned(),
+    };
+    Err(ToolFailure::new("ToolNotFound", asked))
 }
 
 /// Its list covers all that the application has.
-pub(super) fn reduce(name: &str, answer: &mut Struct, offered: &HashSet<String>) {
+pub(super) fn reduced(name: &str, mut answer: ToolCallResponse, offered: &HashSet<String>) -> ToolCallResponse {
+    answer.result.iter_mut().for_each(|result| reduce(name, result, offered));
+    answer
+}
+
+fn reduce(name: &str, answer: &mut Struct, offered: &HashSet<String>) {
     let list = match name {
         "__list__" => "tools",
         "__search__" => "matches",
@@ -44,15 +56,11 @@ fn named(item: &Value) -> Option<&str> {
     }
 }
 
-pub(super) fn is_meta(name: &str) -> bool {
-    META_TOOLS.contains(&name)
-}
-
 #[cfg(test)]
 mod tests {
     use codemode_proto::compat::google::ListValue;
 
-    use super::*;
+    use super::{super::values::arguments, *};
 
     fn text(text: &str) -> Value {
         Value { kind: Some(Kind::StringValue(text.into())) }
@@ -66,14 +74,18 @@ mod tests {
         };
         let values = vec![tool("weather"), tool("pay"), text("odd")];
         let list = Value { kind: Some(Kind::ListValue(ListValue { values })) };
-        let mut answer = Struct { fields: [("tools".to_owned(), list)].into() };
-        reduce("__list__", &mut answer, &offered);
-        let Some(Kind::ListValue(left)) = &answer.fields["tools"].kind else { panic!("a list") };
-        assert_eq!((left.values.len(), &answer.fields["count"].kind), (1, &Some(Kind::NumberValue(1.0))));
+        let told = Struct { fields: [("tools".to_owned(), list)].into() };
+        let told = ToolCallResponse { result: Some(told), ..ToolCallResponse::default() };
+        let left = reduced("__list__", told, &offered).result.unwrap().fields;
+        let Some(Kind::ListValue(tools)) = &left["tools"].kind else { panic!("a list") };
+        assert_eq!((tools.values.len(), &left["count"].kind), (1, &Some(Kind::NumberValue(1.0))));
 
-        assert!(check("__schema__", br#"{"name": "weather"}"#, &offered).is_ok());
-        assert!(check("__schema__", br#"{"name": "pay"}"#, &offered).is_err());
+        let check = |given: &str| check("__schema__", &arguments(given.as_bytes()).unwrap(), &offered);
+        assert!(check(r#"{"name": "weather"}"#).is_ok());
+        assert!(check(r#"{"n\u0061me": "weather"}"#).is_ok());
         // Of two, the last one is what would be sent.
-        assert!(check("__schema__", br#"{"name": "weather", "name": "pay"}"#, &offered).is_err());
+        for other in [r#"{"name": "weather", "name": "pay"}"#, r#"{"name": "pay"}"#, r#"{"name": 5}"#, "{}"] {
+            assert_eq!(check(other).unwrap_err().kind, "ToolNotFound", "{other}");
+        }
     }
 }

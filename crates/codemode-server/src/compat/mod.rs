@@ -7,11 +7,14 @@ mod answer;
 mod callback;
 mod calls;
 mod meta;
+mod received;
 mod request;
 mod run;
 mod tool_service;
 mod tools;
 pub mod values;
+
+use std::{future::pending, panic::resume_unwind};
 
 use axum::Router;
 use codemode_proto::{
@@ -21,6 +24,7 @@ use codemode_proto::{
     },
     request_bytes,
 };
+use tokio::task::{JoinError, spawn_blocking};
 use tonic::{Request, Response, Status, body::Body};
 use tower::ServiceExt as _;
 
@@ -80,6 +84,27 @@ impl ExecutorService for Service {
         };
         Ok(Response::new(health(status)))
     }
+}
+
+/// What is longer is worked on beside the executor's one thread: code must not keep it from other executions.
+const LARGE: usize = 64 << 10;
+
+async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < LARGE {
+        return work();
+    }
+    match spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime is about to end, and this with it.
+        Err(Err(_)) => pending().await,
+    }
+}
+
+/// The beginning of a text, in bytes.
+fn clipped(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Says nothing of the executor or the application: whoever asks has shown no key.

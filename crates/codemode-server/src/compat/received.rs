@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
 };
@@ -26,6 +26,7 @@ pub(super) struct Received {
 pub(super) struct Share {
     of: Received,
     own: AtomicUsize,
+    is_refused: AtomicBool,
 }
 
 impl Received {
@@ -34,7 +35,7 @@ impl Received {
     }
 
     pub(super) fn share(&self) -> Arc<Share> {
-        Arc::new(Share { of: self.clone(), own: AtomicUsize::new(0) })
+        Arc::new(Share { of: self.clone(), own: AtomicUsize::new(0), is_refused: AtomicBool::new(false) })
     }
 }
 
@@ -44,16 +45,24 @@ impl Share {
         self.own.load(Ordering::Relaxed)
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Status> {
+    /// Why there was no room for it, if so.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.is_refused.load(Ordering::Relaxed).then(|| {
+            let most = self.of.most;
+            format!(
+                "too many large answers are under way at once, more than {most} bytes; make fewer calls at a time or ask \
+                 for less per call"
+            )
+        })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
         self.own.fetch_add(bytes, Ordering::Relaxed);
-        match self.of.total.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.of.most {
-            true => Err(Status::resource_exhausted(format!(
-                "too many large answers are under way at once, more than {} bytes; make fewer calls at a time or ask for \
-                 less per call",
-                self.of.most
-            ))),
-            false => Ok(()),
+        let fits = self.of.total.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.of.most;
+        if !fits {
+            self.is_refused.store(true, Ordering::Relaxed);
         }
+        fits
     }
 }
 
@@ -73,15 +82,12 @@ impl<B: Body<Data = Bytes, Error = Status> + Unpin> Body for Metered<B> {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
         Poll::Ready(match self.share.take(bytes) {
-            Ok(()) => frame,
-            Err(status) => Some(Err(status)),
+            true => frame,
+            false => Some(Err(Status::resource_exhausted("no room"))),
         })
     }
 
@@ -102,10 +108,11 @@ mod tests {
     fn what_was_taken_is_given_back() {
         let received = Received::new(10);
         let (first, second) = (received.share(), received.share());
-        assert!(first.take(6).is_ok() && second.take(4).is_ok() && second.take(1).is_err());
+        assert!(first.take(6) && second.take(4) && !second.take(1));
+        assert!(first.refusal().is_none() && second.refusal().is_some());
         drop(second);
-        assert!(first.take(4).is_ok() && first.bytes() == 10);
+        assert!(first.take(4) && first.bytes() == 10);
         drop(first);
-        assert!(received.share().take(10).is_ok());
+        assert!(received.share().take(10));
     }
 }

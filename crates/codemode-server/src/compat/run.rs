@@ -9,11 +9,12 @@ use std::time::Duration;
 use codemode_engine::ExecutionEvent;
 use codemode_proto::compat::{ExecutionRequest, ExecutionResponse};
 use codemode_types::{ErrorCode, OutputStream, Rejection};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Status};
 
 use super::{
     answer::{Collected, answer, fail},
+    aside,
     calls::Calls,
     request,
     tool_service::{ToolService, Trace},
@@ -25,8 +26,8 @@ use crate::{
     refusal,
 };
 
-/// What of the caller's patience is kept for the answer: a tenth, and no more than this.
-const MOST_SPARED: Duration = Duration::from_secs(1);
+/// What of the caller's patience is kept for the answer: a tenth, within these, and never more than half of it.
+const SPARED: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// The longest wait that a timer of the runtime is given.
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -39,7 +40,8 @@ pub(super) async fn run(
     let arrived = Instant::now();
     let (metadata, _, request) = request.into_parts();
     let patience = request::deadline(&metadata).unwrap_or(DAY).min(DAY);
-    let deadline = arrived + patience - (patience / 10).min(MOST_SPARED);
+    let [least, most] = SPARED;
+    let deadline = arrived + patience - (patience / 10).clamp(least, most).min(patience / 2);
     let mut name = String::new();
     let begun = async {
         if let Some(unready) = executions.unready() {
@@ -49,10 +51,11 @@ pub(super) async fn run(
         let overrides = request::overrides(&request)?;
         let trace = Trace::of(&metadata, &name);
         let specs = tools::offered(&request.available_tools, service, &trace).await.map_err(NotBegun::NoTools)?;
-        let calls = Calls::new(service.cloned(), &specs, request.context.clone(), trace);
+        let calls = Calls::new(service.cloned(), &request.available_tools, request.context.clone(), trace);
         Ok((request::request(executions, request, (&name, overrides, specs))?, calls))
     };
-    let (request, calls) = match begun.await {
+    let begun = timeout_at(deadline, begun).await;
+    let (request, calls) = match begun.unwrap_or_else(|_| Err(NotBegun::NoTools(tools::late(service)))) {
         Ok(begun) => begun,
         Err(not_begun) => {
             executions.refused(origin, None, &not_begun.rejection()).await;
@@ -91,7 +94,7 @@ async fn follow(mut admitted: Admitted, mut calls: Calls, deadline: Instant) -> 
             ExecutionEvent::Output { stream: OutputStream::Stdout, data } => stdout.take(&data),
             ExecutionEvent::Output { stream: OutputStream::Stderr, data } => stderr.take(&data),
             ExecutionEvent::ToolCall { call_id, name, arguments, .. } => {
-                if let Err(failure) = calls.begin(call_id, name, &arguments) {
+                if let Err(failure) = calls.begin(call_id, name, arguments).await {
                     execution.answer(call_id, Err(failure));
                 }
             }
@@ -99,7 +102,8 @@ async fn follow(mut admitted: Admitted, mut calls: Calls, deadline: Instant) -> 
             ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(report) => {
                 log_end(&report);
-                return Ok(answer(&report, &stdout, &stderr, is_late));
+                let bytes = report.result.as_ref().map_or(0, Vec::len);
+                return Ok(aside(bytes, move || answer(&report, &stdout, &stderr, is_late)).await);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
+use axum::http;
 use codemode_proto::compat::{ToolCallRequest, ToolCallResponse, ToolInfo, tool_service_client::ToolServiceClient};
 use codemode_types::Limits;
 use tokio::{
@@ -10,12 +11,21 @@ use tokio::{
 };
 use tonic::{
     Request, Status,
+    body::Body,
     metadata::{Ascii, MetadataMap, MetadataValue},
     transport::Channel,
 };
+use tower::ServiceExt as _;
 
-use super::callback::Callback;
-use crate::auth::ApiKeys;
+use super::{
+    callback::Callback,
+    received::{Metered, Received, Share},
+};
+use crate::{
+    audit::escaped,
+    auth::ApiKeys,
+    seldom::{Seldom, and_untold},
+};
 
 /// For the list of tools, which the application has at hand.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 /// Room for what stands around a value in a message.
 const OVERHEAD: u64 = 1 << 20;
+/// Of answers to one execution that are under way at once; two of the largest always fit.
+const MOST_RECEIVED: usize = 64 << 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct ToolService(Arc<Shared>);
@@ -30,9 +42,12 @@ pub(super) struct ToolService(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     callback: Callback,
-    client: ToolServiceClient<Channel>,
+    channel: Channel,
+    /// Of one answer.
+    most_bytes: usize,
     keys: ApiKeys,
-    probed: Mutex<Option<(Instant, bool)>>,
+    probed: Arc<Mutex<Option<(Instant, bool)>>>,
+    complaints: Seldom,
 }
 
 /// The caller's own names for a request, for the application's records. The code has no part in them.
@@ -63,8 +78,9 @@ impl Trace {
 impl ToolService {
     pub(super) fn new(callback: Callback, keys: ApiKeys, limits: &Limits) -> Self {
         let most = usize::try_from(limits.value_bytes.bytes().saturating_add(OVERHEAD)).unwrap_or(usize::MAX);
-        let client = ToolServiceClient::new(callback.channel()).max_decoding_message_size(most);
-        Self(Arc::new(Shared { callback, client, keys, probed: Mutex::default() }))
+        let channel = callback.channel();
+        let (probed, complaints) = (Arc::default(), Seldom::default());
+        Self(Arc::new(Shared { callback, channel, most_bytes: most, keys, probed, complaints }))
     }
 
     pub(super) fn address(&self) -> &str {
@@ -72,7 +88,8 @@ impl ToolService {
     }
 
     pub(super) async fn list(&self, trace: &Trace) -> Result<Vec<ToolInfo>, Unserved> {
-        let mut client = self.0.client.clone();
+        let channel = self.0.channel.clone();
+        let mut client = ToolServiceClient::new(channel).max_decoding_message_size(self.0.most_bytes);
         match timeout(PATIENCE, client.list_tools(self.request((), trace))).await {
             Ok(Ok(answer)) => Ok(answer.into_inner().tools),
             Ok(Err(status)) => Err(Unserved::of(status)),
@@ -80,24 +97,60 @@ impl ToolService {
         }
     }
 
+    /// For the answers to one execution.
+    pub(super) fn received(&self) -> Received {
+        Received::new(self.0.most_bytes.saturating_mul(2).max(MOST_RECEIVED))
+    }
+
     /// Until the answer comes: whoever waits knows how long.
-    pub(super) async fn call(&self, call: ToolCallRequest, trace: &Trace) -> Result<ToolCallResponse, Unserved> {
-        let mut client = self.0.client.clone();
+    pub(super) async fn call(
+        &self,
+        call: ToolCallRequest,
+        trace: &Trace,
+        share: &Arc<Share>,
+    ) -> Result<ToolCallResponse, Unserved> {
+        let counted = Arc::clone(share);
+        let metered = self
+            .0
+            .channel
+            .clone()
+            .map_response(move |answer: http::Response<Body>| answer.map(|body| Metered { body, share: counted }));
+        let mut client = ToolServiceClient::new(metered).max_decoding_message_size(self.0.most_bytes);
         let answered = client.call_tool(self.request(call, trace)).await;
         answered.map(tonic::Response::into_inner).map_err(Unserved::of)
     }
 
+    /// Code can bring it about as often as it may call tools.
+    pub(super) fn complain(&self, error: &Unserved) {
+        let Some(untold) = self.0.complaints.turn() else { return };
+        let (address, untold) = (self.address(), and_untold(untold));
+        match error {
+            Unserved::Unreachable(why) => {
+                let why = escaped(why);
+                tracing::warn!(address, %why, "a tool call did not reach the ToolService{untold}");
+            }
+            Unserved::Refused(status) => {
+                tracing::warn!(address, code = ?status.code(), "the ToolService refused a tool call{untold}");
+            }
+        }
+    }
+
     /// Whether it answers, as of a moment ago.
     pub(super) async fn is_reachable(&self) -> bool {
-        let mut probed = self.0.probed.lock().await;
+        let mut probed = Arc::clone(&self.0.probed).lock_owned().await;
         if let Some((at, reachable)) = *probed
             && at.elapsed() < BETWEEN_PROBES
         {
             return reachable;
         }
-        let reachable = self.list(&Trace::default()).await.is_ok();
-        *probed = Some((Instant::now(), reachable));
-        reachable
+        // Goes on when whoever asked gives up: otherwise the next one would ask the application again at once.
+        let service = self.clone();
+        let asked = tokio::spawn(async move {
+            let reachable = service.list(&Trace::default()).await.is_ok();
+            *probed = Some((Instant::now(), reachable));
+            reachable
+        });
+        asked.await.unwrap_or(false)
     }
 
     fn request<T>(&self, message: T, trace: &Trace) -> Request<T> {

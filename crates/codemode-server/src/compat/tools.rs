@@ -1,11 +1,14 @@
 //! The tools of one execution: those that the request names, as the application describes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use codemode_proto::compat::{ToolInfo, ToolSchema};
 use codemode_types::ToolSpec;
 
-use super::tool_service::{ToolService, Trace, Unserved};
+use super::{
+    clipped,
+    tool_service::{ToolService, Trace, Unserved},
+};
 use crate::audit::escaped;
 
 /// Offered by the executor itself, and answered by the application. Published clients always name them.
@@ -26,18 +29,30 @@ pub(super) async fn offered(
     service: Option<&ToolService>,
     trace: &Trace,
 ) -> Result<Vec<ToolSpec>, NoTools> {
-    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !META_TOOLS.contains(name)).collect();
+    let mut seen = HashSet::from(META_TOOLS);
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| seen.insert(name)).collect();
     let Some(first) = names.first() else { return Ok(Vec::new()) };
     let Some(service) = service else {
         let message = format!(
-            "the request names tools ({first}, …), and this executor knows of no ToolService: set {SETTING} in its \
-             configuration; nothing ran"
+            "the request names tools ({}, …), and this executor knows of no ToolService: set {SETTING} in its \
+             configuration; nothing ran",
+            shown(first)
         );
         return Err(NoTools { error_type: "ToolServiceUnreachable", message });
     };
     let listed = service.list(trace).await.map_err(|error| unlisted(service.address(), &error))?;
     let mut listed: HashMap<String, ToolInfo> = listed.into_iter().map(|tool| (tool.name.clone(), tool)).collect();
     names.into_iter().map(|name| listed.remove(name).map(spec).ok_or_else(|| absent(name, service.address()))).collect()
+}
+
+/// Before the caller would have stopped listening.
+pub(super) fn late(service: Option<&ToolService>) -> NoTools {
+    let message = format!(
+        "the caller's own deadline (executor_timeout) was over before the application's ToolService at {} had listed its \
+         tools; nothing ran",
+        service.map(ToolService::address).unwrap_or_default()
+    );
+    NoTools { error_type: "Timeout", message }
 }
 
 fn unlisted(address: &str, error: &Unserved) -> NoTools {
@@ -61,9 +76,14 @@ fn absent(name: &str, address: &str) -> NoTools {
     let message = format!(
         "the request names the tool `{}`, which the application's ToolService at {address} does not list; is it another \
          application's? Nothing ran",
-        name.escape_debug()
+        shown(name)
     );
     NoTools { error_type: "ToolNotFound", message }
+}
+
+/// As the caller gave it.
+fn shown(name: &str) -> String {
+    clipped(name, 100).escape_debug().to_string()
 }
 
 fn spec(tool: ToolInfo) -> ToolSpec {
@@ -81,7 +101,7 @@ fn schema(schema: Option<ToolSchema>, tool: &str) -> Option<Vec<u8>> {
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
         Ok(_) => Some(text.into_bytes()),
         Err(error) => {
-            tracing::warn!(tool, %error, "the ToolService has a schema that is no JSON object; it is left out");
+            tracing::warn!(tool = shown(tool), %error, "the ToolService has a schema that is no JSON object; it is left out");
             None
         }
     }

@@ -6,7 +6,7 @@ mod outgoing;
 mod result;
 
 pub use incoming::{tool_result, value_bytes};
-pub(super) use node::Node;
+use node::Node;
 pub use outgoing::arguments;
 pub use result::document;
 

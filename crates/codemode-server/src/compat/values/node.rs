@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 320;
 
 /// Numbers keep their digits, which `serde_json::Value` would round. Its size is a small multiple of the text's.
 #[derive(Debug, PartialEq)]
-pub(in crate::compat) enum Node<'a> {
+pub(super) enum Node<'a> {
     Null,
     Bool(bool),
     Number(&'a str),
@@ -22,7 +22,7 @@ pub(in crate::compat) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// `None` for what is no JSON, or deeper than values are.
-    pub(in crate::compat) fn read(text: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         // Well-formed from here on, which the reader below leans on for nothing but the answer being right.
         serde_json::from_str::<&RawValue>(text).ok()?;
@@ -32,12 +32,12 @@ impl<'a> Node<'a> {
         (reader.at == text.len()).then_some(node)
     }
 
-    pub(in crate::compat) fn member(&self, name: &str) -> Option<&Self> {
+    fn member(&self, name: &str) -> Option<&Self> {
         let Self::Map(members) = self else { return None };
         members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    pub(in crate::compat) fn text(&self) -> Option<&str> {
+    fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,

@@ -3,12 +3,14 @@
 use codemode_proto::compat::google::{ListValue, Struct, Value, value::Kind};
 use codemode_types::ToolFailure;
 
-use super::{EXACT, Node};
+use super::{super::clipped, EXACT, Node};
 
 /// What the published package's ToolService reads of one message, less room for the rest of it.
 const MOST_BYTES: usize = (4 << 20) - (64 << 10);
 /// Messages in messages that protobuf's readers take are a hundred.
 const MOST_DEPTH: usize = 90;
+/// Of each name on the way to an argument that is refused.
+const MOST_SHOWN: usize = 100;
 
 /// Why arguments cannot be sent.
 enum Unsendable {
@@ -60,7 +62,8 @@ impl Writer {
         let mut sent = Struct::default();
         for (name, member) in members {
             self.take(name.len() + 6)?;
-            let value = self.value(member, depth).map_err(|error| error.within(format!(".{name}")))?;
+            let step = || format!(".{}", clipped(name, MOST_SHOWN));
+            let value = self.value(member, depth).map_err(|error| error.within(step()))?;
             sent.fields.insert(name.to_string(), value);
         }
         Ok(sent)

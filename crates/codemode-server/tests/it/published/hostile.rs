@@ -20,9 +20,9 @@ use crate::support::{KEY, block_on, serve, serve_dialling};
 
 /// Catches what calls say; the code is told of no more than the beginning.
 const SAID: &str = "
-def said(name, **arguments):
+def said(called, /, **arguments):
     try:
-        tools[name].run(**arguments)
+        tools[called].run(**arguments)
     except ToolError as error:
         return [len(str(error)), str(error)[:200]]
 ";
@@ -76,6 +76,27 @@ tools['t'].run()"
 }
 
 #[test]
+fn the_application_hears_of_no_tool_that_the_request_does_not_name() {
+    block_on(async {
+        let mut application = Application::with(vec![tool("t"), tool("hidden")]).await;
+        let served = dialling(&application).await;
+        // Past the objects that would refuse it themselves.
+        let code = "
+import os, struct
+for call, name in enumerate([b'hidden', b'__list__', b'__search__', b'__list__\\n', b't\\0', b'']):
+    body = b'\\x01' + struct.pack('<QI', 900 + call, len(name)) + name + struct.pack('<I', 2) + b'{}'
+    os.write(3, struct.pack('<I', len(body)) + body)
+tools['t'].run()";
+        let answer = ask(client(&served).await, Request::new(asking(code, &["t", "__schema__"])));
+        let asked = application.next().await;
+        assert_eq!(asked.call.tool_name, "t");
+        asked.reply.send(answered(&[])).unwrap();
+        answer.await.unwrap();
+        assert!(application.asked.try_recv().is_err());
+    });
+}
+
+#[test]
 fn no_refusal_is_longer_than_what_it_refuses() {
     block_on(async {
         let mut application = Application::with(vec![tool("t")]).await;
@@ -123,7 +144,7 @@ result = [len(failures), failures[0], len(tools['t'].run()['v'])]";
         application.next().await.reply.send(large()).unwrap();
         let answer = answer.await.unwrap();
         let (failed, why, length): (usize, String, usize) = serde_json::from_str(&answer.result).unwrap();
-        assert!(failed < 12 && why.contains("too many large answers"), "{failed} {why}");
+        assert!(failed < 12 && why.contains("too many large answers are under way"), "{failed} {why}");
         assert_eq!(length, 15 << 20);
     });
 }
@@ -224,7 +245,7 @@ fn what_nests_too_deeply_is_refused() {
     block_on(async {
         let mut application = Application::with(vec![tool("t")]).await;
         let served = dialling(&application).await;
-        for depth in [48, 200] {
+        for depth in [60, 2_000] {
             let request = ExecutionRequest { context: Some(holding(depth)), ..asking("result = 1", &[]) };
             let status = client(&served).await.execute(request).await.unwrap_err();
             assert!(![Code::Unavailable, Code::ResourceExhausted].contains(&status.code()), "{status:?}");
@@ -233,14 +254,30 @@ fn what_nests_too_deeply_is_refused() {
         assert_eq!(client(&served).await.execute(request).await.unwrap().into_inner().result, "1");
         let code = format!("{SAID}\nresult = [said('t'), len(tools['t'].run()['a'])]");
         let answer = ask(client(&served).await, Request::new(asking(&code, &["t"])));
-        for depth in [200, 40] {
+        for depth in [2_000, 40] {
             let result = Some(holding(depth));
             let deep = ToolCallResponse { success: true, result, ..ToolCallResponse::default() };
             application.next().await.reply.send(Ok(deep)).unwrap();
         }
         let answer = answer.await.unwrap();
         let (said, length): ((u64, String), u64) = serde_json::from_str(&answer.result).unwrap();
-        assert!(said.1.contains("recursion limit") && length == 1, "{said:?}");
+        assert!(said.1.contains("failed to decode") && length == 1, "{said:?}");
+    });
+}
+
+#[test]
+fn a_call_whose_time_is_up_ends_at_the_application_too() {
+    block_on(async {
+        let mut application = Application::with(vec![tool("t")]).await;
+        let policy = json!({"limits": {"tool_timeout": 1}});
+        let served = serve_dialling(&ApiKeys::new(&[KEY]), &application.target, policy, None).await;
+        let code = format!("{SAID}\nfirst = said('t')\ntools['t'].run()\nresult = first");
+        let answer = ask(client(&served).await, Request::new(asking(&code, &["t"])));
+        let mut late = application.next().await;
+        let next = application.next().await;
+        late.reply.closed().await;
+        next.reply.send(answered(&[])).unwrap();
+        assert!(answer.await.unwrap().result.contains("ToolTimeout"));
     });
 }
 
@@ -254,7 +291,7 @@ fn a_drain_ends_code_and_calls_with_an_answer() {
         served.running.take().unwrap().drain(Duration::ZERO).await;
         asked.reply.closed().await;
         let answer = answer.await.unwrap();
-        assert!(!answer.success && answer.error_type == "Cancelled", "{answer:?}");
+        assert!(!answer.success && answer.error_type == "Interrupted", "{answer:?}");
     });
 }
 
