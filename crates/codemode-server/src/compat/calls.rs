@@ -123,20 +123,21 @@ impl Calls {
 
 /// The code is not told where the application is.
 fn answer(answered: Result<ToolCallResponse, Unserved>) -> Answer {
-    let (kind, message) = match answered {
+    let failure = match answered {
         Ok(ToolCallResponse { success: true, result, .. }) => return Ok(tool_result(result.as_ref())),
         Ok(ToolCallResponse { error, .. }) if error.is_empty() => {
-            ("ToolError", "it failed, and the application does not say why.".to_owned())
+            ToolFailure::new("ToolError", "it failed, and the application does not say why.")
         }
-        Ok(ToolCallResponse { error, .. }) => ("ToolError", error),
+        Ok(ToolCallResponse { error, .. }) => ToolFailure::new("ToolError", error),
         Err(Unserved::Unreachable(_)) => {
             let message = "the application's ToolService cannot be reached; the executor's log says why";
-            ("ToolServiceUnreachable", message.to_owned())
+            ToolFailure::new("ToolServiceUnreachable", message)
         }
         Err(Unserved::Refused(status)) => {
-            let message = format!("the application's ToolService refused the call: {}", status.message());
-            ("ToolServiceRefused", message)
+            let said = status.message();
+            ToolFailure::new("ToolServiceRefused", format!("the application's ToolService refused the call: {said}"))
         }
     };
-    Err(ToolFailure::new(kind, clipped(&message, MOST_WORDS)))
+    let message = clipped(&failure.message, MOST_WORDS).to_owned();
+    Err(ToolFailure { message, ..failure })
 }

@@ -103,17 +103,17 @@ fn no_refusal_is_longer_than_what_it_refuses() {
         let served = dialling(&application).await;
         let code = format!(
             "{SAID}
-long = '\x01' * (3 << 20)
+long = '\x7f' * (3 << 20)
 result = [
     said('__schema__', name=long),
     said('t', **{{long: 2**60}}),
-    said('t', a={{long: {{long: [2**60]}}}}),
+    said('t', a={{long: [2**60]}}),
     said('t', a='x' * (9 << 20)),
     said('t'),
     said('t'),
 ]"
         );
-        let answer = ask(client(&served).await, Request::new(asking(&code, &["t"])));
+        let answer = ask(client(&served).await, Request::new(asking(&code, &["t", "__schema__"])));
         let error = "\u{1}".repeat(3 << 20);
         application.next().await.reply.send(Ok(ToolCallResponse { error, ..ToolCallResponse::default() })).unwrap();
         let call = application.next().await;
