@@ -127,10 +127,10 @@ fn finished(finish: Finish, evidence: Evidence, limits: &Limits) -> Verdict {
     let Finish { kind, exit_code, result, variables, failure, warnings } = finish;
     let warnings = bounded(warnings);
     let most = limits.result_bytes;
-    let too_large = result.as_ref().is_some_and(|result| result.len() as u64 > most.bytes());
+    let length = result.as_ref().map_or(0, |result| result.len() as u64);
+    let too_large = length > most.bytes();
+    let variables = variables.filter(|variables| variables.len() as u64 <= most.bytes().saturating_sub(length));
     let failed = |failure: Option<ExecutionFailure>| failure.map(own_failure).unwrap_or_default();
-    let room = most.bytes().saturating_sub(result.as_ref().map_or(0, |result| result.len() as u64));
-    let variables = variables.filter(|variables| variables.len() as u64 <= room);
     let verdict = match kind {
         FinishKind::Limit(limit) if !evidence.speaks_against(limit) => {
             Verdict { warnings, ..met::died_of(limit, failed(failure), own_exit_code(exit_code), limits) }
