@@ -10,7 +10,7 @@ HADOLINT_VERSION := 2.15.1
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv build build-walls demo test test-rust test-python test-network test-rootless test-security test-docker \
-        test-frameworks test-docker-source docker-build wheel bench bench-check bench-instructions fuzz fuzz-smoke \
+        test-frameworks test-docker-source docker-build wheel bench bench-check bench-instructions bench-profile fuzz fuzz-smoke \
         docs docs-serve docs-reference docs-conformance lint lint-rust lint-python lint-docker lint-deny lint-advisories fmt clean
 
 help: ## List these targets
@@ -92,6 +92,10 @@ bench-check: wheel ## Measure again and fail where a ratio is 15 % worse than in
 # Needs valgrind. Counts belong to one compiler and one Python, which the file names.
 bench-instructions: venv ## Compare instruction counts of the hot path with the committed ones (WRITE=1: write them)
 	$(VENV)/python benches/instructions.py $(if $(WRITE),--write)
+
+# As root: with the kernel's own tracing. SAMPLES=20: so many executions.
+bench-profile: wheel ## Say where each microsecond of one execution goes: writes docs/performance/profile.md
+	$(VENV)/python benches/profile_execution.py $(if $(SAMPLES),--samples $(SAMPLES))
 
 # mkdocs-material in an environment of its own in target/docs-venv; making it needs the package index, building nothing.
 docs: python ## Build the site of docs/ into target/site; a link that leads nowhere is an error

@@ -73,6 +73,10 @@ def round_trip(data: bytes) -> None:
     else:
         assert within == written
         assert len(written) <= limit
+    with patch.object(values, "BEHIND_BYTES", 1):
+        parts, _ = values.encode_parts(value)
+    assert same(values.decode(b"".join(parts)), value), parts[0][:500]
+    assert b"\0" not in parts[0]
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

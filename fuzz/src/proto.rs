@@ -33,7 +33,7 @@ fn from_client(message: v1::ClientMessage) {
                 assert!(response_bytes(&policy.limits) <= response_bytes(&Limits::default()));
             }
         }
-        Some(Asked::ToolHeld(_) | Asked::Cancel(_) | Asked::Credit(_)) | None => {}
+        Some(Asked::ToolResultPart(_) | Asked::ToolHeld(_) | Asked::Cancel(_) | Asked::Credit(_)) | None => {}
     }
 }
 
@@ -81,6 +81,6 @@ fn from_server(message: v1::ServerMessage) {
             let again = v1::ToolCall::of(call.call_id, call.name.clone(), call.arguments.clone(), call.timeout());
             assert_eq!(again, call);
         }
-        Some(Told::Accepted(_) | Told::ToolCallAbandoned(_)) | None => {}
+        Some(Told::Accepted(_) | Told::ToolCallAbandoned(_) | Told::ToolResultCredit(_)) | None => {}
     }
 }

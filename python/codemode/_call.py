@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codemode import _checks, _values
 from codemode._approval import OnApproval
@@ -39,8 +39,7 @@ Deliver = Callable[[Callable[[Any], object], Any], object]
 ARTIFACT_BYTES = 16 << 20
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """What one execution may do with tools, and what of its artifacts it brings back."""
 
     on_approval: OnApproval | None
@@ -49,8 +48,7 @@ class Rules:
     artifact_bytes: int
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """What the code finds in `__main__` beside `tools`, and whether what it leaves there comes back."""
 
     variables: Mapping[str, Any] | None = None
@@ -58,8 +56,7 @@ class Names:
     bare_tools: bool = False
 
 
-@dataclass(frozen=True)
-class Sinks:
+class Sinks(NamedTuple):
     """The application's functions that are told what happens."""
 
     on_stdout: TextSink | None
@@ -67,8 +64,7 @@ class Sinks:
     on_tool_call: EventSink | None
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What `execute` was told about one execution."""
 
     execution_timeout: float | None
@@ -81,8 +77,7 @@ class Options:
     names: Names
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """What an execution finds: the application's tools and values, and where its functions run."""
 
     entries: Mapping[str, ToolEntry]
@@ -93,7 +88,7 @@ class Scene:
     deliver: Deliver
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """Leaving its `with` block, by whatever way, cancels the tools that still run."""
 
@@ -135,15 +130,17 @@ class Call:
 
 def make_call(code: str | bytes, options: Options, scene: Scene, settings: Settings) -> Call:
     """Checks all that `execute` was given."""
-    given_context, rules, sinks, names = options.context, options.rules, options.sinks, options.names
-    if not isinstance(given_context, RuntimeContext):
-        given_context = _checks.mapping(given_context, "context", "a RuntimeContext or a mapping of variables")
-    context = overlay(scene.context, given_context)
+    context, config, rules, sinks, names = scene.context, scene.config, options.rules, options.sinks, options.names
+    if (given := options.context) is not None:
+        if not isinstance(given, RuntimeContext):
+            given = _checks.mapping(given, "context", "a RuntimeContext or a mapping of variables")
+        context = overlay(context, given)
     variables = _checks.variables(names.variables)
-    config = {**scene.config, **_checks.mapping(options.config, "config")}
+    if options.config is not None:
+        config = {**config, **_checks.mapping(options.config, "config")}
     on_approval = _checks.function(rules.on_approval, "on_approval") or scene.on_approval
-    for name in ("on_stdout", "on_stderr", "on_tool_call"):
-        _checks.function(getattr(sinks, name), name)
+    for name, sink in zip(sinks._fields, sinks, strict=True):
+        _checks.function(sink, name)
     tell = functools.partial(scene.deliver, sinks.on_tool_call) if sinks.on_tool_call else None
     dispatcher = Dispatcher(scene.entries, context, scene.loop, on_approval, Watch(tell))
     least_one, least_none = "a number of calls, 1 or more", "a number of bytes, 0 or more"
@@ -155,7 +152,7 @@ def make_call(code: str | bytes, options: Options, scene: Scene, settings: Setti
         "config": _encoded(config, "config", dispatcher),
         "code_timeout": _checks.seconds(options.execution_timeout, "execution_timeout"),
         "check_tools": _checks.flag(rules.check_tools, "check_tools"),
-        "variables": _encoded(variables, "variables", dispatcher) if variables else b"",
+        "variables": _encoded(variables, "variables", dispatcher),
         "keep_variables": _checks.flag(names.keep_variables, "keep_variables"),
         "bare_tools": _checks.flag(names.bare_tools, "bare_tools"),
         "artifact_bytes": _checks.count(rules.artifact_bytes, "artifact_bytes", least=0, what=least_none),
@@ -220,6 +217,9 @@ def call_here(function: Callable[[Any], object], news: Any) -> None:
 
 
 def _encoded(value: Mapping[str, Any], what: str, dispatcher: Dispatcher) -> bytes:
+    """Nothing for an empty mapping, which is what an executor reads there."""
+    if not value:
+        return b""
     encoded, warnings = _values.encode(dict(value), root=what, reprs=False)
     dispatcher.warnings += warnings
     return encoded

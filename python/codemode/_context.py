@@ -70,7 +70,10 @@ def as_context(value: RuntimeContext | Mapping[str, Any] | None) -> RuntimeConte
 def overlay(*layers: RuntimeContext | Mapping[str, Any] | None) -> RuntimeContext:
     """One context from several; later layers win, key by key."""
     merged = RuntimeContext()
-    for layer in map(as_context, layers):
-        merged.variables.update(layer.variables)
-        merged.metadata.update(layer.metadata)
+    for layer in layers:
+        if isinstance(layer, RuntimeContext):
+            merged.variables.update(layer.variables)
+            merged.metadata.update(layer.metadata)
+        elif layer is not None:
+            merged.variables.update(layer)
     return merged

@@ -30,7 +30,11 @@ from codemode._watch import Watch
 
 _log = logging.getLogger("codemode.tools")
 
-Answer = tuple[bool, bytes]
+# A value may be in parts, one after the other.
+Encoded = bytes | list[bytes]
+Answer = tuple[bool, Encoded]
+# What most tools return, and nobody awaits: to ask `inspect` takes as long as a small tool.
+_VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 # The decision was yes, and the tool has not run yet.
 _APPROVED = object()
 
@@ -75,14 +79,16 @@ class Dispatcher:
         value_bytes: int,
         resume: Callable[[Callable[[], Answer]], object],
         hold: Callable[[bool], object],
+        bytes_behind: bool = False,
     ) -> Answer | None:
-        """(True, tagged JSON of the value) or (False, JSON of the failure); never raises.
+        """(True, tagged JSON of the value) or (False, JSON of the failure); never raises. `bytes_behind`: long bytes may
+        stand behind the JSON.
 
         None: something is awaited. `resume` is called once it has ended, with a function that has the answer.
         `hold(True)` stops the clock of the call.
         """
         self.used = True
-        call = _Call(execution_id, call_id, name, arguments, value_bytes, resume, hold)
+        call = _Call(execution_id, call_id, name, arguments, value_bytes, resume, hold, bytes_behind)
         self._watch.started(call_id, name, lambda: _shown_keywords(call))
         return self._guarded(call, lambda: self._begin(call))
 
@@ -112,7 +118,7 @@ class Dispatcher:
         self._pending.clear()
         self._watch.after_fork_in_child()
 
-    def _guarded(self, call: _Call, work: Callable[[], bytes | None]) -> Answer | None:
+    def _guarded(self, call: _Call, work: Callable[[], Encoded | None]) -> Answer | None:
         try:
             value = self._variables.copy().run(self._reporting, call, work)
         except BaseException as error:  # a tool that calls sys.exit must not end a native thread
@@ -126,7 +132,7 @@ class Dispatcher:
         self._watch.finished(call.call_id, "ok")
         return True, value
 
-    def _reporting(self, call: _Call, work: Callable[[], bytes | None]) -> bytes | None:
+    def _reporting(self, call: _Call, work: Callable[[], Encoded | None]) -> Encoded | None:
         reporter.set(lambda message, fraction: self._watch.progress(call.call_id, message, fraction))
         return work()
 
@@ -139,7 +145,7 @@ class Dispatcher:
         else:
             self._watch.finished(call.call_id, "error", message)
 
-    def _begin(self, call: _Call) -> bytes | None:
+    def _begin(self, call: _Call) -> Encoded | None:
         entry = self._find(call.name)
         given = entry.arguments(_keywords(call))
         question = self._question(call, entry, given)
@@ -147,7 +153,7 @@ class Dispatcher:
             self._await_decision(call, entry, given, question, answer)
             return None
         value = self._called(call, entry, given)
-        if not inspect.isawaitable(value):
+        if type(value) in _VALUES or not inspect.isawaitable(value):
             return self._encoded(call, entry, value)
         self._start(
             call, value, finish(value), lambda future: call.resume(lambda: self._resumed(call, entry, given, future))
@@ -203,7 +209,7 @@ class Dispatcher:
         return entry.form.call(given, self._context)
 
     def _resumed(self, call: _Call, entry: ToolEntry, given: Mapping[str, Any], future: Future[Any]) -> Answer:
-        def work() -> bytes:
+        def work() -> Encoded:
             value = _result(future)
             if value is _APPROVED:
                 value = self._called(call, entry, given)
@@ -213,9 +219,10 @@ class Dispatcher:
 
         return self._guarded(call, work) or (True, b"null")
 
-    def _encoded(self, call: _Call, entry: ToolEntry, value: Any) -> bytes:
+    def _encoded(self, call: _Call, entry: ToolEntry, value: Any) -> Encoded:
         value = entry.checked(value)
-        encoded, warnings = _values.encode(value, max_bytes=call.value_bytes, root=call.name, reprs=False)
+        encode = _values.encode_parts if call.bytes_behind else _values.encode
+        encoded, warnings = encode(value, max_bytes=call.value_bytes, root=call.name, reprs=False)
         self.warnings += warnings
         return encoded
 
@@ -264,7 +271,7 @@ class Dispatcher:
         return self._closed or call.call_id in self._abandoned
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class _Call:
     execution_id: str
     call_id: int
@@ -273,6 +280,7 @@ class _Call:
     value_bytes: int
     resume: Callable[[Callable[[], Answer]], object]
     hold: Callable[[bool], object]
+    bytes_behind: bool
 
 
 def _keywords(call: _Call) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class BackgroundLoop:
 
     def is_here(self) -> bool:
         """Whether the caller runs on the loop: then it must not wait for anything the loop does."""
-        return self._thread is threading.current_thread()
+        return self._thread is not None and self._thread is threading.current_thread()
 
     def stop(self, wait: bool = True) -> None:
         with self._lock:

@@ -37,13 +37,15 @@ class Dispatch(Protocol):
         name: str,
         arguments: bytes,
         value_bytes: int,
-        resume: Callable[[Callable[[], tuple[bool, bytes]]], object],
+        resume: Callable[[Callable[[], tuple[bool, bytes | list[bytes]]]], object],
         hold: Callable[[bool], object],
+        bytes_behind: bool,
         /,
-    ) -> tuple[bool, bytes] | None:
+    ) -> tuple[bool, bytes | list[bytes]] | None:
         """Called in a native worker thread that runs no event loop; never raises. `arguments` are tagged JSON.
 
-        True + tagged JSON of the value (at most `value_bytes`), or False + JSON {"type", "message",
+        True + tagged JSON of the value (at most `value_bytes`; with `bytes_behind`, in parts where raw bytes stand
+        behind the JSON), or False + JSON {"type", "message",
         "valid_parameters", "suggestions"}. None: something is awaited; `resume` is then called once, from any thread
         and without waiting, with a function that has the answer, which is called in a worker thread. An execution
         holds 32 workers at most; further calls wait for one. `hold(True)` stops the call's clock, `hold(False)` lets it

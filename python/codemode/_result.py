@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from codemode import _checks, _values
 from codemode._artifact import Artifact
@@ -16,6 +16,8 @@ from codemode._errors import CodemodeError, ExecutionFailed
 _RECORDED_NAME, _RECORDED_ARGUMENTS = 200, 4096
 # Characters of an error that tell two failures apart; the executor keeps more.
 _COMPARED = 200
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -150,29 +152,26 @@ def result_from_raw(
     warnings: Iterable[str] = (),
     traceback_limit: int | None = None,
     begun: Iterable[tuple[str, bytes]] | None = None,
-    denied: Iterable[tuple[str, bytes, str]] = (),
+    denied: Collection[tuple[str, bytes, str]] = (),
 ) -> ExecutionResult:
     """From the dict that the native client returns. The rest is what the client's own side knows: its warnings, and
     name and arguments of each call that reached its tool, or was denied and why.
     """
-    error = _error(raw["error"], traceback_limit) if raw["error"] else None
-    fields: dict[str, Any] = dict(
-        success=raw["success"],
-        outcome=raw["outcome"],
-        stdout=raw["stdout"].decode("utf-8", "replace"),
-        stderr=raw["stderr"].decode("utf-8", "replace"),
-        exit_code=raw["exit_code"],
-        error=error,
-        tool_calls=_ran(_denied(tuple(map(_tool_call, raw["tool_calls"])), denied), begun),
-        artifacts=tuple(Artifact(**{**item, "host_path": item["host_path"] or None}) for item in raw["artifacts"]),
-        violations=tuple(Violation(**item) for item in raw["violations"]),
-        usage=Usage(**raw["usage"]),
-        isolation=_isolation(raw["isolation"]),
-        warnings=(*raw["warnings"], *warnings),
-        **{key: raw[key] for key in ("stdout_truncated", "stderr_truncated", "correlation_id", "execution_id")},
-        duration_ms=raw["duration_ms"],
-    )
-    return ExecutionResult(**{**fields, **_value(raw["result"], raw["variables"])})
+    calls = tuple(map(_tool_call, raw["tool_calls"]))
+    fields: dict[str, Any] = {
+        **raw,
+        "stdout": raw["stdout"].decode("utf-8", "replace"),
+        "stderr": raw["stderr"].decode("utf-8", "replace"),
+        "error": _error(raw["error"], traceback_limit) if raw["error"] else None,
+        "tool_calls": _ran(_denied(calls, denied), begun),
+        "artifacts": tuple(Artifact(**{**item, "host_path": item["host_path"] or None}) for item in raw["artifacts"]),
+        "violations": tuple(Violation(**item) for item in raw["violations"]),
+        "usage": _made(Usage, raw["usage"]),
+        "isolation": _isolation(raw["isolation"]),
+        "warnings": (*raw["warnings"], *warnings),
+        **_value(raw["result"], raw["variables"]),
+    }
+    return _made(ExecutionResult, fields)
 
 
 def rejected(error: CodemodeError, correlation_id: str) -> ExecutionResult:
@@ -199,7 +198,7 @@ def trim(traceback: str, limit: int) -> str:
 
 
 def _value(result: bytes | None, variables: bytes | None) -> dict[str, Any]:
-    read: dict[str, Any] = {}
+    read: dict[str, Any] = {"result": None, "result_json": None, "variables": {}}
     try:
         if result is not None:
             read |= {"result": _values.decode(result), "result_json": result.decode()}
@@ -213,7 +212,8 @@ def _value(result: bytes | None, variables: bytes | None) -> dict[str, Any]:
     except ValueError as problem:
         # The sandbox authors these bytes and is free to send rubbish.
         error = ExecutionError("ProtocolError", f"the sandbox sent a result that cannot be read: {problem}")
-        return {"success": False, "outcome": "protocol_error", "error": error}
+        failed = {"success": False, "outcome": "protocol_error", "error": error}
+        return {"result": None, "result_json": None, "variables": {}, **failed}
 
 
 def _error(item: Mapping[str, Any], limit: int | None) -> ExecutionError:
@@ -223,18 +223,24 @@ def _error(item: Mapping[str, Any], limit: int | None) -> ExecutionError:
 
 
 def _tool_call(item: Mapping[str, Any]) -> ToolCallRecord:
-    return ToolCallRecord(
-        item["name"], item["status"], item["duration_ms"], item["error"] or None, bytes(item["arguments"])
-    )
+    fields = {
+        "name": item["name"],
+        "status": item["status"],
+        "duration_ms": item["duration_ms"],
+        "error": item["error"] or None,
+        "arguments_json": bytes(item["arguments"]),
+        "ran": True,
+    }
+    return _made(ToolCallRecord, fields)
 
 
 def _denied(
-    records: tuple[ToolCallRecord, ...], denied: Iterable[tuple[str, bytes, str]]
+    records: tuple[ToolCallRecord, ...], denied: Collection[tuple[str, bytes, str]]
 ) -> tuple[ToolCallRecord, ...]:
     """The records, those of denied calls with that status; to the executor they are errors like others."""
-    left = Counter((_key(name, arguments), reason[:_COMPARED]) for name, arguments, reason in denied)
-    if not left:
+    if not denied:
         return records
+    left = Counter((_key(name, arguments), reason[:_COMPARED]) for name, arguments, reason in denied)
     told = []
     for record in records:
         key = _key(record.name, record.arguments_json), (record.error or "")[:_COMPARED]
@@ -247,7 +253,7 @@ def _denied(
 
 def _ran(records: tuple[ToolCallRecord, ...], begun: Iterable[tuple[str, bytes]] | None) -> tuple[ToolCallRecord, ...]:
     """The records, each with whether its tool was called; the executor cuts what it records."""
-    if begun is None:
+    if begun is None or all(record.status == "ok" for record in records):
         return records
     left = Counter(_key(*call) for call in begun)
     ran = set()
@@ -268,5 +274,20 @@ def _key(name: str, arguments: bytes) -> tuple[str, bytes]:
 
 
 def _isolation(item: Mapping[str, Any]) -> Isolation:
-    lists = {key: tuple(item[key]) for key in ("layers", "substitutes", "not_promised")}
-    return Isolation(item["tier"], **lists)
+    """The native client hands out the same mapping for as long as an executor's walls are the same."""
+    global _last
+    last_item, last = _last
+    if item is not last_item:
+        last = Isolation(item["tier"], *(tuple(item[key]) for key in ("layers", "substitutes", "not_promised")))
+        _last = item, last
+    return last
+
+
+_last: tuple[Mapping[str, Any], Isolation] = {}, Isolation()
+
+
+def _made(kind: type[_T], fields: Mapping[str, Any]) -> _T:
+    """As the constructor of a frozen class does, which sets each member on its own, the slow way."""
+    made = object.__new__(kind)
+    made.__dict__.update(fields)
+    return made

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,9 @@ class Settings:
         if self.correlation_prefix is None:
             return None
         stamp = _base36(int(time.time() * 1000), 6)
-        return f"{self.correlation_prefix}-{stamp}-{_base36(secrets.randbelow(36**4), 4)}"
+        # The kernel's own, which forked processes do not share. Of 64 bits the remainder is as good as even.
+        chance = int.from_bytes(os.urandom(8), "little")
+        return f"{self.correlation_prefix}-{stamp}-{_base36(chance, 4)}"
 
     def pauses(self) -> Iterator[float | None]:
         """For each attempt the seconds to wait should it fail, None for the last one."""

@@ -146,7 +146,8 @@ class _Server:
         """Without an answer it awaits something, and will be resumed."""
         if (answer := work()) is not None:
             ok, body = answer
-            self._line.send({"type": "answer", "call_id": call_id, "ok": ok}, body)
+            whole = body if isinstance(body, bytes) else b"".join(body)
+            self._line.send({"type": "answer", "call_id": call_id, "ok": ok}, whole)
 
 
 class _Workers:

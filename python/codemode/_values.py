@@ -5,6 +5,9 @@ imports them, the guest carries their text as `_codemode.values`, `_codemode._va
 nothing. Plain JSON stays plain; everything else is an object `{"$codemode": TAG, ...}`, its content mostly
 under `"v"`. Integers are written verbatim up to `MAX_INT_DIGITS`. Values nest `MAX_DEPTH` deep; what is deeper, refers
 to itself or has no tag crosses as its repr with a warning, and the rest of the value stays typed.
+
+Bytes are base64 in the text. Where the receiver takes them so, long ones stand behind it as they are: the text, a NUL
+(which JSON never holds), and the bytes that tags announce by their number under `"n"`, in the order of the text.
 """
 
 from __future__ import annotations
@@ -13,17 +16,31 @@ import binascii
 import json
 import sys
 
-from ._values_read import MAX_DEPTH, MAX_INT_DIGITS, TAG, OpaqueValue, Record, TupleRecord, decode, frames
+from ._values_read import (
+    MAX_DEPTH,
+    MAX_INT_DIGITS,
+    TAG,
+    OpaqueValue,
+    Record,
+    TupleRecord,
+    ValueTooLarge,
+    clean,
+    decode,
+    frames,
+    int_text,
+    is_text,
+)
 
 TYPE_CHECKING = False  # the name mypy knows; `typing` itself costs milliseconds in the zygote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-__all__ = ["MAX_DEPTH", "OpaqueValue", "Record", "TupleRecord", "ValueTooLarge", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "OpaqueValue", "Record", "TupleRecord", "ValueTooLarge", "decode", "encode", "encode_parts"]
 
 MAX_REPR = 4096
 MAX_WARNINGS = 50
+BEHIND_BYTES = 4096  # shorter bytes are not worth a way of their own
 
 _SAFE_BITS = 2100  # below 640 digits: the smallest limit that sys.set_int_max_str_digits accepts
 _MAX_INT_BITS = 3_321_928  # the most bits that always fit MAX_INT_DIGITS digits
@@ -32,36 +49,42 @@ _PLAIN = _SCALARS | {list, dict}
 _STRING = frozenset({str})
 
 
-class ValueTooLarge(ValueError):
-    """The text is larger than allowed; `size` is a lower bound, because writing stops at the limit."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"the value takes at least {size} bytes, the limit is {limit}")
-        self.size = size
-        self.limit = limit
-
-
 def encode(
     value: Any, *, max_bytes: int | None = None, root: str = "result", reprs: bool = True
 ) -> tuple[bytes, list[str]]:
     """The value as bytes, and one warning per member that could not be carried; `root` begins their paths.
     `reprs` False says of such a member no more than its type: a repr of the host may hold addresses or secrets."""
-    kind = type(value)
-    if kind in _SCALARS or kind is list or kind is dict:
-        data = _plain(value, 1, max_bytes, 0)
-        if data is not None:
-            return data, []
-    writer = _Writer(max_bytes, root, reprs)
+    if (data := _fast(value, max_bytes)) is not None:
+        return data, []
+    (data, *_), warnings = _written(value, _Writer(max_bytes, root, reprs))
+    return data, warnings
+
+
+def encode_parts(
+    value: Any, *, max_bytes: int | None = None, root: str = "result", reprs: bool = True
+) -> tuple[list[bytes], list[str]]:
+    """As `encode`, for a receiver that takes bytes behind the text. The parts one after the other are the value."""
+    data = _fast(value, max_bytes)
+    return _written(value, _Writer(max_bytes, root, reprs, [])) if data is None else ([data], [])
+
+
+def _written(value: Any, writer: _Writer) -> tuple[list[bytes], list[str]]:
     try:
         writer.value(value, None, 0)
     except RecursionError:  # the caller has used up the stack
-        return _NO_STACK, [f"{root} crossed as its repr only: too little stack was left to look at it"]
+        return [_NO_STACK], [f"{writer.root} crossed as its repr only: too little stack was left to look at it"]
     data = "".join(writer.parts).encode()
-    _check(len(data), max_bytes)
-    return data, writer.report()
+    behind = [b"\0", *writer.behind] if writer.behind else []
+    _check(len(data) + sum(map(len, behind)), writer.limit)
+    return [data, *behind], writer.report()
 
 
 # ---- the fast way: what the C encoder writes exactly
+
+
+def _fast(value: Any, limit: int | None) -> bytes | None:
+    kind = type(value)
+    return _plain(value, 1, limit, 0) if kind in _SCALARS or kind is list or kind is dict else None
 
 
 class _Room:
@@ -136,8 +159,9 @@ class _NotCarried(Exception):
 class _Writer:
     NotCarried = _NotCarried
 
-    def __init__(self, limit: int | None, root: str, reprs: bool) -> None:
+    def __init__(self, limit: int | None, root: str, reprs: bool, behind: list[bytes] | None = None) -> None:
         self.reprs = reprs
+        self.behind = behind  # long bytes, where they may stand behind the text
         self.parts: list[str] = []
         self.size = 0
         self.limit = limit
@@ -163,7 +187,7 @@ class _Writer:
         key = id(value)
         if key in self.open or depth > MAX_DEPTH:
             return self.opaque(value, path, "it contains itself" if key in self.open else "it is nested too deeply")
-        mark, size, frozen = len(self.parts), self.size, self.frozen
+        mark, size, frozen, behind = len(self.parts), self.size, self.frozen, len(self.behind or ())
         self.open.add(key)
         try:
             _writer_for(type(value))(self, value, path, depth)
@@ -171,6 +195,8 @@ class _Writer:
             raise
         except Exception as exc:  # noqa: BLE001 one odd member never spoils the value
             del self.parts[mark:]
+            if self.behind:
+                del self.behind[behind:]
             self.size, self.frozen = size, frozen
             self.opaque(value, path, str(exc) if type(exc) is _NotCarried else f"{type(exc).__name__} on the way")
         finally:
@@ -208,6 +234,16 @@ class _Writer:
     def text(self, tag: str, text: str) -> None:
         self.put(f'{{"{TAG}":"{tag}","v":{_quote(text)}}}')
 
+    def binary(self, tag: str, data: memoryview) -> None:
+        if self.behind is None or data.nbytes < BEHIND_BYTES:
+            self.text(tag, self.base64(data))
+            return
+        _check(self.size + data.nbytes, self.limit)
+        self.put(f'{{"{TAG}":"{tag}","n":{data.nbytes}}}')
+        self.size += data.nbytes
+        whole = data.obj
+        self.behind.append(whole if type(whole) is bytes and len(whole) == data.nbytes else bytes(data))
+
     def base64(self, data: Any) -> str:
         _check(self.size + len(data) * 4 // 3, self.limit)
         return binascii.b2a_base64(data, newline=False).decode()
@@ -235,14 +271,10 @@ def _path_text(root: str, path: Any) -> str:
     return root + "".join(reversed(steps))
 
 
-def _clean(text: str, limit: int) -> str:
-    return text[:limit].encode("utf-8", "backslashreplace").decode()
-
-
 def _type_name(kind: type) -> str:
     try:
         module, name = kind.__module__, kind.__qualname__
-        return _clean(name if module in ("builtins", "__main__") else f"{module}.{name}", 200)
+        return clean(name if module in ("builtins", "__main__") else f"{module}.{name}", 200)
     except Exception:  # noqa: BLE001 a metaclass is anybody's code
         return "object"
 
@@ -253,10 +285,10 @@ def _safe_repr(value: Any, limit: int = MAX_REPR) -> str:
         if type(value) in (list, dict, tuple, set, frozenset):
             import reprlib
 
-            return _clean(reprlib.repr(value), limit)
+            return clean(reprlib.repr(value), limit)
         if type(value) is int and value.bit_length() > _SAFE_BITS:
             return f"<int of {value.bit_length()} bits>"
-        return _clean(repr(value), limit)
+        return clean(repr(value), limit)
     except Exception as exc:  # noqa: BLE001 repr() is anybody's code
         return f"<{_type_name(type(value))} object, its repr() raised {type(exc).__name__}>"
 
@@ -268,32 +300,7 @@ def _write_int(w: _Writer, value: int, path: Any, depth: int) -> None:
     bits = value.bit_length()
     if bits > _MAX_INT_BITS:
         raise _NotCarried(f"it has more than {MAX_INT_DIGITS} digits")
-    w.put(repr(value) if bits <= _SAFE_BITS else _int_text(value))
-
-
-def _int_text(value: int) -> str:
-    """Decimal digits by way of libmpdec: no interpreter limit to switch off, and not quadratic before Python 3.12."""
-    import decimal
-
-    context = decimal.Context(decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[decimal.Inexact])
-    powers: dict[int, decimal.Decimal] = {}
-
-    def power(bits: int) -> decimal.Decimal:
-        if bits not in powers:
-            half = bits >> 1
-            powers[bits] = (
-                decimal.Decimal(1 << bits) if bits <= 1000 else context.multiply(power(half), power(bits - half))
-            )
-        return powers[bits]
-
-    def convert(part: int, bits: int) -> decimal.Decimal:
-        if bits <= 1000:
-            return decimal.Decimal(part)
-        half = bits >> 1
-        high = context.multiply(convert(part >> half, bits - half), power(half))
-        return context.add(high, convert(part & ((1 << half) - 1), half))
-
-    return ("-" if value < 0 else "") + str(convert(abs(value), value.bit_length()))
+    w.put(repr(value) if bits <= _SAFE_BITS else int_text(value))
 
 
 def _write_float(w: _Writer, value: float, path: Any, depth: int) -> None:
@@ -311,7 +318,7 @@ def _write_str(w: _Writer, value: str, path: Any, depth: int) -> None:
 
 
 def _write_bytes(w: _Writer, value: Any, path: Any, depth: int) -> None:
-    w.text("bytearray" if isinstance(value, bytearray) else "bytes", w.base64(memoryview(value).cast("B")))
+    w.binary("bytearray" if isinstance(value, bytearray) else "bytes", memoryview(value).cast("B"))
 
 
 def _write_list(w: _Writer, value: Any, path: Any, depth: int) -> None:
@@ -328,7 +335,7 @@ def _write_dict(w: _Writer, value: Any, path: Any, depth: int) -> None:
     if type(value) is dict and depth < 8 and _plain_part(w, value, depth):
         return
     pairs = value.items()
-    if TAG in value or not all(type(key) is str and _is_text(key) for key in value):
+    if TAG in value or not all(type(key) is str and is_text(key) for key in value):
         w.pairs(pairs, path, depth)
         return
     comma = "{"
@@ -345,13 +352,6 @@ def _plain_part(w: _Writer, value: Any, depth: int) -> bool:
     if data is not None:
         w.put(data.decode())
     return data is not None
-
-
-def _is_text(key: str) -> bool:
-    try:
-        return key.isascii() or bool(key.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _write_tuple(w: _Writer, value: Any, path: Any, depth: int) -> None:

@@ -47,7 +47,10 @@ def _write_ndarray(w: Any, value: Any, path: Any, depth: int) -> None:
     _hashable(w)
     dtype, shape = value.dtype, list(value.shape)
     if _DTYPE.fullmatch(dtype.str):
-        w.tagged("ndarray", path, depth, dtype=dtype.str, shape=shape, v=w.base64(value.tobytes()))
+        data = value.tobytes()
+        w.tagged(
+            "ndarray", path, depth, dtype=dtype.str, shape=shape, v=data if w.behind is not None else w.base64(data)
+        )
     elif dtype.kind in "OSU":
         w.tagged("ndarray", path, depth, dtype="|O", shape=shape, v=value.ravel().tolist())
     else:
@@ -121,7 +124,7 @@ def _read_ndarray(obj: dict[str, Any]) -> Any:
         return _read_objects(obj["v"], shape, numpy)
     if not _DTYPE.fullmatch(dtype):
         raise ValueError("bad dtype")
-    data = binascii.a2b_base64(obj["v"])
+    data = obj["v"] if type(obj["v"]) is bytes else binascii.a2b_base64(obj["v"])
     code = dtype[1:].partition("[")[0]
     if len(data) != _count(shape) * int(code[1:]):
         raise ValueError("shape and data differ")

@@ -63,25 +63,94 @@ class TupleRecord(tuple):  # type: ignore[type-arg]
         raise AttributeError(f"{self._type_name} has no field {name!r}")
 
 
-def decode(data: bytes | str) -> Any:
-    """The value of such a text. ValueError for anything that `encode` could not have written."""
+class ValueTooLarge(ValueError):
+    """The text is larger than allowed; `size` is a lower bound, because writing stops at the limit."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"the value takes at least {size} bytes, the limit is {limit}")
+        self.size = size
+        self.limit = limit
+
+
+def is_text(key: str) -> bool:
     try:
-        text = data if isinstance(data, str) else str(data, "utf-8")
+        return key.isascii() or bool(key.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def clean(text: str, limit: int) -> str:
+    return text[:limit].encode("utf-8", "backslashreplace").decode()
+
+
+def decode(data: Any) -> Any:
+    """The value of such bytes or text, or of an object that hands out text and bytes as `_Split` does. ValueError for
+    anything that `encode` or `encode_parts` could not have written."""
+    try:
+        if isinstance(data, bytes):
+            data = _Split(data) if b"\0" in data else str(data, "utf-8")
+        text = data if isinstance(data, str) else data.text()
+        behind = data if text is not data and data.left() else None
         if text.count("[") + text.count("{") > MAX_WIRE_DEPTH:
             _check_depth(text)
         tagged = TAG in text or "\\u0024" in text
         if 0 < _int_limit() <= 10_000:
             try:
-                return (_TAGGED if tagged else _UNTAGGED).decode(text)
+                return _read(text, behind, _TAGGED if tagged else _UNTAGGED)
             except json.JSONDecodeError:
                 raise
             except ValueError:
                 pass  # an integer beyond the interpreter's limit, or a bad tag: the careful decoder says which
-        return (_TAGGED_BIG if tagged else _UNTAGGED_BIG).decode(text)
+        return _read(text, behind, _TAGGED_BIG if tagged else _UNTAGGED_BIG)
     except ValueError:
         raise
     except Exception as exc:  # noqa: BLE001 the promise: ValueError and nothing else
         raise ValueError(f"malformed value: {type(exc).__name__}: {exc}") from None
+
+
+def _read(text: str, behind: Any, decoder: json.JSONDecoder) -> Any:
+    if not behind:
+        return decoder.decode(text)
+    behind.rewind()
+
+    def restore(obj: dict[str, Any]) -> Any:
+        if "n" not in obj or obj.get(TAG) not in ("bytes", "bytearray"):
+            return _restore(obj)
+        data = behind.take(_typed(obj["n"], int))
+        return data if obj[TAG] == "bytes" else bytearray(data)
+
+    value = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=restore, parse_int=decoder.parse_int).decode(
+        text
+    )
+    if behind.left():
+        raise ValueError("more bytes came than the tags announce")
+    return value
+
+
+class _Split:
+    """A value whose text has bytes behind it. Each is handed out once and in order: whatever the tags say of their
+    lengths, they cannot make more of them than came."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._behind = self._at = data.index(b"\0") + 1
+        if not self.left():
+            raise ValueError("no bytes came behind the text")
+
+    def text(self) -> str:
+        return str(self._data[: self._behind - 1], "utf-8")
+
+    def rewind(self) -> None:
+        self._at = self._behind
+
+    def take(self, count: int) -> bytes:
+        if not 0 <= count <= self.left():
+            raise ValueError("fewer bytes came than a tag announces")
+        self._at += count
+        return bytes(self._data[self._at - count : self._at])
+
+    def left(self) -> int:
+        return len(self._data) - self._at
 
 
 def frames() -> Any:
@@ -127,6 +196,31 @@ def _parse_int(text: str) -> int:
         return convert(part[:-half]) * power(half) + convert(part[-half:])
 
     return -convert(digits) if text[0] == "-" else convert(digits)
+
+
+def int_text(value: int) -> str:
+    """Decimal digits by way of libmpdec: no interpreter limit to switch off, and not quadratic before Python 3.12."""
+    import decimal
+
+    context = decimal.Context(decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[decimal.Inexact])
+    powers: dict[int, decimal.Decimal] = {}
+
+    def power(bits: int) -> decimal.Decimal:
+        if bits not in powers:
+            half = bits >> 1
+            powers[bits] = (
+                decimal.Decimal(1 << bits) if bits <= 1000 else context.multiply(power(half), power(bits - half))
+            )
+        return powers[bits]
+
+    def convert(part: int, bits: int) -> decimal.Decimal:
+        if bits <= 1000:
+            return decimal.Decimal(part)
+        half = bits >> 1
+        high = context.multiply(convert(part >> half, bits - half), power(half))
+        return context.add(high, convert(part & ((1 << half) - 1), half))
+
+    return ("-" if value < 0 else "") + str(convert(abs(value), value.bit_length()))
 
 
 def _refuse_constant(name: str) -> Any:

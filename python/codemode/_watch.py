@@ -53,6 +53,8 @@ class Watch:
             tell(ApprovalRequested(call_id, call.name, arguments))
 
     def finished(self, call_id: int, status: str, error: str | None = None) -> None:
+        if self._tell is None:
+            return
         with self._lock:
             call, tell = self._calls.pop(call_id, None), self._tell
         if call is not None and tell is not None:
@@ -70,6 +72,8 @@ class Watch:
         """Tells of those that are still open, and nothing after that. `timed_out` are the tools whose time was up, call
         by call, as the executor recorded it: its word on one of them may be underway still.
         """
+        if self._tell is None:
+            return
         untold = Counter(timed_out) - Counter(self._told)
         for call_id, call in list(self._calls.items()):
             untold.subtract([call.name])

@@ -13,6 +13,7 @@ use crate::{
     CallReporter, ClientError, ExecutionOutcome, Hold, META_TOOLS, OutputSink, Request, ToolCall, ToolHost,
     events::Outlet,
     link::{Link, Route},
+    parts::Parts,
     size,
     status::LinkFailure,
     tools,
@@ -49,8 +50,9 @@ pub(crate) async fn run<S: OutputSink>(
     let context = Bytes::copy_from_slice(&request.context);
     route.send(start(request, specs));
     let (calls, open, output) = (JoinMap::new(), HashMap::new(), Output::default());
+    let parts = Parts::new(link.tool_result_credit);
     let mut execution =
-        Execution { link, id, route, host, names, context, value_bytes, calls, open, outlet, sink, output };
+        Execution { link, id, route, host, names, context, value_bytes, calls, open, parts, outlet, sink, output };
     let ended = execution.drive(cancel).await;
     execution.abandon_all();
     execution.finish(ended?)
@@ -86,6 +88,7 @@ struct Execution<'a, S> {
     calls: JoinMap<u64, Answer>,
     /// What is told about those, where somebody reads it.
     open: HashMap<u64, Open>,
+    parts: Parts,
     outlet: Option<Outlet>,
     sink: S,
     output: Output,
@@ -136,6 +139,10 @@ impl<S: OutputSink> Execution<'_, S> {
             Message::Accepted(accepted) => self.output.warnings = accepted.warnings,
             Message::Output(output) => self.emit(output).await?,
             Message::ToolCall(call) => self.call(call).await,
+            Message::ToolResultCredit(credit) => {
+                self.parts.add_credit(credit.bytes);
+                self.send_parts();
+            }
             Message::ToolCallAbandoned(call) => {
                 self.abandon(call.call_id, call.timed_out);
                 self.calls.abort(&call.call_id);
@@ -176,7 +183,19 @@ impl<S: OutputSink> Execution<'_, S> {
             return self.reply(call_id, Err(refusal));
         }
         let (execution_id, context, value_bytes) = (self.id.clone(), self.context.clone(), self.value_bytes);
-        let call = ToolCall { execution_id, call_id, name, arguments, context, timeout, value_bytes, hold, reporter };
+        let bytes_behind = self.link.tool_result_credit > 0;
+        let call = ToolCall {
+            execution_id,
+            call_id,
+            name,
+            arguments,
+            context,
+            timeout,
+            value_bytes,
+            bytes_behind,
+            hold,
+            reporter,
+        };
         self.calls.spawn(call_id, self.host.call(call));
     }
 
@@ -196,10 +215,23 @@ impl<S: OutputSink> Execution<'_, S> {
         if let Some(Open { reporter, hold, .. }) = self.open.remove(&call_id) {
             reporter.answered(&answer, &hold);
         }
-        self.route.send(tool_result(call_id, answer));
+        match answer {
+            Ok(value) if self.parts.carry(value.len()) => {
+                self.parts.push(call_id, value.into());
+                self.send_parts();
+            }
+            answer => self.route.send(tool_result(call_id, answer)),
+        }
+    }
+
+    fn send_parts(&mut self) {
+        while let Some(part) = self.parts.next() {
+            self.route.send(part);
+        }
     }
 
     fn abandon(&mut self, call_id: u64, timed_out: bool) {
+        self.parts.forget(call_id);
         if let Some(Open { reporter, hold, timeout }) = self.open.remove(&call_id) {
             if timed_out {
                 hold.expire();

@@ -53,6 +53,7 @@ mod hold;
 mod link;
 mod options;
 mod output;
+mod parts;
 pub mod prompt;
 mod python;
 mod request;

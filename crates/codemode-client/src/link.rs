@@ -28,6 +28,8 @@ const MAX_MESSAGE: usize = 1 << 30;
 /// One connection with its one stream. Executions that share it are told apart by id.
 pub(crate) struct Link {
     pub(crate) info: ExecutorInfo,
+    /// Bytes of large results of tools that an execution may have under way at first; 0: they go whole.
+    pub(crate) tool_result_credit: u64,
     pub(crate) peer: Peer,
     outbox: mpsc::UnboundedSender<v1::ClientMessage>,
     routes: Arc<Routes>,
@@ -55,11 +57,11 @@ impl Link {
             .await
             .map_err(|status| LinkFailure::of(&status, &pulse))?
             .into_inner();
-        let info = welcome(next(&mut incoming, &pulse).await?)?;
+        let (info, tool_result_credit) = welcome(next(&mut incoming, &pulse).await?)?;
         let routes = Arc::new(Routes::default());
         let reader = tokio::spawn(read(incoming, Arc::clone(&routes), pulse)).abort_handle();
         let (peer, retired) = (dial.peer.clone(), AtomicBool::new(false));
-        Ok(Arc::new(Self { info, peer, outbox, routes, reader, retired }))
+        Ok(Arc::new(Self { info, tool_result_credit, peer, outbox, routes, reader, retired }))
     }
 
     /// Whether a new execution may use it.
@@ -194,9 +196,14 @@ async fn next(incoming: &mut Streaming<v1::ServerMessage>, pulse: &Pulse) -> Res
     }
 }
 
-fn welcome((_, message): (String, Message)) -> Result<ExecutorInfo, LinkFailure> {
+/// What the executor says of itself, and its credit for large results of tools.
+fn welcome((_, message): (String, Message)) -> Result<(ExecutorInfo, u64), LinkFailure> {
     match message {
-        Message::Welcome(info) => info.try_into().map_err(|error| LinkFailure::Protocol(format!("{error}"))),
+        Message::Welcome(info) => {
+            let credit = info.tool_result_credit;
+            let info = info.try_into().map_err(|error| LinkFailure::Protocol(format!("{error}")))?;
+            Ok((info, credit))
+        }
         Message::Rejected(rejected) => Err(refusal(rejected)),
         _ => Err(LinkFailure::Protocol("its first message was no welcome".into())),
     }

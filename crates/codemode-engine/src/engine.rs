@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use codemode_egress::Egress;
 use codemode_types::{Isolation, Limits, Policy, Rejection, ToolFailure};
 use tokio::{
@@ -140,6 +141,12 @@ impl Execution {
     pub fn answer(&self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) {
         // Fails only where the execution is over.
         let _ = self.words.send(Word::Answer(call_id, answer));
+    }
+
+    /// The same in parts, in their order. `total`: of all of them, with the first; otherwise 0. What is handed over is held
+    /// until the code takes it, so no more may be under way than the caller wants to be held: `AnswerTaken` tells.
+    pub fn answer_part(&self, call_id: u64, total: u64, data: Bytes) {
+        let _ = self.words.send(Word::Part { call_id, total, data });
     }
 
     /// A call's own time stands still while it is held; the execution's `total_timeout` does not.

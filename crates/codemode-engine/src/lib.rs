@@ -95,6 +95,10 @@ pub enum ExecutionEvent {
         /// Its own time is up; otherwise the execution is over.
         timed_out: bool,
     },
+    /// So many bytes of `Execution::answer_part` are held no more.
+    AnswerTaken {
+        bytes: u64,
+    },
     /// Of the way out of a restricted network: before anything leaves because of it.
     Network(Decision),
     /// The last event.

@@ -237,7 +237,7 @@ impl Spawner {
             .iter()
             .chain(broker.as_ref().map(|(_, theirs)| theirs))
             .map(AsFd::as_fd)
-            .chain(group.into_iter().flat_map(|group| group.procs()))
+            .chain(group.into_iter().flat_map(|group| group.members()))
             .collect();
         let Spawned { pid, reins, gone } = zygote.spawn(order, held, &descriptors).await?;
         let life = Life { pid, reins, gone };
@@ -274,6 +274,9 @@ impl Spawner {
     async fn cgroup(&self, shape: &Shape) -> Result<Option<SharedCgroup>, SpawnError> {
         let Some(groups) = self.groups.clone() else { return Ok(None) };
         let limits = shape.cgroup_limits();
+        if let Some(cgroup) = groups.reuse(&limits) {
+            return Ok(Some(cgroup));
+        }
         let created = tokio::task::spawn_blocking(move || groups.create(&limits)).await;
         created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup).map(Some)
     }

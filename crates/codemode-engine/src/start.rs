@@ -47,7 +47,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let means = probe.means();
     let plan = SandboxPlan::build(&policy, &interpreter, means).map_err(StartError::Plan)?;
     let egress = egress(&policy);
-    let groups = groups(&probe)?;
+    let groups = groups(&probe, &policy, places)?;
     let programs = Programs::of(&plan);
     let unlisted = unlisted_programs(&plan);
     let packages = plan.packages.clone().into();
@@ -117,11 +117,14 @@ fn size(policy: &Policy, places: u32) -> Size {
 }
 
 /// No control groups only where the probe found, and says, what stands in for them.
-fn groups(probe: &Probe) -> Result<Option<Arc<Groups>>, StartError> {
+fn groups(probe: &Probe, policy: &Policy, places: u32) -> Result<Option<Arc<Groups>>, StartError> {
     if probe.rootless {
         return Ok(None);
     }
-    match Groups::find() {
+    // A full house, what is parked for the next, and what is being made.
+    let Size { most, hands, .. } = size(policy, places);
+    let wanted = places as usize + most + hands;
+    match Groups::find(Shape::of(policy, &policy.limits).cgroup_limits(), wanted) {
         Ok(groups) => Ok(Some(Arc::new(groups))),
         Err(_) if probe.substitutes().iter().any(|substitute| substitute.starts_with("cgroup")) => Ok(None),
         Err(error) => Err(StartError::Cgroup(error)),

@@ -120,7 +120,7 @@ class Call:
             raise self._gone() from None
         return self._value(*answer)
 
-    def _value(self, ok: bool, payload: bytes) -> Any:
+    def _value(self, ok: bool, payload: Any) -> Any:
         if not ok:
             raise _failure(self.tool, payload)
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol, TypedDict
 
-    Answer = tuple[bool, bytes]
+    Answer = tuple[bool, Any]
 
     class ToolSpec(TypedDict):
         name: str
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
         def send_call(self, name: str, arguments: bytes) -> int:
             """Thread-safe; the call's id."""
 
-        def recv(self) -> tuple[int, bool, bytes]:
-            """The next answer: (call id, ok, value or failure). One thread at a time."""
+        def recv(self) -> tuple[int, bool, Any]:
+            """The next answer: (call id, ok, value or failure as `values.decode` takes it). One thread at a time."""
 
         def finish(
             self,

@@ -47,17 +47,24 @@ _COMMAND_EVENTS = ("subprocess.Popen", "os.exec", "os.posix_spawn")
 
 
 class Courtesy:
-    def __init__(
-        self, bridge: Bridge, filename: str, namespace: dict[str, Any], roots: Iterable[str], commands: Iterable[str]
-    ) -> None:
+    """Before `begin` it refuses nothing: there is no user whose wish it could be."""
+
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
+        self._filename: str | None = None
+        self._namespace: dict[str, Any] = {}
+        self._roots: tuple[str, ...] = ()
+        self._below: tuple[str, ...] = ()
+        self._commands: frozenset[str] = frozenset()
+        self._pid = os.getpid()
+        self._reported = 0
+
+    def begin(self, filename: str, namespace: dict[str, Any], roots: Iterable[str], commands: Iterable[str]) -> None:
         self._filename = filename
         self._namespace = namespace
         self._roots = tuple(root.rstrip("/") for root in roots)
         self._below = tuple(root + "/" for root in self._roots)
         self._commands = frozenset(commands)
-        self._pid = os.getpid()
-        self._reported = 0
 
     def hook(self, met: Met) -> Callable[[str, tuple[Any, ...]], None]:
         handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
@@ -84,6 +91,8 @@ class Courtesy:
         return handler
 
     def _path(self, path: Any) -> None:
+        if self._filename is None:
+            return
         if type(path) is str and path.startswith(self._below) and ".." not in path:
             return
         text = _text(path)
@@ -100,7 +109,7 @@ class Courtesy:
 
     def _command(self, command: Any) -> None:
         text = _text(command)
-        if not text:
+        if not text or self._filename is None:
             return
         directory, name = posixpath.split(text)
         if directory and posixpath.normpath(directory) not in _STANDARD_BINS:

@@ -14,7 +14,7 @@ from .tools import Tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from .channel import Bridge, Start
@@ -23,28 +23,32 @@ if TYPE_CHECKING:
 _RESULT = "result"
 
 
-def warm() -> None:
-    """Once, in the zygote before it forks: see `warming`."""
-    from .warming import warm_up
+def warm(preload: Iterable[str] = ()) -> None:
+    """Once, in the zygote before it forks: see `warming`. `preload`: the modules that it has imported for the code."""
+    from . import warming
 
-    warm_up()
+    for _ in range(warming.ROUNDS):
+        warming.warm_up()
+    warming.learn(preload)
 
 
 def touch() -> None:
     """Once, in each child before its walls rise: copies the pages that the first run writes to, ahead of the code."""
-    from .warming import FIRST, warm_up
+    from . import warming
 
-    warm_up(FIRST)
+    warming.warm_up(warming.FIRST)
+    warming.use_preloaded()
 
 
 def main(bridge: Bridge) -> int:
     """Runs one execution in the confined child; the process's exit code."""
+    execution = Execution(bridge)
+    execution.welcome()
     start = bridge.start()
     try:
-        execution = Execution(bridge, start)
+        execution.begin(start)
     except ValueError as exc:  # as some client wrote them
         return _report_broken(bridge, "Rejected", f"context, config or variables cannot be read: {exc}")
-    execution.welcome()
     execution.perform()
     try:
         return execution.conclude()
@@ -61,19 +65,25 @@ def _report_broken(bridge: Bridge, error_type: str, message: str) -> int:
 
 
 class Execution:
-    def __init__(self, bridge: Bridge, start: Start) -> None:
+    """Made, and what is the same for any code done, while the sandbox waits for its code. `begin` brings it."""
+
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._start = start
-        self._filename = start["filename"]
-        # CPython drops the mark from a file; here the code is text already.
-        self._source = start["code"].removeprefix("\ufeff")
         self.pid = os.getpid()
         self.warnings: list[str] = []
         self.exit_code = 0
         self.error: dict[str, Any] | None = None
         self._met = limits.Met(bridge)
         self._limit: str | None = None  # that the code died of
-        tools = Tools(Channel(bridge), start["tools"], start["value_bytes"], self.warnings)
+        self._courtesy = courtesy.Courtesy(bridge)
+        self._channel = Channel(bridge)
+
+    def begin(self, start: Start) -> None:
+        self._start = start
+        self._filename = start["filename"]
+        # CPython drops the mark from a file; here the code is text already.
+        self._source = start["code"].removeprefix("\ufeff")
+        tools = Tools(self._channel, start["tools"], start["value_bytes"], self.warnings)
         given = variables.given(start["variables"])
         own: dict[str, Any] = {"tools": tools, "ToolError": ToolError}
         texts = {
@@ -87,13 +97,15 @@ class Execution:
         self._before = {_RESULT: found.pop(_RESULT)} if _RESULT in found else {}
         vars(builtins).update(self._before)
         self.namespace = namespace.fresh_main(self._filename, self._source, found)
+        allowed = start["allowed_commands"] if start["allow_direct_execution"] else ()
+        self._courtesy.begin(self._filename, self.namespace, start["roots"], allowed)
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
         if "" not in sys.path:
             sys.path.insert(0, "")  # modules that user code writes beside itself
         self.unbuffer()
-        sys.addaudithook(self.courtesy())
+        sys.addaudithook(self.hook())
 
     def unbuffer(self) -> None:
         """Whole lines leave at once: a kill must not eat output."""
@@ -102,10 +114,8 @@ class Execution:
             if not stream.line_buffering:
                 stream.reconfigure(line_buffering=True)
 
-    def courtesy(self) -> Callable[[str, tuple[Any, ...]], None]:
-        allowed = self._start["allowed_commands"] if self._start["allow_direct_execution"] else ()
-        roots = self._start["roots"]
-        return courtesy.Courtesy(self._bridge, self._filename, self.namespace, roots, allowed).hook(self._met)
+    def hook(self) -> Callable[[str, tuple[Any, ...]], None]:
+        return self._courtesy.hook(self._met)
 
     def perform(self) -> None:
         """Compiles and runs the code; whatever it raises ends up in `error` and `exit_code`."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import linecache
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
     from typing import Any
 
     from .channel import Start
@@ -76,6 +79,9 @@ def _start(code: str) -> Start:
     }
 
 
+# CPython writes to a function's code until it has run this often and is specialised: then a child need not copy it.
+ROUNDS = 9
+
 # What nearly every execution does.
 FIRST = _SNIPPETS[:2]
 
@@ -87,8 +93,9 @@ def warm_up(snippets: tuple[str, ...] = _SNIPPETS) -> None:
     before, arguments = sys.modules.get("__main__"), sys.argv
     try:
         for code in snippets:
-            execution = Execution(_Nowhere(), _start(code))
-            execution.courtesy()
+            execution = Execution(_Nowhere())
+            execution.hook()
+            execution.begin(_start(code))
             execution.perform()
             execution.result()
         ending.save_figures()
@@ -101,3 +108,34 @@ def warm_up(snippets: tuple[str, ...] = _SNIPPETS) -> None:
             sys.modules["__main__"] = before
         sys.argv = arguments
         linecache.cache.pop(_FILENAME, None)
+
+
+# What code does first with modules that operators preload, and that writes to hundreds of pages.
+_FIRST_USES = {
+    "numpy": """
+import numpy
+array = numpy.arange(6).reshape(2, 3)
+str(array.sum(axis=0)), (array > 2).any(), array.mean(), array[0].tolist()
+""",
+    "pandas": """
+import pandas
+frame = pandas.DataFrame({'key': ['a', 'b', 'a'], 'value': [1, 2, 3]})
+str(frame), frame.groupby('key')['value'].sum()['a'], frame[frame['value'] > 1].to_dict('records')
+""",
+}
+_learned: list[CodeType] = []
+
+
+def learn(preload: Iterable[str]) -> None:
+    """Prepares first uses of these modules, and makes each once. What fails in the zygote is no use in its children."""
+    for name in preload:
+        with suppress(Exception):
+            use = compile(_FIRST_USES[name], _FILENAME, "exec", dont_inherit=True)
+            exec(use, {})
+            _learned.append(use)
+
+
+def use_preloaded() -> None:
+    for use in _learned:
+        with suppress(Exception):
+            exec(use, {})

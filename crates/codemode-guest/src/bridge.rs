@@ -1,7 +1,7 @@
 //! What executed code's process talks to the daemon with: frames over the one descriptor it was given.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
     process,
     sync::{
@@ -12,10 +12,7 @@ use std::{
 
 use codemode_sandbox::container::SANDBOX;
 use codemode_types::ExecutionFailure;
-use codemode_wire::{
-    FrameDecoder,
-    guest::{Finish, FinishKind, FromGuest, Start, ToGuest},
-};
+use codemode_wire::guest::{Finish, FinishKind, FromGuest, Start, ToGuest};
 use pyo3::{
     exceptions::{PyConnectionError, PyEOFError, PyValueError},
     prelude::*,
@@ -23,10 +20,10 @@ use pyo3::{
 };
 use rustix::process::chdir;
 
-/// Frames from the daemon are its own, but a length is never believed without a bound.
-const MAX_FRAME_BYTES: usize = (1 << 30) + (64 << 20);
-
-const READ_BYTES: usize = 64 << 10;
+use crate::{
+    incoming::{Inbox, Incoming},
+    value::Value,
+};
 
 /// Blocking calls release the GIL. A forked child of the code holds a copy of this that must not speak: two processes
 /// on one stream would mix their frames.
@@ -36,7 +33,7 @@ pub(crate) struct Bridge {
     socket: UnixStream,
     /// Held while a frame is written: frames of several threads must not mix.
     writing: Mutex<()>,
-    reading: Mutex<FrameDecoder>,
+    reading: Mutex<Inbox>,
     calls: AtomicU64,
     /// Folders that user code may open, for legible refusals.
     roots: Vec<String>,
@@ -48,7 +45,7 @@ impl Bridge {
             owner: process::id(),
             socket: socket.into(),
             writing: Mutex::new(()),
-            reading: Mutex::new(FrameDecoder::new(MAX_FRAME_BYTES)),
+            reading: Mutex::new(Inbox::new()),
             calls: AtomicU64::new(1),
             roots,
         }
@@ -63,9 +60,9 @@ impl Bridge {
         .map_err(gone)
     }
 
-    fn receive(&self, py: Python<'_>) -> PyResult<ToGuest> {
+    fn receive(&self, py: Python<'_>) -> PyResult<Incoming> {
         loop {
-            match py.detach(|| next_message(&self.socket, &mut lock(&self.reading))) {
+            match py.detach(|| lock(&self.reading).next(&self.socket)) {
                 // Ctrl-C and the code's own signal handlers run here.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
                 other => return other.map_err(gone),
@@ -83,31 +80,17 @@ impl Bridge {
     }
 }
 
-fn next_message(mut socket: &UnixStream, frames: &mut FrameDecoder) -> io::Result<ToGuest> {
-    let mut buffer = [0; READ_BYTES];
-    loop {
-        if let Some(frame) = frames.next_frame().map_err(io::Error::other)? {
-            return ToGuest::decode(frame).map_err(io::Error::other);
-        }
-        match socket.read(&mut buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => frames.push(&buffer[..length]),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[pymethods]
 impl Bridge {
     /// Blocks until the daemon sends the code.
     fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match self.receive(py)? {
-            ToGuest::Start(start) => {
+            Incoming::Message(ToGuest::Start(start)) => {
                 // Only now: in tier container the folder was another execution's until its code came.
                 chdir(SANDBOX).map_err(io::Error::from)?;
                 self.start_dict(py, &start)
             }
-            ToGuest::ToolAnswer { .. } => Err(PyConnectionError::new_err("an answer came before the code")),
+            _ => Err(PyConnectionError::new_err("an answer came before the code")),
         }
     }
 
@@ -119,16 +102,17 @@ impl Bridge {
         Ok(call_id)
     }
 
-    /// Blocks for the next tool answer: (call id, ok, payload).
-    fn recv<'py>(&self, py: Python<'py>) -> PyResult<(u64, bool, Bound<'py, PyBytes>)> {
+    /// Blocks for the next tool answer: (call id, ok, payload). Large values are a `Value`, all else are bytes.
+    fn recv<'py>(&self, py: Python<'py>) -> PyResult<(u64, bool, Bound<'py, PyAny>)> {
         self.check_owner()?;
         match self.receive(py)? {
-            ToGuest::ToolAnswer { call_id, answer } => {
+            Incoming::Message(ToGuest::ToolAnswer { call_id, answer }) => {
                 let ok = answer.is_ok();
                 let payload = answer.unwrap_or_else(|failure| failure);
-                Ok((call_id, ok, PyBytes::new(py, &payload)))
+                Ok((call_id, ok, PyBytes::new(py, &payload).into_any()))
             }
-            ToGuest::Start(_) => Err(PyConnectionError::new_err("the code came twice")),
+            Incoming::Value { call_id, value } => Ok((call_id, true, Bound::new(py, Value::new(value))?.into_any())),
+            Incoming::Message(_) => Err(PyConnectionError::new_err("the code came twice")),
         }
     }
 

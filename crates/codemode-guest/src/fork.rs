@@ -1,15 +1,12 @@
 //! The path from the zygote into a sandbox. You are in the child as soon as `clone_process` says so.
 #![allow(unsafe_code)]
 
-use std::{
-    io,
-    os::fd::{BorrowedFd, OwnedFd},
-};
+use std::{io, os::fd::OwnedFd};
 
 use codemode_sandbox::{
     apply::{
         Filters,
-        cell::{self, CellDescriptors},
+        cell::{self, CellDescriptors, Provided},
     },
     plan::{Means, SandboxPlan, network},
     sys::{self, Cloned},
@@ -23,14 +20,6 @@ use crate::bridge::Bridge;
 pub(crate) struct Cell {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
-}
-
-/// What the zygote has ready for one sandbox.
-pub(crate) struct Provided<'a> {
-    /// Of the workspace's files.
-    pub(crate) owners: Option<BorrowedFd<'a>>,
-    /// The warden's end.
-    pub(crate) leash: Option<OwnedFd>,
 }
 
 /// Forks a sandbox. Returns in the zygote only; the child runs the code and ends.
@@ -47,10 +36,10 @@ pub(crate) fn spawn(
     // SAFETY: the GIL is held; the matching call follows on every path below.
     unsafe { ffi::PyOS_BeforeFork() };
     // SAFETY: the zygote runs one thread, and the child forks once more through the C library before it runs Python.
-    let cloned = unsafe { sys::clone_process(cell::namespaces(plan, &spawn.network)) };
+    let cloned = unsafe { sys::clone_process(cell::namespaces(plan, &spawn.network, provided.network.is_some())) };
     match cloned {
         Ok(Cloned::Child) => {
-            let unconfined = cell::enter(plan, spawn, filters, descriptors, provided.owners, provided.leash);
+            let unconfined = cell::enter(plan, spawn, filters, descriptors, provided);
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
             if let Err(error) = tell_of_network(py, &spawn.network) {

@@ -8,7 +8,9 @@
 
 mod bridge;
 mod fork;
+mod incoming;
 mod python;
+mod value;
 mod zygote;
 
 use pyo3::prelude::*;

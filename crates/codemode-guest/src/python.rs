@@ -66,7 +66,7 @@ sys.stdout.reconfigure(line_buffering=True)
 from _codemode import runner
 for name in preload:
     importlib.import_module(name)
-runner.warm()
+runner.warm(preload)
 # Python reseeds its own generators in a fork; these do not.
 for name in ('numpy.random', 'torch'):
     if name in sys.modules:

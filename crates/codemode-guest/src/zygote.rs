@@ -7,7 +7,10 @@ use std::{
 };
 
 use codemode_sandbox::{
-    apply::{Filters, Step, StepError, cell::CellDescriptors, owners::OwnerMaps, removed, root},
+    apply::{
+        Filters, Places, Step, StepError, cell::CellDescriptors, cell::Provided, networks::Networks, owners::OwnerMaps,
+        removed, root,
+    },
     container::{self, possession::Possession, warden},
     packet,
     plan::{Means, SandboxPlan},
@@ -27,6 +30,8 @@ struct LiveCell {
     ticket: u64,
     uid: u32,
     cell: fork::Cell,
+    /// To be given back.
+    network: Option<OwnedFd>,
 }
 
 struct Zygote<'py> {
@@ -34,7 +39,9 @@ struct Zygote<'py> {
     control: OwnedFd,
     plan: SandboxPlan,
     filters: Filters,
+    places: Places,
     owners: OwnerMaps,
+    networks: Networks,
     /// The folders of tier container, ours until the end.
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
@@ -49,10 +56,11 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Err(_) => sys::exit_now(1),
     };
     match boot(py, control.as_fd()) {
-        Ok(Booted { plan, owners, container, runner, version }) => {
-            let filters = Filters::compile(&plan);
+        Ok(Booted { plan, owners, networks, container, runner, version }) => {
+            let (filters, places) = (Filters::compile(&plan), Places::open(&plan));
+            let (live, early) = (Vec::new(), Vec::new());
             let mut zygote =
-                Zygote { py, control, plan, filters, owners, container, runner, live: Vec::new(), early: Vec::new() };
+                Zygote { py, control, plan, filters, places, owners, networks, container, runner, live, early };
             zygote.tell(&FromZygote::Ready { python: version, layers: removed::announcement() }, &[]);
             zygote.serve()
         }
@@ -67,6 +75,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
 struct Booted<'py> {
     plan: SandboxPlan,
     owners: OwnerMaps,
+    networks: Networks,
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
     /// The interpreter's.
@@ -84,6 +93,7 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
     #[cfg(feature = "removable-walls")]
     codemode_sandbox::apply::removed::choose();
     let owners = OwnerMaps::prepare(&plan)?;
+    let networks = Networks::prepare(&plan)?;
     let container = match plan.means {
         Means::Container => Some(container::enter()?),
         Means::Root | Means::UserNamespace => {
@@ -100,7 +110,7 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
     let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
-    Ok(Booted { plan, owners, container, runner, version })
+    Ok(Booted { plan, owners, networks, container, runner, version })
 }
 
 fn has_ended(cell: &fork::Cell) -> bool {
@@ -174,14 +184,16 @@ impl Zygote<'_> {
             Ok(ends) => ends.unzip(),
             Err(error) => return self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
         };
-        let provided = fork::Provided { owners, leash };
+        let spare = self.networks.take(&spawn.network);
+        let provided = Provided { owners, network: spare.as_ref().map(AsFd::as_fd), places: Some(&self.places), leash };
         match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors, provided) {
             Ok(cell) => {
                 let mut sent = vec![cell.pidfd.as_fd()];
                 // Nobody but the daemon holds it: its end is the cell's.
                 sent.extend(held.as_ref().map(AsFd::as_fd));
                 self.tell(&FromZygote::Spawned { ticket, pid: cell.pid }, &sent);
-                self.live.push(LiveCell { ticket, uid: spawn.uid, cell });
+                let network = spare.or_else(|| self.networks.made_for(cell.pid, &spawn.network));
+                self.live.push(LiveCell { ticket, uid: spawn.uid, cell, network });
             }
             Err(error) => self.tell(&FromZygote::SpawnFailed { ticket, message: error.to_string() }, &[]),
         }
@@ -189,12 +201,16 @@ impl Zygote<'_> {
 
     /// Collects every cell that has ended: once its init is reaped, nothing of its pid namespace is left.
     fn reap(&mut self) {
-        let (ended, live): (Vec<_>, Vec<_>) =
+        let (mut ended, live): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.live).into_iter().partition(|entry| has_ended(&entry.cell));
         self.live = live;
         // All of them before any is settled: that takes whatever else has ended.
         let reaped: Vec<_> = ended.iter().map(|entry| self.status_of(entry.cell.pid)).collect();
-        for (entry, reaped) in ended.iter().zip(reaped) {
+        for (entry, reaped) in ended.iter_mut().zip(reaped) {
+            if let Err(error) = entry.network.take().map_or(Ok(()), |network| self.networks.give_back(network)) {
+                self.tell(&FromZygote::Failed { step: error.step.as_str().into(), message: error.what }, &[]);
+                self.end()
+            }
             if let Err(error) = self.settle(entry, reaped) {
                 // Its user id would be another's next: stay away from it, and from everything else.
                 self.tell(&FromZygote::Failed { step: "warden".into(), message: error.to_string() }, &[]);

@@ -36,6 +36,7 @@ pub(crate) fn generate(scratch: PathBuf) -> io::Result<Generated> {
     tonic_prost_build::configure()
         .build_transport(false)
         .bytes(".codemode.v1.Output.data")
+        .bytes(".codemode.v1.ToolResultPart.data")
         .emit_rerun_if_changed(false)
         .out_dir(&scratch)
         .compile_fds(set)?;

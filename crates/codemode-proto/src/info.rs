@@ -2,7 +2,7 @@ use std::path::Path;
 
 use codemode_types::{Isolation, Policy};
 
-use crate::{DecodeError, v1};
+use crate::{DecodeError, TOOL_RESULT_CREDIT, v1};
 
 /// What an executor says of itself: the answer to `Hello` and to `GetInfo`.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,7 @@ impl From<ExecutorInfo> for v1::Info {
             max_concurrent_executions: info.max_concurrent_executions,
             python: info.python,
             packages: info.packages,
+            tool_result_credit: TOOL_RESULT_CREDIT,
         }
     }
 }

@@ -42,3 +42,9 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/codemode.v1.bin
 
 /// Output bytes under way before the first `Credit` where `Start.output_credit` is 0.
 pub const DEFAULT_OUTPUT_CREDIT: u64 = 1 << 20;
+
+/// Bytes of `ToolResultPart` that an executor lets one execution have under way: what it holds of all large results of
+/// tools together. Several parts, so that one is read while another is written.
+pub const TOOL_RESULT_CREDIT: u64 = 1 << 20;
+/// The longest `ToolResultPart` a client of ours sends; a shorter value goes as a whole.
+pub const TOOL_RESULT_PART: usize = 256 << 10;

@@ -32,8 +32,8 @@ macro_rules! into_message {
     };
 }
 
-into_message!(client_message: Hello, Start, ToolResult, ToolHeld, Cancel, Credit);
-into_message!(server_message: Accepted, Output, ToolCall, ToolCallAbandoned, Finished, Rejected);
+into_message!(client_message: Hello, Start, ToolResult, ToolResultPart, ToolHeld, Cancel, Credit);
+into_message!(server_message: Accepted, Output, ToolCall, ToolCallAbandoned, ToolResultCredit, Finished, Rejected);
 
 impl From<v1::Info> for v1::server_message::Message {
     fn from(info: v1::Info) -> Self {

@@ -102,6 +102,7 @@ impl NativeClient {
     fn after_fork_in_child(&self) {
         let mut state = self.state();
         if let State::Running(engine) = &*state {
+            engine.driver.after_fork_in_child();
             let idle = State::Idle(engine.client.for_forked_child());
             // Its thread does not exist here, and its descriptors are the parent's too: a destructor would wait for
             // the one or take the others out of the parent's epoll.

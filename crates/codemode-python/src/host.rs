@@ -6,12 +6,15 @@ use codemode_client::{ToolCall, ToolFuture, ToolHost};
 use codemode_types::{ToolFailure, ToolSpec};
 use pyo3::{
     prelude::*,
-    types::{PyBytes, PyTuple},
+    types::{PyBytes, PyList, PyTuple},
 };
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::pool::{Job, Lanes, unraisable};
+use crate::{
+    driver::Call,
+    pool::{Job, Lanes, unraisable},
+};
 
 /// Workers that the calls of one execution hold at once: hostile code must leave the others theirs. Further calls wait
 /// here, and their `tool_timeout` runs. A call that awaits holds none.
@@ -58,7 +61,8 @@ async fn answer(lanes: &Lanes, workers: Arc<Semaphore>, mut work: Work) -> Optio
     loop {
         let permit = Arc::clone(&workers).acquire_owned().await.ok()?;
         let (reply, next) = oneshot::channel();
-        lanes.calls.push(Step { work, reply: Reply(Arc::new(Mutex::new(Some(reply)))), _permit: permit });
+        let reply = Reply(Arc::new(Mutex::new(Some(reply))));
+        lanes.calls.push(Step { work, reply, _call: lanes.driver.call(), _permit: permit });
         match next.await.ok()? {
             Next::Answer(answer) => return Some(answer),
             Next::Resume(function) => work = Work::Resume(function),
@@ -122,6 +126,7 @@ impl Reply {
 struct Step {
     work: Work,
     reply: Reply,
+    _call: Call,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -135,12 +140,12 @@ impl Job for Step {
             Work::Call { dispatch, call } => (dispatch, call),
             Work::Resume(function) => return Ok((function.bind(py).clone(), PyTuple::empty(py))),
         };
-        let ToolCall { execution_id, call_id, name, arguments, value_bytes, hold, .. } = call;
+        let ToolCall { execution_id, call_id, name, arguments, value_bytes, bytes_behind, hold, .. } = call;
         let arguments = PyBytes::new(py, arguments);
         let resume = Bound::new(py, Resume(self.reply.clone()))?;
         let hold = Bound::new(py, Hold(hold.clone()))?;
         let id = execution_id.as_str();
-        let arguments = (id, *call_id, name, arguments, *value_bytes, resume, hold).into_pyobject(py)?;
+        let arguments = (id, *call_id, name, arguments, *value_bytes, resume, hold, *bytes_behind).into_pyobject(py)?;
         Ok((dispatch.bind(py).clone(), arguments))
     }
 
@@ -179,9 +184,15 @@ impl Hold {
     }
 }
 
-/// `(True, value)` or `(False, failure)`.
+/// `(True, value)` or `(False, failure)`; the value may be a list of parts.
 fn read(answer: &Bound<'_, PyAny>) -> PyResult<Answer> {
-    let (succeeded, bytes): (bool, Bound<'_, PyBytes>) = answer.extract()?;
+    let (succeeded, encoded): (bool, Bound<'_, PyAny>) = answer.extract()?;
+    if let Ok(parts) = encoded.cast::<PyList>() {
+        let parts: Vec<Bound<'_, PyBytes>> = parts.extract()?;
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        return Ok(Ok(parts.concat()));
+    }
+    let bytes = encoded.cast::<PyBytes>()?;
     Ok(match succeeded {
         true => Ok(bytes.as_bytes().to_vec()),
         false => Err(failure(bytes.as_bytes())),

@@ -5,6 +5,7 @@ mod approval;
 mod client;
 mod config;
 mod convert;
+mod driver;
 mod engine;
 mod errors;
 mod host;

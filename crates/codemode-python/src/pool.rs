@@ -10,6 +10,8 @@ use pyo3::{
     types::{PyModule, PyTuple},
 };
 
+use crate::driver::{Driver, Role};
+
 /// An execution holds a part of these (see `host`), however many calls it makes.
 const CALL_WORKERS: usize = 1024;
 /// Output callbacks are the application's own and may be slow; an execution has one chunk under way.
@@ -35,6 +37,7 @@ pub(crate) trait Job: Send {
 /// What calls the application's Python, kept apart by how long it may take: no report, and no output, ever waits for
 /// a tool.
 pub(crate) struct Lanes {
+    pub(crate) driver: Arc<Driver>,
     pub(crate) calls: Arc<Pool>,
     pub(crate) output: Arc<Pool>,
     /// That a call was abandoned, that an execution is over.
@@ -42,9 +45,15 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new() -> Arc<Self> {
-        let pool = |most| Arc::new(Pool { most, ..Pool::default() });
-        Arc::new(Self { calls: pool(CALL_WORKERS), output: pool(OUTPUT_WORKERS), reports: pool(REPORT_WORKERS) })
+    pub(crate) fn new(driver: &Arc<Driver>) -> Arc<Self> {
+        let pool = |most, driver| Arc::new(Pool { most, driver, ..Pool::default() });
+        let calls = pool(CALL_WORKERS, Some(Arc::clone(driver)));
+        Arc::new(Self {
+            driver: Arc::clone(driver),
+            calls,
+            output: pool(OUTPUT_WORKERS, None),
+            reports: pool(REPORT_WORKERS, None),
+        })
     }
 
     /// Before the first job of an execution: a pool without a worker could not hire one.
@@ -68,6 +77,8 @@ impl Lanes {
 #[derive(Default)]
 pub(crate) struct Pool {
     most: usize,
+    /// Which a worker drives while it waits for the next job.
+    driver: Option<Arc<Driver>>,
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -77,13 +88,22 @@ struct State {
     queue: VecDeque<Box<dyn Job>>,
     workers: usize,
     idle: usize,
+    /// That one of the idle ones drives.
+    leads: bool,
     closed: bool,
 }
 
 impl Pool {
     pub(crate) fn push(&self, job: impl Job + 'static) {
-        self.lock().queue.push_back(Box::new(job));
-        self.filled.notify_one();
+        let mut state = self.lock();
+        state.queue.push_back(Box::new(job));
+        // The one that drives takes the first.
+        let leads = state.leads && state.queue.len() == 1;
+        drop(state);
+        match &self.driver {
+            Some(driver) if leads => driver.nudge(),
+            _ => self.filled.notify_one(),
+        }
     }
 
     /// With its first worker, which stays until the pool is closed.
@@ -114,6 +134,16 @@ impl Pool {
                 state.idle -= 1;
                 let wanted = state.idle == 0 && state.workers < self.most;
                 return Some((job, wanted));
+            }
+            if let Some(driver) = &self.driver
+                && let Some(lead) = driver.lead(Role::Worker)
+            {
+                state.leads = true;
+                drop(state);
+                lead.block_on(driver.until(Role::Worker, || (!self.lock().queue.is_empty()).then_some(())));
+                state = self.lock();
+                state.leads = false;
+                continue;
             }
             let waited = self.filled.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = waited.0;

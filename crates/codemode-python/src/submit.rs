@@ -65,10 +65,13 @@ pub(crate) fn submit(engine: &Engine, prepared: Prepared, on_done: Py<PyAny>) ->
     let id = request.execution_id.clone();
     let mut ending = Ending { on_done: Some(on_done), lanes: Arc::clone(&engine.lanes), correlation_id, id };
     let client = engine.client.clone();
-    engine.handle.spawn(async move {
+    let open = engine.driver.open();
+    engine.driver.handle.spawn(async move {
         let outcome = client.execute_to(request, host, sink).await;
+        drop(open);
         ending.deliver(outcome);
     });
+    engine.driver.ensure();
     execution
 }
 

@@ -48,6 +48,13 @@ impl FrameDecoder {
         Ok(Some(&self.buffer[start..self.consumed]))
     }
 
+    /// At most `most` of the bytes behind the last frame that have arrived: some frames announce bytes that follow them.
+    pub fn take_behind(&mut self, most: usize) -> &[u8] {
+        let start = self.consumed;
+        self.consumed = self.buffer.len().min(start.saturating_add(most));
+        &self.buffer[start..self.consumed]
+    }
+
     /// Whether a frame has begun that has not ended.
     pub fn is_mid_frame(&self) -> bool {
         self.buffer.len() > self.consumed
@@ -71,6 +78,18 @@ mod tests {
         }
         assert_eq!(frames, [vec![7, 8], vec![], vec![9]]);
         assert!(!decoder.is_mid_frame());
+    }
+
+    #[test]
+    fn bytes_behind_a_frame_are_taken_as_they_are() {
+        let mut decoder = FrameDecoder::new(16);
+        decoder.push(&[1, 0, 0, 0, 7, 0xff, 0xff]);
+        assert_eq!(decoder.next_frame(), Ok(Some(&[7][..])));
+        assert_eq!(decoder.take_behind(3), [0xff, 0xff]);
+        assert!(decoder.take_behind(1).is_empty());
+        decoder.push(&[0xff, 0, 0, 0, 0]);
+        assert_eq!(decoder.take_behind(1), [0xff]);
+        assert_eq!(decoder.next_frame(), Ok(Some(&[][..])));
     }
 
     #[test]

@@ -38,6 +38,15 @@ pub enum ToGuest {
         call_id: u64,
         answer: Result<Vec<u8>, Vec<u8>>,
     },
+    /// Behind this frame come the next bytes of the value that the call is answered with, as they are. Parts of several
+    /// answers may alternate; a `ToolAnswer` for the same call takes the place of all of them.
+    AnswerPart {
+        call_id: u64,
+        /// Of the whole value; the same in each part.
+        total: u64,
+        /// How many bytes follow.
+        length: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +127,11 @@ impl ToGuest {
                 };
                 writer.into_frame()
             }
+            Self::AnswerPart { call_id, total, length } => {
+                let mut writer = Writer::framed(3);
+                writer.u64(*call_id).u64(*total).u32(*length);
+                writer.into_frame()
+            }
         }
     }
 
@@ -131,6 +145,7 @@ impl ToGuest {
                 let payload = reader.bytes()?;
                 Self::ToolAnswer { call_id, answer: if ok { Ok(payload) } else { Err(payload) } }
             }
+            3 => Self::AnswerPart { call_id: reader.u64()?, total: reader.u64()?, length: reader.u32()? },
             value => return Err(DecodeError::Unknown { what: "message to the guest", value: value.into() }),
         };
         reader.end()?;
@@ -305,6 +320,7 @@ mod tests {
         for message in [
             ToGuest::Start(Box::new(Start { code: "2 + 2".into(), tools: vec![tool], ..Start::default() })),
             ToGuest::ToolAnswer { call_id: 1, answer: Err(b"{}".to_vec()) },
+            ToGuest::AnswerPart { call_id: 1, total: 1 << 40, length: 9 },
         ] {
             assert_eq!(ToGuest::decode(&message.encode()[HEADER_BYTES..]), Ok(message));
         }

@@ -63,6 +63,8 @@ pub struct ToolCall {
     pub timeout: Duration,
     /// A larger answer becomes a failure.
     pub value_bytes: u64,
+    /// Whether raw bytes may stand behind the JSON of the answer, as the published contract has it.
+    pub bytes_behind: bool,
     /// Stops the clock of `timeout` while a person is asked.
     pub hold: Hold,
     /// Tells a reader of [`Client::stream`](crate::Client::stream) about the call.
@@ -93,6 +95,7 @@ impl ToolCall {
             context: Bytes::new(),
             timeout: DETACHED_TIMEOUT,
             value_bytes: DETACHED_BYTES,
+            bytes_behind: false,
             hold: Hold::detached(),
         })
     }

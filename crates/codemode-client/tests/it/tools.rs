@@ -6,9 +6,12 @@ use std::sync::{
 };
 
 use codemode_client::{Approval, ApprovalAction, ApprovalDecision, Call, Request, Tool, Tools, Value, json};
-use codemode_proto::v1::{ToolFailure, client_message::Message, tool_result::Outcome};
+use codemode_proto::v1::{
+    Info, ToolFailure, ToolResultCredit, client_message::Message, server_message::Message::Welcome,
+    tool_result::Outcome,
+};
 
-use crate::executor::{Peer, Server, finished, tool_call};
+use crate::executor::{Peer, Server, finished, info, tool_call};
 
 /// What came back for a call: the clock's stops before it, and the answer.
 #[derive(Debug)]
@@ -216,4 +219,56 @@ async fn the_context_is_the_clients_and_a_scope_hides_the_rest() {
     assert_eq!((&matches["count"], &matches["matches"][0]["match_type"]), (&json!(1), &json!("description")));
     assert_eq!(answers[4].failure().r#type, "ToolNotFound");
     assert_eq!(answers[5].failure().valid_parameters, ["name*: str"]);
+}
+
+#[tokio::test]
+async fn large_results_go_in_parts_where_the_executor_takes_them() {
+    const LENGTH: usize = 3 << 20;
+    const CREDIT: usize = 1 << 20;
+    async fn collected(mut peer: Peer, credit: usize) -> (usize, usize, Vec<u8>) {
+        let Some((_, Message::Hello(_))) = peer.receive().await else { panic!("no hello") };
+        peer.send("", Welcome(Info { tool_result_credit: credit as u64, ..info() }));
+        let (id, _) = peer.started().await;
+        peer.send(&id, tool_call(1, "large", "{}"));
+        peer.send(&id, tool_call(2, "small", "{}"));
+        let (mut parts, mut most, mut value, mut small) = (0, 0, Vec::new(), false);
+        while value.len() < LENGTH + 2 || !small {
+            match peer.receive().await {
+                Some((_, Message::ToolResultPart(part))) => {
+                    assert_eq!(part.total_bytes, if parts == 0 { LENGTH as u64 + 2 } else { 0 });
+                    parts += 1;
+                    most = most.max(part.data.len());
+                    value.extend_from_slice(&part.data);
+                    // A client that sent more than it may would be seen by an executor that counts.
+                    peer.send(&id, ToolResultCredit { bytes: part.data.len() as u64 });
+                }
+                Some((_, Message::ToolResult(result))) if result.call_id == 2 => small = true,
+                Some((_, Message::ToolResult(result))) => {
+                    let Some(Outcome::Value(whole)) = result.outcome else { panic!("{result:?}") };
+                    value = whole;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        peer.send(&id, finished("null"));
+        while peer.receive().await.is_some() {}
+        (parts, most, value)
+    }
+    for credit in [0, CREDIT] {
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let server = Server::start(move |peer| {
+            let sender = sender.clone();
+            async move { sender.send(collected(peer, credit).await).unwrap() }
+        });
+        let large = Tool::new("large", "Much", |_: Value| async { Ok(json!("x".repeat(LENGTH))) });
+        let small = Tool::new("small", "Little", |_: Value| async { Ok(json!(1)) });
+        let tools = Tools::of([large, small]).unwrap();
+        server.client().execute(Request::new("1"), Arc::new(tools), |_, _| ()).await.unwrap();
+        let (parts, most, value) = seen.recv().await.unwrap();
+        assert_eq!(serde_json::from_slice::<String>(&value).unwrap().len(), LENGTH);
+        match credit {
+            0 => assert_eq!(parts, 0),
+            _ => assert!(parts > 3 && most <= CREDIT, "{parts} parts of at most {most}"),
+        }
+    }
 }

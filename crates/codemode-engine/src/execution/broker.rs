@@ -26,6 +26,8 @@ pub(crate) struct Broker {
     calls: u64,
     suggested: u32,
     live: HashMap<u64, LiveCall>,
+    /// How many of those are being answered.
+    coming: usize,
     records: Vec<ToolCallRecord>,
 }
 
@@ -36,6 +38,8 @@ struct LiveCall {
     /// Spent waiting for a person, which is not the tool's time.
     held: Duration,
     held_since: Option<Instant>,
+    /// Of an answer that comes in parts: how much of it there is, and how much has not come.
+    coming: Option<(u64, u64)>,
     /// Its place in `records`.
     record: usize,
 }
@@ -67,6 +71,18 @@ pub(crate) enum Decision {
     Nonsense(String),
 }
 
+/// What becomes of a part of an answer.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// The guest gets it, of so many bytes in all.
+    Pass {
+        total: u64,
+    },
+    /// That call is over, or never was.
+    Unwanted,
+    Refuse(ToolFailure),
+}
+
 impl Broker {
     pub(crate) fn new(tools: &[ToolSpec], limits: &Limits) -> Self {
         let common = Timeout { length: limits.tool_timeout, is_own: false };
@@ -82,12 +98,18 @@ impl Broker {
             calls: 0,
             suggested: 0,
             live: HashMap::new(),
+            coming: 0,
             records: Vec::new(),
         }
     }
 
     pub(crate) fn pending(&self) -> usize {
         self.live.len()
+    }
+
+    /// Whether the host has the word. What the guest has not read of an answer is for the guest to read, and its own time.
+    pub(crate) fn waits_for_host(&self, guest_is_behind: bool) -> bool {
+        self.live.len() > if guest_is_behind { self.coming } else { 0 }
     }
 
     /// Whether a call was refused because there had been too many.
@@ -109,12 +131,13 @@ impl Broker {
             return Decision::Refuse { failure, violation: Some(violation) };
         };
         if arguments.len() as u64 > self.value_bytes {
-            let failure = self.too_large("ToolArgumentsTooLarge", "the arguments are", arguments.len());
+            let failure = self.too_large("ToolArgumentsTooLarge", "the arguments are", arguments.len() as u64);
             self.record(name, arguments, &failure.message);
             return Decision::Refuse { failure, violation: None };
         }
         let record = self.record(name, arguments, "");
-        let call = LiveCall { since: Instant::now(), timeout, held: Duration::ZERO, held_since: None, record };
+        let call =
+            LiveCall { since: Instant::now(), timeout, held: Duration::ZERO, held_since: None, coming: None, record };
         self.live.insert(call_id, call);
         Decision::Serve { timeout: timeout.length }
     }
@@ -138,9 +161,9 @@ impl Broker {
         call_id: u64,
         answer: Result<Vec<u8>, ToolFailure>,
     ) -> Option<Result<Vec<u8>, ToolFailure>> {
-        let call = self.live.remove(&call_id)?;
+        let call = self.remove(call_id)?;
         let answer = answer.and_then(|value| match value.len() as u64 > self.value_bytes {
-            true => Err(self.too_large("ToolResultTooLarge", "the result is", value.len())),
+            true => Err(self.too_large("ToolResultTooLarge", "the result is", value.len() as u64)),
             false => Ok(value),
         });
         match &answer {
@@ -148,6 +171,50 @@ impl Broker {
             Err(failure) => self.close(&call, ToolCallStatus::Error, &failure.message),
         }
         Some(answer)
+    }
+
+    /// `total`: of the whole answer, in its first part; otherwise 0.
+    pub(crate) fn answer_part(&mut self, call_id: u64, total: u64, length: usize) -> Part {
+        let Some(call) = self.live.get(&call_id) else { return Part::Unwanted };
+        let (whole, left) = match (call.coming, total) {
+            // Of an answer to an earlier call.
+            (None, 0) => return Part::Unwanted,
+            (None, total) if total > self.value_bytes => {
+                let failure = self.too_large("ToolResultTooLarge", "the result is", total);
+                return self.refuse(call_id, failure);
+            }
+            (None, total) => (total, total),
+            (Some(coming), 0) => coming,
+            (Some(_), _) => return self.refuse(call_id, ToolFailure::new("BadAnswer", "the answer began twice")),
+        };
+        let Some(left) = left.checked_sub(length as u64) else {
+            return self.refuse(call_id, ToolFailure::new("BadAnswer", "the answer is longer than was announced"));
+        };
+        if left > 0 {
+            self.set_coming(call_id, (whole, left));
+        } else if let Some(call) = self.remove(call_id) {
+            self.close(&call, ToolCallStatus::Ok, "");
+        }
+        Part::Pass { total: whole }
+    }
+
+    fn set_coming(&mut self, call_id: u64, coming: (u64, u64)) {
+        if let Some(call) = self.live.get_mut(&call_id) {
+            self.coming += usize::from(call.coming.replace(coming).is_none());
+        }
+    }
+
+    fn refuse(&mut self, call_id: u64, failure: ToolFailure) -> Part {
+        if let Some(call) = self.remove(call_id) {
+            self.close(&call, ToolCallStatus::Error, &failure.message);
+        }
+        Part::Refuse(failure)
+    }
+
+    fn remove(&mut self, call_id: u64) -> Option<LiveCall> {
+        let call = self.live.remove(&call_id)?;
+        self.coming -= usize::from(call.coming.is_some());
+        Some(call)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -168,7 +235,7 @@ impl Broker {
     }
 
     fn give_up(&mut self, call_id: u64) -> Option<ToolFailure> {
-        let call = self.live.remove(&call_id)?;
+        let call = self.remove(call_id)?;
         let name = self.records.get(call.record).map(|record| record.name.clone()).unwrap_or_default();
         let Timeout { length, is_own } = call.timeout;
         let whose = if is_own { "the tool's own timeout" } else { "limits.tool_timeout" };
@@ -180,6 +247,7 @@ impl Broker {
     /// Ends every pending call; gives their ids.
     pub(crate) fn abandon(&mut self) -> Vec<u64> {
         let live = std::mem::take(&mut self.live);
+        self.coming = 0;
         for call in live.values() {
             self.close(call, ToolCallStatus::Abandoned, "the execution ended before the tool answered");
         }
@@ -234,7 +302,7 @@ impl Broker {
         Decision::Refuse { failure: ToolFailure::new("ToolCallLimitExceeded", message), violation }
     }
 
-    fn too_large(&self, kind: &str, what: &str, bytes: usize) -> ToolFailure {
+    fn too_large(&self, kind: &str, what: &str, bytes: u64) -> ToolFailure {
         let most = self.value_bytes;
         ToolFailure::new(kind, format!("{what} {bytes} bytes long; at most {most} are allowed (limits.value_bytes)"))
     }

@@ -126,3 +126,24 @@ async fn a_call_that_is_held_waits_as_long_as_it_takes() {
     advance(Duration::from_secs(1)).await;
     assert_eq!(broker.expire().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_parts_is_the_hosts_until_it_is_the_codes_to_read() {
+    let mut broker = broker(&Limits::default());
+    assert!(!broker.waits_for_host(false));
+    assert!(matches!(broker.call(1, "weather", b"{}"), Decision::Serve { .. }));
+    assert!(broker.waits_for_host(true), "it has not begun");
+    assert!(matches!(broker.answer_part(1, 9, 4), Part::Pass { total: 9 }));
+    assert!(broker.waits_for_host(false) && !broker.waits_for_host(true));
+    assert!(matches!(broker.call(2, "weather", b"{}"), Decision::Serve { .. }));
+    assert!(broker.waits_for_host(true), "for the other one");
+    assert!(matches!(broker.answer_part(1, 0, 5), Part::Pass { total: 9 }));
+    assert!(matches!(broker.answer_part(1, 0, 1), Part::Unwanted));
+    assert!(matches!(broker.answer_part(2, 9, 4), Part::Pass { .. }));
+    advance(Duration::from_secs(61)).await;
+    assert_eq!(broker.expire().len(), 1);
+    assert!(!broker.waits_for_host(false));
+    assert!(matches!(broker.answer_part(2, 0, 5), Part::Unwanted), "the rest of what was given up");
+    let statuses: Vec<_> = statuses(broker).into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, [ToolCallStatus::Ok, ToolCallStatus::Timeout]);
+}

@@ -1,8 +1,12 @@
 //! Our end of the socket to the code's process, which is hostile. Plain reads: descriptors sent along are dropped by
 //! the kernel.
 
-use std::{collections::VecDeque, io};
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
 
+use bytes::Bytes;
 use codemode_types::Limits;
 use codemode_wire::{
     FrameDecoder,
@@ -21,12 +25,21 @@ const UNREAD_REFUSALS: usize = 1 << 16;
 pub(crate) struct GuestChannel {
     stream: UnixStream,
     decoder: FrameDecoder,
-    outgoing: VecDeque<Vec<u8>>,
-    /// Of the first outgoing message.
+    outgoing: VecDeque<Outgoing>,
+    /// Of the first of those.
     written: usize,
     unread: usize,
+    /// Of values that come in parts: what the guest has taken, or nobody wants, since it was last asked for.
+    taken: u64,
     unread_limit: usize,
     open: bool,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    data: Bytes,
+    /// Whether it is part of a value.
+    is_part: bool,
 }
 
 impl GuestChannel {
@@ -38,6 +51,7 @@ impl GuestChannel {
             outgoing: VecDeque::new(),
             written: 0,
             unread: 0,
+            taken: 0,
             unread_limit: value.saturating_mul(2).max(UNREAD_BYTES),
             open: true,
         }
@@ -105,35 +119,72 @@ impl GuestChannel {
         self.outgoing.len() < UNREAD_REFUSALS
     }
 
+    /// Whether it has not read all that was sent.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     pub(crate) fn send(&mut self, message: &ToGuest) {
-        let message = message.encode();
-        self.unread += message.len();
-        self.outgoing.push_back(message);
+        self.queue(message.encode().into(), false);
         self.write();
+    }
+
+    /// The next part of the answer to a call. Whoever sends parts waits until earlier ones were taken, which bounds what
+    /// is held of them.
+    pub(crate) fn send_part(&mut self, call_id: u64, total: u64, data: Bytes) {
+        let Ok(length) = u32::try_from(data.len()) else { return self.pass_over(data.len()) };
+        self.queue(ToGuest::AnswerPart { call_id, total, length }.encode().into(), false);
+        self.queue(data, true);
+        self.write();
+    }
+
+    /// A part that nobody wants any more.
+    pub(crate) fn pass_over(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+    }
+
+    /// How many bytes of parts have gone since this was last asked.
+    pub(crate) fn take_taken(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.taken)).filter(|taken| *taken > 0)
+    }
+
+    fn queue(&mut self, data: Bytes, is_part: bool) {
+        self.unread += data.len();
+        self.outgoing.push_back(Outgoing { data, is_part });
     }
 
     /// Writes what the socket takes.
     pub(crate) fn write(&mut self) {
-        while let Some(message) = self.outgoing.front() {
-            match self.stream.try_write(&message[self.written..]) {
-                Ok(count) => {
-                    self.written += count;
-                    self.unread -= count;
-                }
+        while let Some(first) = self.outgoing.front() {
+            let first = &first.data[self.written..];
+            let sent = match self.outgoing.get(1) {
+                None => self.stream.try_write(first),
+                // A part goes with what announces it.
+                Some(second) => self.stream.try_write_vectored(&[IoSlice::new(first), IoSlice::new(&second.data)]),
+            };
+            match sent {
+                Ok(count) => self.sent(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Nobody reads there any more; how it ended comes through the cell's channel.
                 Err(_) => return self.give_up(),
             }
-            if self.written == message.len() {
-                self.outgoing.pop_front();
-                self.written = 0;
-            }
+        }
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.written += count;
+        self.unread -= count;
+        while let Some(first) = self.outgoing.front().filter(|first| first.data.len() <= self.written) {
+            self.written -= first.data.len();
+            self.taken += if first.is_part { first.data.len() as u64 } else { 0 };
+            self.outgoing.pop_front();
         }
     }
 
     fn give_up(&mut self) {
-        self.outgoing.clear();
+        self.taken +=
+            self.outgoing.drain(..).map(|left| if left.is_part { left.data.len() as u64 } else { 0 }).sum::<u64>();
         self.written = 0;
         self.unread = 0;
     }

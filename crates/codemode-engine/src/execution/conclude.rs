@@ -15,9 +15,12 @@ use super::{
     run::{CELL_PACKET_BYTES, Run},
 };
 use crate::{
-    ExecutionEvent, cgroup::SharedCgroup, engine::Shared, escape::escaped, socket::PacketSocket, zygote::Gone,
+    ExecutionEvent, cgroup::SharedCgroup, engine::Shared, escape::escaped, sandbox::Life, socket::PacketSocket,
+    zygote::Gone,
 };
 
+/// For a process that said it is done. Its memory may be large; who forged that word is killed.
+const LEAVING_PATIENCE: Duration = Duration::from_millis(50);
 /// Killed processes are gone in milliseconds, unless the kernel itself hangs.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -25,6 +28,8 @@ const GONE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Conclusion {
     pub(super) report: Box<ExecutionReport>,
     pub(super) host: Host,
+    /// An init in which nothing of the code is left. Dropped, it is killed.
+    pub(super) remains: Option<Life>,
 }
 
 /// What the supervisor saw and counted.
@@ -40,9 +45,13 @@ struct Account {
 
 impl Run {
     pub(super) async fn conclude(mut self, end: End, job: &Job, shared: &Shared) -> Conclusion {
-        // Before the kill, which empties what was deleted and is still open.
+        // Before the end, which empties what was deleted and is still open.
         self.folders_full();
-        self.life.kill();
+        // Who says that it is done ends by itself, and its init says so sooner than it could be killed and reaped.
+        let leaves = matches!(end, End::Finished(_)) && !self.life.is_guarded();
+        if !leaves && self.gone.is_none() {
+            self.life.kill();
+        }
         if let Some(outlet) = self.outlet.take() {
             outlet.close().for_each(|decision| self.network(decision));
         }
@@ -51,7 +60,7 @@ impl Run {
         for call_id in self.broker.abandon() {
             self.host.tell(ExecutionEvent::ToolCallAbandoned { call_id, timed_out: false });
         }
-        self.await_gone(job).await;
+        self.await_end(job, leaves).await;
         let end = self.last_word(end, job);
         self.remaining_output();
         let (evidence, peak_memory_bytes) = self.evidence();
@@ -62,9 +71,9 @@ impl Run {
         let writer = if self.life.is_guarded() { Writer::Owner } else { Writer::Oneself };
         let destination = job.policy.filesystem.outputs.mount.as_ref().and(shared.outputs.clone());
         let artifacts = artifacts::gather(self.outputs.take(), destination, writer, job.artifact_bytes).await;
-        // In this order: a warden removes what it finds once it is released.
+        // In this order: a warden removes what it finds once it is released. An init can wait until the answer is sent.
         drop(self.stage.take());
-        drop(self.life);
+        let remains = (!self.life.is_guarded()).then_some(self.life);
         let (violations, warning) = self.violations.into_parts();
         let account = Account {
             usage: Usage { wall, guest, tool: wall.saturating_sub(guest), cpu: evidence.cpu, peak_memory_bytes },
@@ -75,16 +84,26 @@ impl Run {
             truncated: [self.stdout.is_truncated(), self.stderr.is_truncated()],
         };
         let isolation = Isolation { layers: self.layers, ..shared.isolation.clone() };
-        Conclusion { report: report(job, verdict, account, isolation), host: self.host }
+        Conclusion { report: report(job, verdict, account, isolation), host: self.host, remains }
     }
 
-    async fn await_gone(&mut self, job: &Job) {
+    /// Returns when nothing of the code runs any more.
+    async fn await_end(&mut self, job: &Job, leaves: bool) {
         if self.gone.is_some() || self.zygote_lost {
             return;
         }
+        let guarded = self.life.is_guarded();
+        if leaves {
+            let left = tokio::time::timeout(LEAVING_PATIENCE, quiet(&self.cell, guarded)).await;
+            self.gone = left.ok().flatten();
+            if self.gone.is_some() {
+                return;
+            }
+            self.life.kill();
+        }
         let gone = async {
-            match self.life.is_guarded() {
-                true => match quiet(&self.cell).await {
+            match guarded {
+                true => match quiet(&self.cell, guarded).await {
                     // The zygote does what the warden could not; before that the folders are not another's.
                     None => self.life.gone().await,
                     quiet => quiet,
@@ -185,15 +204,15 @@ impl Run {
     }
 }
 
-/// A warden's word that nothing of its cell runs any more; `None`: the warden itself is gone.
-async fn quiet(cell: &PacketSocket) -> Option<Gone> {
+/// The word of a warden or an init that nothing of its cell runs any more; `None`: it will not come.
+async fn quiet(cell: &PacketSocket, guarded: bool) -> Option<Gone> {
     let mut packet = [0; CELL_PACKET_BYTES];
     loop {
         let (length @ 1.., _) = cell.receive(&mut packet).await.ok()? else { return None };
         match FromCell::decode(&packet[..length]) {
-            Ok(FromCell::Quiet { cpu_micros, peak_memory_bytes }) => {
-                return Some(Gone { cpu: Duration::from_micros(cpu_micros), peak_memory_bytes });
-            }
+            Ok(FromCell::Quiet(used) | FromCell::Exited { quiet: Some(used), .. }) => return Some(used.into()),
+            // Others are left, and an init that does not kill them.
+            Ok(FromCell::Exited { quiet: None, .. }) if !guarded => return None,
             Ok(FromCell::Failed { step, message }) => {
                 tracing::error!(step = %escaped(&step), message = %escaped(&message), "a warden could not clean up");
             }
@@ -207,7 +226,7 @@ impl Conclusion {
         let bounds = Bounds { limits: &job.limits, ceiling: &job.ceiling };
         let verdict = judge(end, Evidence::default(), bounds);
         let isolation = Isolation { layers: Vec::new(), ..isolation.clone() };
-        Self { report: report(job, verdict, Account::default(), isolation), host }
+        Self { report: report(job, verdict, Account::default(), isolation), host, remains: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use codemode_types::ToolFailure;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ pub(crate) const EVENTS: usize = 16;
 #[derive(Debug)]
 pub(crate) enum Word {
     Answer(u64, Result<Vec<u8>, ToolFailure>),
+    Part { call_id: u64, total: u64, data: Bytes },
     Held(u64, bool),
 }
 
@@ -92,7 +94,10 @@ fn places(event: &ExecutionEvent) -> usize {
     let bytes = match event {
         ExecutionEvent::Output { data, .. } => data.len(),
         ExecutionEvent::ToolCall { arguments, .. } => arguments.len(),
-        ExecutionEvent::ToolCallAbandoned { .. } | ExecutionEvent::Network(_) | ExecutionEvent::Finished(_) => 0,
+        ExecutionEvent::ToolCallAbandoned { .. }
+        | ExecutionEvent::AnswerTaken { .. }
+        | ExecutionEvent::Network(_)
+        | ExecutionEvent::Finished(_) => 0,
     };
     bytes.div_ceil(64 << 10).clamp(1, EVENTS)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use codemode_egress::Decision as NetworkDecision;
 use codemode_types::{OutputStream, ToolFailure};
 use codemode_wire::{
@@ -13,7 +14,7 @@ use tokio::time::sleep_until;
 
 use super::{
     Job,
-    broker::{Broker, Decision, MOST_PENDING},
+    broker::{Broker, Decision, MOST_PENDING, Part},
     channel::GuestChannel,
     clock::{Clock, Overdue},
     end::End,
@@ -42,6 +43,7 @@ pub(super) const CELL_PACKET_BYTES: usize = 4 << 10;
 pub(super) struct Run {
     pub(super) stage: Option<Stage>,
     pub(super) life: Life,
+    /// Nothing of the code runs any more.
     pub(super) gone: Option<Gone>,
     pub(super) zygote_lost: bool,
     pub(super) cell: PacketSocket,
@@ -70,7 +72,7 @@ enum Happening {
     Due,
     Alarm(Alarm),
     Gone(Option<Gone>),
-    Exited(i32),
+    Exited(i32, Option<Gone>),
     CellClosed,
     Word(Word),
     /// The host took what waited.
@@ -139,7 +141,10 @@ impl Run {
         loop {
             let happening = self.next().await;
             let end = self.follow(happening).or_else(|| self.frames());
-            self.clock.set_tools_pending(self.broker.pending() > 0);
+            self.clock.set_tools_pending(self.broker.waits_for_host(self.guest.is_behind()));
+            if let Some(bytes) = self.guest.take_taken() {
+                self.host.tell(ExecutionEvent::AnswerTaken { bytes });
+            }
             if let Some(end) = end {
                 return end;
             }
@@ -174,9 +179,13 @@ impl Run {
             }
             Happening::Alarm(Alarm::Memory) => return Some(End::MemoryLimit),
             Happening::Gone(gone) => return Some(self.gone(gone)),
-            Happening::Exited(status) => return Some(End::Exited(status)),
+            Happening::Exited(status, quiet) => {
+                self.gone = quiet;
+                return Some(End::Exited(status));
+            }
             Happening::CellClosed => self.cell_open = false,
             Happening::Word(Word::Answer(call_id, answer)) => return self.answer(call_id, answer),
+            Happening::Word(Word::Part { call_id, total, data }) => return self.answer_part(call_id, total, data),
             Happening::Word(Word::Held(call_id, held)) => self.broker.hold(call_id, held),
             Happening::Flushed => {}
             Happening::Output(OutputStream::Stdout) => self.output(OutputStream::Stdout),
@@ -218,7 +227,7 @@ impl Run {
         }
         let mut packet = [0; CELL_PACKET_BYTES];
         while let Some((length, _)) = self.cell.receive_now(&mut packet) {
-            if let Ok(FromCell::Exited { status }) = FromCell::decode(&packet[..length]) {
+            if let Ok(FromCell::Exited { status, .. }) = FromCell::decode(&packet[..length]) {
                 return End::Exited(status);
             }
         }
@@ -226,7 +235,25 @@ impl Run {
     }
 
     fn answer(&mut self, call_id: u64, answer: Result<Vec<u8>, ToolFailure>) -> Option<End> {
-        let answer = self.broker.answer(call_id, answer)?.map_err(|failure| failure_json(&failure));
+        let answer = self.broker.answer(call_id, answer)?;
+        self.tell_guest(call_id, answer.map_err(|failure| failure_json(&failure)))
+    }
+
+    fn answer_part(&mut self, call_id: u64, total: u64, data: Bytes) -> Option<End> {
+        match self.broker.answer_part(call_id, total, data.len()) {
+            // Each costs a little more than its length, which is all that the client's credit counts.
+            Part::Pass { .. } if !self.guest.has_room_for_word() => return Some(End::Protocol(UNREAD.into())),
+            Part::Pass { total } => self.guest.send_part(call_id, total, data),
+            Part::Unwanted => self.guest.pass_over(data.len()),
+            Part::Refuse(failure) => {
+                self.guest.pass_over(data.len());
+                return self.tell_guest(call_id, Err(failure_json(&failure)));
+            }
+        }
+        None
+    }
+
+    fn tell_guest(&mut self, call_id: u64, answer: Result<Vec<u8>, Vec<u8>>) -> Option<End> {
         // Why a call failed waits as a value does: it may be as long.
         let (Ok(given) | Err(given)) = &answer;
         if self.guest.has_room_for(given.len()) {
@@ -305,7 +332,7 @@ async fn hear(cell: &PacketSocket) -> Happening {
     loop {
         let Ok((length @ 1.., _)) = cell.receive(&mut packet).await else { return Happening::CellClosed };
         match FromCell::decode(&packet[..length]) {
-            Ok(FromCell::Exited { status }) => return Happening::Exited(status),
+            Ok(FromCell::Exited { status, quiet }) => return Happening::Exited(status, quiet.map(Gone::from)),
             Ok(FromCell::Overfull { folder }) => return Happening::Over(End::DiskLimit(folder)),
             Ok(FromCell::Failed { step, message }) => {
                 tracing::error!(step = %escaped(&step), message = %escaped(&message), "a cell's init failed");

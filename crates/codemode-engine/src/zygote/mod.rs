@@ -14,6 +14,7 @@ use std::{
 
 use codemode_wire::{
     DecodeError,
+    cell::Used,
     zygote::{FromZygote, PACKET_BYTES, Spawn, ToZygote},
 };
 use tokio::sync::oneshot;
@@ -27,11 +28,17 @@ pub(crate) use self::{
 };
 use crate::{StartError, escape::escaped, self_test::Removed, socket::PacketSocket};
 
-/// The cell's init was reaped; nothing of it is left.
+/// Nothing of the cell runs any more: its init was reaped, or says so and reaped everybody else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     pub(crate) cpu: Duration,
     pub(crate) peak_memory_bytes: u64,
+}
+
+impl From<Used> for Gone {
+    fn from(used: Used) -> Self {
+        Self { cpu: Duration::from_micros(used.cpu_micros), peak_memory_bytes: used.peak_memory_bytes }
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +141,7 @@ impl Zygote {
             FromZygote::Spawned { ticket, pid } => self.tickets.spawned(ticket, pid, Reins::from_packet(descriptors)),
             FromZygote::SpawnFailed { ticket, message } => self.tickets.refused(ticket, message),
             FromZygote::Gone { ticket, cpu_micros, peak_memory_bytes } => {
-                self.tickets.gone(ticket, Gone { cpu: Duration::from_micros(cpu_micros), peak_memory_bytes });
+                self.tickets.gone(ticket, Used { cpu_micros, peak_memory_bytes }.into());
             }
             FromZygote::Failed { step, message } => {
                 tracing::error!(step = %escaped(&step), message = %escaped(&message), "the zygote failed");

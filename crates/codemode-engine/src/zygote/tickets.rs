@@ -19,14 +19,14 @@ const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Held {
     slot: UidSlot,
-    _cgroup: Option<SharedCgroup>,
+    cgroup: Option<SharedCgroup>,
     /// Ends a zygote that made this cell alone.
     _end: Option<DropGuard>,
 }
 
 impl Held {
     pub(crate) fn new(slot: UidSlot, cgroup: Option<SharedCgroup>, end: Option<DropGuard>) -> Self {
-        Self { slot, _cgroup: cgroup, _end: end }
+        Self { slot, cgroup, _end: end }
     }
 }
 
@@ -100,6 +100,9 @@ impl Tickets {
 
     pub(super) fn gone(&self, number: u64, gone: Gone) {
         if let Some(ticket) = self.close(number) {
+            if let Some(cgroup) = &ticket.held.cgroup {
+                cgroup.vacate();
+            }
             drop(ticket.held);
             let _ = ticket.gone.send(gone);
         }

@@ -135,7 +135,7 @@ pub(crate) async fn finish(
                 calls.push((call_id, name, arguments));
             }
             ExecutionEvent::ToolCallAbandoned { call_id, timed_out } => abandoned.push((call_id, timed_out)),
-            ExecutionEvent::Network(_) => {}
+            ExecutionEvent::AnswerTaken { .. } | ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(report) => {
                 assert!(execution.events.recv().await.is_none(), "an event after the last");
                 let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -5,10 +5,12 @@
 mod admission;
 mod basics;
 mod ends;
+mod groups;
 mod harness;
 mod hostile;
 mod lives;
 mod output;
+mod parts;
 mod self_test;
 mod start;
 mod tools;

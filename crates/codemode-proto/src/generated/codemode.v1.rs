@@ -7,7 +7,7 @@ pub struct ClientMessage {
     /// it may be empty, then the executor chooses. Empty for Hello.
     #[prost(string, tag = "1")]
     pub execution_id: ::prost::alloc::string::String,
-    #[prost(oneof = "client_message::Message", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "client_message::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<client_message::Message>,
 }
 /// Nested message and enum types in `ClientMessage`.
@@ -26,13 +26,15 @@ pub mod client_message {
         Credit(super::Credit),
         #[prost(message, tag = "7")]
         ToolHeld(super::ToolHeld),
+        #[prost(message, tag = "8")]
+        ToolResultPart(super::ToolResultPart),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ServerMessage {
     #[prost(string, tag = "1")]
     pub execution_id: ::prost::alloc::string::String,
-    #[prost(oneof = "server_message::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "server_message::Message", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub message: ::core::option::Option<server_message::Message>,
 }
 /// Nested message and enum types in `ServerMessage`.
@@ -53,6 +55,8 @@ pub mod server_message {
         Finished(super::Finished),
         #[prost(message, tag = "8")]
         Rejected(super::Rejected),
+        #[prost(message, tag = "9")]
+        ToolResultCredit(super::ToolResultCredit),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -83,6 +87,10 @@ pub struct Info {
     /// what is installed for it: `name version`, in the order of the names
     #[prost(string, repeated, tag = "6")]
     pub packages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Bytes in `ToolResultPart` that one execution may have under way before the first `ToolResultCredit`. 0: this
+    /// executor takes results of tools whole only.
+    #[prost(uint64, tag = "7")]
+    pub tool_result_credit: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Start {
@@ -168,6 +176,18 @@ pub mod tool_result {
         Failure(super::ToolFailure),
     }
 }
+/// A large value in parts, in the place of a `ToolResult` with it. Parts of one call come in their order, with anything
+/// else between them; more of them than there is credit for end the stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolResultPart {
+    #[prost(uint64, tag = "1")]
+    pub call_id: u64,
+    /// in the first part: how long the value is; otherwise 0
+    #[prost(uint64, tag = "2")]
+    pub total_bytes: u64,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub data: ::prost::bytes::Bytes,
+}
 /// The client waits for a person before it runs this tool: the call's own time stands still, `total_timeout` does not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolHeld {
@@ -232,6 +252,12 @@ pub struct ToolCallAbandoned {
     /// the code goes on; otherwise the execution is over
     #[prost(bool, tag = "2")]
     pub timed_out: bool,
+}
+/// The code has taken so many bytes of `ToolResultPart`, or nobody wants them: as many more may be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolResultCredit {
+    #[prost(uint64, tag = "1")]
+    pub bytes: u64,
 }
 /// Refused before anything ran.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use codemode_wire::{
-    cell::FromCell,
+    cell::{FromCell, Used},
     zygote::{Network, Spawn},
 };
 use rustix::{
@@ -27,7 +27,8 @@ use super::{
     filters::Filters,
     folders, identity, landlock, limits,
     limits::ResourceLimits,
-    network,
+    network, networks,
+    places::Places,
     removed::{Wall, is_removed},
     root, verify,
 };
@@ -41,6 +42,7 @@ use crate::{
 /// Where the code's process has its channel to the daemon: the one descriptor beyond stdio.
 pub const GUEST_DESCRIPTOR: i32 = 3;
 const CELL_DESCRIPTOR: i32 = 4;
+const RULES_DESCRIPTOR: i32 = 5;
 
 /// What the zygote was handed for one sandbox.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ pub struct Runner<'a> {
     plan: &'a SandboxPlan,
     spawn: &'a Spawn,
     filters: &'a Filters,
+    places: Option<&'a Places>,
     descriptors: CellDescriptors,
     /// Readable once init has given up its rights too.
     init_confined: OwnedFd,
@@ -83,10 +86,24 @@ pub struct Runner<'a> {
     warden: Option<Pid>,
 }
 
-/// The namespaces that the clone for [`enter`] needs.
-pub fn namespaces(plan: &SandboxPlan, network: &Network) -> CloneFlags {
+/// What the zygote has ready for one sandbox.
+#[derive(Debug, Default)]
+pub struct Provided<'a> {
+    /// Of the workspace's files, see [`super::owners`].
+    pub owners: Option<BorrowedFd<'a>>,
+    /// An empty network namespace that was another's, see [`super::networks`].
+    pub network: Option<BorrowedFd<'a>>,
+    /// What most Landlock rules are about.
+    pub places: Option<&'a Places>,
+    /// In tier container, the warden's end.
+    pub leash: Option<OwnedFd>,
+}
+
+/// The namespaces that the clone for [`enter`] needs. `provided`: it will enter a network namespace that there is.
+pub fn namespaces(plan: &SandboxPlan, network: &Network, provided: bool) -> CloneFlags {
     let own = match network {
         _ if is_removed(Wall::Namespaces) => CloneFlags::MOUNT,
+        Network::None if provided => CloneFlags::CELL.without(CloneFlags::NETWORK),
         Network::None | Network::Restricted { .. } => CloneFlags::CELL,
         Network::All => CloneFlags::CELL.without(CloneFlags::NETWORK),
     };
@@ -97,19 +114,18 @@ pub fn namespaces(plan: &SandboxPlan, network: &Network) -> CloneFlags {
     }
 }
 
-/// `owners`: of the workspace's files, see [`super::owners`]. `leash`: in tier container, the warden's. Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
+/// Runs in the clone that is pid 1 of its namespace. Returns in its child, the code's process.
 pub fn enter<'a>(
     plan: &'a SandboxPlan,
     spawn: &'a Spawn,
     filters: &'a Filters,
     descriptors: CellDescriptors,
-    owners: Option<BorrowedFd<'_>>,
-    leash: Option<OwnedFd>,
+    provided: Provided<'a>,
 ) -> Runner<'a> {
-    if let Some(leash) = leash {
+    if let Some(leash) = provided.leash {
         return enter_container(plan, spawn, filters, descriptors, leash);
     }
-    let built = build(plan, spawn, &descriptors, owners).and_then(|()| {
+    let built = build(plan, spawn, &descriptors, &provided).and_then(|()| {
         let (confined, when_confined) = pipe_with(PipeFlags::CLOEXEC).at(Step::Fork, "pipe")?;
         // SAFETY: a clone of the zygote, which runs one thread, runs one thread.
         let runner = unsafe { sys::fork_process() }.at(Step::Fork, "fork")?;
@@ -118,7 +134,8 @@ pub fn enter<'a>(
     match built {
         Ok((None, confined, when_confined)) => {
             drop(when_confined);
-            Runner { plan, spawn, filters, descriptors, init_confined: confined, warden: None }
+            let places = provided.places;
+            Runner { plan, spawn, filters, places, descriptors, init_confined: confined, warden: None }
         }
         Ok((Some(runner), confined, when_confined)) => {
             drop(confined);
@@ -151,7 +168,7 @@ fn enter_container<'a>(
     });
     match built {
         Ok((_, None, init_confined, _)) => {
-            Runner { plan, spawn, filters, descriptors, init_confined, warden: Some(warden) }
+            Runner { plan, spawn, filters, places: None, descriptors, init_confined, warden: Some(warden) }
         }
         Ok((ground, Some(runner), _, when_confined)) => {
             let CellDescriptors { cell, broker, .. } = descriptors;
@@ -179,7 +196,7 @@ fn build(
     plan: &SandboxPlan,
     spawn: &Spawn,
     descriptors: &CellDescriptors,
-    owners: Option<BorrowedFd<'_>>,
+    provided: &Provided<'_>,
 ) -> Result<(), StepError> {
     if plan.rootless() {
         // A user namespace per cell: RLIMIT_NPROC counts per namespace, and cells share no id that means anything.
@@ -187,12 +204,15 @@ fn build(
     }
     // First of what costs anything, so that all that follows is already accounted.
     for cgroup in &descriptors.cgroups {
-        fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "cgroup.procs")?;
+        fd_io::write(cgroup, b"0").at(Step::JoinCgroup, "writing 0")?;
     }
     sethostname(b"sandbox").at(Step::Hostname, "sethostname")?;
+    if let Some(network) = provided.network {
+        networks::enter(network).at(Step::Network, "setns")?;
+    }
     network::open(&spawn.network, &descriptors.cell)?;
     folders::mount_proc(plan)?;
-    if let Some(owners) = owners {
+    if let Some(owners) = provided.owners {
         folders::mount_workspace(owners)?;
     }
     let folders = folders::mount_all(plan, spawn, owner(plan, spawn))?;
@@ -222,7 +242,13 @@ fn init(
         .and_then(|()| fd_io::write(&when_confined, b"1").at(Step::Report, "init"))
         .and_then(|_| wait_for(runner));
     match status {
-        Ok(status) => report(cell.as_fd(), &FromCell::Exited { status }),
+        Ok(exited) => {
+            report(cell.as_fd(), &exited);
+            if matches!(exited, FromCell::Exited { quiet: Some(_), .. }) {
+                // The end of the last process takes the namespaces with it: when the daemon says so, behind the answer.
+                let _ = fd_io::read(&cell, &mut [0; 1]);
+            }
+        }
         Err(error) => report(cell.as_fd(), &failed(&error)),
     }
     sys::exit_now(0)
@@ -255,26 +281,40 @@ fn confine_init(plan: &SandboxPlan, spawn: &Spawn, filters: &Filters) -> Result<
     filters.install_for_init()
 }
 
-fn wait_for(runner: i32) -> Result<i32, StepError> {
-    loop {
-        match sys::wait_for_any().at(Step::Report, "wait")? {
-            Some(reaped) if reaped.pid == runner => return Ok(reaped.status),
-            Some(_) => {}
-            None => return Err(StepError::new(Step::Report, "the code's process vanished")),
+/// Reaps until the code's process has ended.
+fn wait_for(runner: i32) -> Result<FromCell, StepError> {
+    let mut used = Used::default();
+    let status = loop {
+        let reaped = sys::wait_for_any().at(Step::Report, "wait")?;
+        let reaped = reaped.ok_or_else(|| StepError::new(Step::Report, "the code's process vanished"))?;
+        reaped.add_to(&mut used);
+        if reaped.pid == runner {
+            break reaped.status;
         }
+    };
+    while let Some(reaped) = sys::reap_any().at(Step::Report, "wait")? {
+        reaped.add_to(&mut used);
     }
+    // Who loses its parent becomes a child of init: without children there is nobody else in this namespace.
+    let alone = getpid().is_init() && !sys::has_children();
+    Ok(FromCell::Exited { status, quiet: alone.then_some(used) })
 }
 
 impl Runner<'_> {
     /// The walls, in order. When this returns they all stand and were checked; there is no way back.
     pub fn confine(self) -> OwnedFd {
-        let Self { plan, spawn, filters, descriptors, init_confined, warden } = self;
-        if let Err(error) = await_init(&init_confined) {
-            report(descriptors.cell.as_fd(), &failed(&error));
-            sys::exit_now(1)
-        }
+        let Self { plan, spawn, filters, places, descriptors, init_confined, warden } = self;
+        // Made while init gives up its rights.
+        let rules = landlock::prepare(plan, spawn, places).and_then(|rules| await_init(&init_confined).map(|()| rules));
+        let rules = match rules {
+            Ok(rules) => rules,
+            Err(error) => {
+                report(descriptors.cell.as_fd(), &failed(&error));
+                sys::exit_now(1)
+            }
+        };
         drop(init_confined);
-        match confine(plan, spawn, filters, descriptors, warden) {
+        match confine(plan, spawn, filters, descriptors, rules, warden) {
             Ok(guest) => guest,
             Err((cell, error)) => {
                 report(cell.as_fd(), &failed(&error));
@@ -297,10 +337,11 @@ fn confine(
     spawn: &Spawn,
     filters: &Filters,
     descriptors: CellDescriptors,
+    rules: Option<OwnedFd>,
     warden: Option<Pid>,
 ) -> Result<OwnedFd, (OwnedFd, StepError)> {
-    let (guest, cell) = arrange(descriptors)?;
-    match raise_walls(plan, spawn, filters, warden) {
+    let (guest, cell, rules) = arrange(descriptors, rules)?;
+    match raise_walls(plan, spawn, filters, rules, warden) {
         Ok((layers, listener)) => {
             let listener = listener.as_ref().map(AsFd::as_fd);
             let _ = packet::send(cell.as_fd(), &FromCell::Confined { layers }.encode(), listener.as_slice());
@@ -315,6 +356,7 @@ fn raise_walls(
     plan: &SandboxPlan,
     spawn: &Spawn,
     filters: &Filters,
+    rules: Option<OwnedFd>,
     warden: Option<Pid>,
 ) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     // A session of its own: no controlling terminal.
@@ -332,7 +374,7 @@ fn raise_walls(
     identity::drop_privileges(spawn.uid, plan.means, memory(plan, spawn))?;
     // Again: until there is somebody that a warden can kill, only the kernel ends this.
     warden.map_or(Ok(()), end_with)?;
-    let abi = landlock::restrict(plan, &spawn.commands, &spawn.network)?;
+    let abi = landlock::restrict(rules)?;
     let mut layers = layers(plan, &spawn.network, abi);
     if !spawn.allow_jit {
         match sys::refuse_executable_memory() {
@@ -381,30 +423,36 @@ fn layers(plan: &SandboxPlan, network: &Network, abi: i32) -> Vec<String> {
     own.iter().copied().chain(every).map(str::to_owned).collect()
 }
 
-/// Puts stdio, the guest channel and, until the walls stand, the cell channel in their places and closes all else.
-fn arrange(descriptors: CellDescriptors) -> Result<(OwnedFd, OwnedFd), (OwnedFd, StepError)> {
+type Arranged = (OwnedFd, OwnedFd, Option<OwnedFd>);
+
+/// Puts stdio, the guest channel and, until the walls stand, the cell channel and the rules in their places and closes
+/// all else.
+fn arrange(descriptors: CellDescriptors, rules: Option<OwnedFd>) -> Result<Arranged, (OwnedFd, StepError)> {
     let CellDescriptors { guest, stdout, stderr, cell, broker, cgroups } = descriptors;
     drop((broker, cgroups));
-    let arranged = (|| -> Result<(OwnedFd, OwnedFd), StepError> {
+    let arranged = (|| -> Result<Arranged, StepError> {
         let null = fs::openat(CWD, "/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .at(Step::Descriptors, "/dev/null")?;
         // Above every target, so that no move overwrites what is still to be moved.
         let high = |descriptor: &OwnedFd| fd_io::fcntl_dupfd_cloexec(descriptor, 64).at(Step::Descriptors, "dup");
         let (null, stdout, stderr, guest, cell) =
             (high(&null)?, high(&stdout)?, high(&stderr)?, high(&guest)?, high(&cell)?);
+        let rules = rules.as_ref().map(high).transpose()?;
         for (source, target) in [(&null, 0), (&stdout, 1), (&stderr, 2)] {
             // stdio belongs to the process, not to a value that would close it.
             std::mem::forget(sys::place_descriptor(source.as_fd(), target, false).at(Step::Descriptors, target)?);
         }
         let guest = sys::place_descriptor(guest.as_fd(), GUEST_DESCRIPTOR, true).at(Step::Descriptors, "guest")?;
         let cell = sys::place_descriptor(cell.as_fd(), CELL_DESCRIPTOR, true).at(Step::Descriptors, "cell")?;
-        Ok((guest, cell))
+        let place = |rules: OwnedFd| sys::place_descriptor(rules.as_fd(), RULES_DESCRIPTOR, true);
+        let rules = rules.map(place).transpose().at(Step::Descriptors, "rules")?;
+        Ok((guest, cell, rules))
     })();
     match arranged {
         Ok(placed) => {
             // Their descriptors are closed by number below, together with all that the zygote left open.
-            std::mem::forget((guest, stdout, stderr, cell));
-            match sys::close_from(CELL_DESCRIPTOR + 1) {
+            std::mem::forget((guest, stdout, stderr, cell, rules));
+            match sys::close_from(if placed.2.is_some() { RULES_DESCRIPTOR } else { CELL_DESCRIPTOR } + 1) {
                 Ok(()) => Ok(placed),
                 Err(error) => Err((placed.1, StepError::new(Step::Descriptors, error))),
             }

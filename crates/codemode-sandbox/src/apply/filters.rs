@@ -27,6 +27,8 @@ pub struct Filters {
     own: Set,
     /// For requests that narrow it.
     narrower: Vec<Set>,
+    /// Of init, or in tier container of wardens, which run none of the code and need no network.
+    init: Program,
 }
 
 /// One for each kind of code.
@@ -49,6 +51,11 @@ impl Filters {
                 .filter(|mode| *mode < plan.network.mode)
                 .map(|mode| Set::compile(plan, mode))
                 .collect(),
+            init: match plan.means {
+                Means::Root | Means::UserNamespace => seccomp::init_program(),
+                // They end what the code started, and empty its folders.
+                Means::Container => Set::compile(plan, NetworkMode::None).without_exec,
+            },
         }
     }
 
@@ -85,9 +92,8 @@ impl Filters {
         seccomp::install(filter).at(Step::Seccomp, "install").map(|()| (None, None))
     }
 
-    /// For init and wardens, which run none of the code and need no network.
     pub(crate) fn install_for_init(&self) -> Result<(), StepError> {
-        seccomp::install(&self.set(NetworkMode::None)?.without_exec).at(Step::Seccomp, "init")
+        seccomp::install(&self.init).at(Step::Seccomp, "init")
     }
 
     fn set(&self, mode: NetworkMode) -> Result<&Set, StepError> {

@@ -1,16 +1,21 @@
 //! Landlock: what the code may open, change and execute, by file, for it and all its descendants.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
 
 use codemode_types::{PROXY_PORT, RESOLVER_PORT};
-use codemode_wire::zygote::Network;
+use codemode_wire::zygote::{Network, Spawn};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, PathFdError,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFdError, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::{
     Step, StepError,
+    error::AtStep,
+    places::{DEVICES, Place, Places},
     removed::{Wall, is_removed},
 };
 use crate::{
@@ -54,21 +59,36 @@ const READABLE_IN_CONTAINER: [&str; 12] = [
     "/proc/self/status",
 ];
 
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
-
-/// Confines this process for good. `commands`: names of the plan's commands that it may execute.
-pub(super) fn restrict(plan: &SandboxPlan, commands: &[String], network: &Network) -> Result<i32, StepError> {
-    let abi = sys::landlock_abi();
+/// The rules of one cell, which bind nobody yet. Made in the cell, as what it mounted must be there. `None`: a test has
+/// taken this wall away.
+pub(super) fn prepare(
+    plan: &SandboxPlan,
+    spawn: &Spawn,
+    places: Option<&Places>,
+) -> Result<Option<OwnedFd>, StepError> {
     if is_removed(Wall::Landlock) {
-        return Ok(0);
+        return Ok(None);
     }
+    let abi = sys::landlock_abi();
     let known =
         known_abi(abi).ok_or_else(|| StepError::new(Step::Landlock, format_args!("ABI {abi} is below {FLOOR}")))?;
-    let ruleset = build(plan, commands, network, known).map_err(|error| StepError::new(Step::Landlock, error))?;
-    let status = ruleset.restrict_self().map_err(|error| StepError::new(Step::Landlock, error))?;
-    match status.ruleset {
-        RulesetStatus::FullyEnforced if status.no_new_privs => Ok(abi),
-        other => Err(StepError::new(Step::Landlock, format_args!("the kernel says {other:?}"))),
+    // With hard requirements it is an error if the kernel would not enforce all of it.
+    let ruleset = build(plan, spawn, places, known).map_err(|error| StepError::new(Step::Landlock, error))?;
+    match ruleset.into() {
+        Some(rules) => Ok(Some(rules)),
+        None => Err(StepError::new(Step::Landlock, "the kernel has made no ruleset")),
+    }
+}
+
+/// Confines this process for good; the ABI. no_new_privs must be set.
+pub(super) fn restrict(rules: Option<OwnedFd>) -> Result<i32, StepError> {
+    match rules {
+        Some(rules) => {
+            sys::landlock_restrict_self(rules.as_fd()).at(Step::Landlock, "restrict")?;
+            Ok(sys::landlock_abi())
+        }
+        None if is_removed(Wall::Landlock) => Ok(0),
+        None => Err(StepError::new(Step::Landlock, "there are no rules")),
     }
 }
 
@@ -93,7 +113,8 @@ enum RuleError {
     Path(#[from] PathFdError),
 }
 
-fn build(plan: &SandboxPlan, commands: &[String], network: &Network, abi: ABI) -> Result<RulesetCreated, RuleError> {
+fn build(plan: &SandboxPlan, spawn: &Spawn, places: Option<&Places>, abi: ABI) -> Result<RulesetCreated, RuleError> {
+    let Spawn { commands, network, .. } = spawn;
     let mut ruleset =
         Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
     if abi >= ABI::V4 {
@@ -106,7 +127,7 @@ fn build(plan: &SandboxPlan, commands: &[String], network: &Network, abi: ABI) -
     if abi >= ABI::V6 {
         ruleset = ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal)?;
     }
-    let mut rules = Rules { ruleset: ruleset.create()?, abi };
+    let mut rules = Builder { ruleset: ruleset.create()?, abi, places };
     // In tier container nothing connects by itself: sockets come connected.
     if let Network::Restricted { ports } = network
         && abi >= ABI::V4
@@ -150,17 +171,27 @@ fn build(plan: &SandboxPlan, commands: &[String], network: &Network, abi: ABI) -
     Ok(rules.ruleset)
 }
 
-struct Rules {
+struct Builder<'a> {
     ruleset: RulesetCreated,
     abi: ABI,
+    places: Option<&'a Places>,
 }
 
-impl Rules {
-    /// A path that this sandbox does not have needs no rule.
+impl Builder<'_> {
     fn allow(self, path: &Path, access: BitFlags<AccessFs>) -> Result<Self, RuleError> {
-        let Ok(metadata) = path.metadata() else { return Ok(self) };
-        let access = if metadata.is_dir() { access } else { access & AccessFs::from_file(self.abi) };
-        let ruleset = self.ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, access))?;
+        match self.places.and_then(|places| places.get(path)) {
+            Some(place) => self.allow_place(place, access),
+            None => match Place::open(path)? {
+                Some(place) => self.allow_place(&place, access),
+                // A path that this sandbox does not have needs no rule.
+                None => Ok(self),
+            },
+        }
+    }
+
+    fn allow_place(self, place: &Place, access: BitFlags<AccessFs>) -> Result<Self, RuleError> {
+        let access = if place.is_directory { access } else { access & AccessFs::from_file(self.abi) };
+        let ruleset = self.ruleset.add_rule(PathBeneath::new(&place.descriptor, access))?;
         Ok(Self { ruleset, ..self })
     }
 

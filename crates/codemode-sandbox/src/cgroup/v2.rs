@@ -5,9 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CgroupError, CgroupLimits, mount_point, own_base, own_path, write};
+use super::{
+    CgroupError, CgroupLimits, Counters,
+    control::{Control, write},
+    place::{mount_point, own_base, own_path},
+};
 
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+
+/// Where a process joins by writing 0. Threads cannot join alone here.
+pub(super) const JOIN: &str = "cgroup.procs";
 
 #[derive(Debug)]
 pub(super) struct Base(PathBuf);
@@ -47,6 +54,17 @@ impl Base {
         write(folder.join("pids.max"), &limits.processes.to_string())?;
         let quota = (limits.cpus * 100_000.0).clamp(1_000.0, 1e12) as u64;
         write(folder.join("cpu.max"), &format!("{quota} 100000"))
+    }
+
+    pub(super) fn counters(&self, name: &str) -> Result<Counters, CgroupError> {
+        let folder = self.folder(name);
+        Ok(Counters {
+            out_of_memory: Control::readable(&folder, "memory.events")?,
+            // Linux 5.19 has it.
+            peak: Control::readable(&folder, "memory.peak").ok(),
+            forks: Control::readable(&folder, "pids.events")?,
+            cpu: Control::readable(&folder, "cpu.stat")?,
+        })
     }
 }
 

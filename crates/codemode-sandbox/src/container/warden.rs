@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use codemode_wire::{cell::FromCell, zygote::Spawn};
+use codemode_wire::{
+    cell::{FromCell, Used},
+    zygote::Spawn,
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs as descriptors_fs, io as fd_io,
@@ -51,8 +54,7 @@ struct Warden {
     broker: Option<Broker>,
     outputs: OwnedFd,
     bounded: Vec<usage::Bounded>,
-    cpu_micros: u64,
-    peak_memory_bytes: u64,
+    used: Used,
     runner: i32,
     quiet: bool,
 }
@@ -98,11 +100,10 @@ pub(crate) fn build(spawn: &Spawn, descriptors: &CellDescriptors) -> Result<Grou
 pub(crate) fn guard(spawn: &Spawn, filters: &Filters, ground: Ground, channels: Channels, runner: i32) -> ! {
     let Ground { outputs, bounded } = ground;
     let Channels { cell, when_confined, leash, broker } = channels;
-    let (cpu_micros, peak_memory_bytes, quiet) = (0, 0, false);
     // Without one every connect fails.
     let broker = broker.and_then(|engine| Broker::new(engine).ok());
     let mut warden =
-        Warden { user: spawn.uid, cell, leash, broker, outputs, bounded, cpu_micros, peak_memory_bytes, runner, quiet };
+        Warden { user: spawn.uid, cell, leash, broker, outputs, bounded, used: Used::default(), runner, quiet: false };
     let ready = keep_only(&warden, &when_confined).and_then(|()| confine(spawn.uid, filters)).and_then(|ends| {
         fd_io::write(&when_confined, b"1").map_err(|error| StepError::new(Step::Report, error)).map(|_| ends)
     });
@@ -244,7 +245,7 @@ impl Warden {
             self.report(&cell::failed(&StepError::new(Step::WritableMounts, error)));
             sys::exit_now(1)
         }
-        self.report(&FromCell::Quiet { cpu_micros: self.cpu_micros, peak_memory_bytes: self.peak_memory_bytes });
+        self.report(&FromCell::Quiet(self.used));
     }
 
     /// As often as it takes: what was being forked meanwhile, or had not yet become the user, is hit by the next round.
@@ -268,10 +269,9 @@ impl Warden {
     }
 
     fn account(&mut self, reaped: sys::Reaped) {
-        self.cpu_micros += reaped.cpu_micros;
-        self.peak_memory_bytes = self.peak_memory_bytes.max(reaped.peak_memory_bytes);
+        reaped.add_to(&mut self.used);
         if reaped.pid == self.runner {
-            self.report(&FromCell::Exited { status: reaped.status });
+            self.report(&FromCell::Exited { status: reaped.status, quiet: None });
         }
     }
 

@@ -1,5 +1,6 @@
 //! The system calls that no safe wrapper covers. The only unsafe code of this crate.
 
+mod landlock;
 mod mount;
 mod network;
 mod notify;
@@ -7,6 +8,7 @@ mod process;
 mod seccomp;
 mod trial;
 
+pub use landlock::landlock_restrict_self;
 pub use mount::{AttributeChange, MountAttributes, set_mount_attributes};
 pub use network::raise_interface;
 pub use notify::{Notification, answer, let_continue, receive_notification, replace_descriptor, still_waits};

@@ -3,6 +3,8 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
+use codemode_wire::cell::Used;
+
 /// Namespace flags of clone(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloneFlags(pub i32);
@@ -38,6 +40,13 @@ pub struct Reaped {
     pub status: i32,
     pub cpu_micros: u64,
     pub peak_memory_bytes: u64,
+}
+
+impl Reaped {
+    pub fn add_to(&self, used: &mut Used) {
+        used.cpu_micros = used.cpu_micros.saturating_add(self.cpu_micros);
+        used.peak_memory_bytes = used.peak_memory_bytes.max(self.peak_memory_bytes);
+    }
 }
 
 /// clone(2) without a shared address space: a fork into new namespaces.

@@ -175,7 +175,7 @@ impl Cell {
             .map(|(listener, granted)| std::thread::spawn(move || listen(&listener, &granted)));
         let finish = self.finish();
         let status = match hear_cell(&self.channel) {
-            Some((FromCell::Exited { status }, _)) => status,
+            Some((FromCell::Exited { status, .. }, _)) => status,
             other => panic!("{other:?}"),
         };
         let (mut stdout, mut stderr) = (String::new(), String::new());

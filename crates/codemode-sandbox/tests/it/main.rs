@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod cell;
+mod cgroups;
 mod dependencies;
 mod execs;
 mod fuzzed;

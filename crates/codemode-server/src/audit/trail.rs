@@ -80,7 +80,9 @@ pub(crate) async fn follow(mut trail: Trail, mut events: mpsc::Receiver<Executio
 impl Open {
     fn hear(&mut self, event: &ExecutionEvent) {
         match event {
-            ExecutionEvent::Output { .. } | ExecutionEvent::ToolCallAbandoned { .. } => {}
+            ExecutionEvent::Output { .. }
+            | ExecutionEvent::ToolCallAbandoned { .. }
+            | ExecutionEvent::AnswerTaken { .. } => {}
             ExecutionEvent::ToolCall { call_id, name, .. } => {
                 self.served.push_back(*call_id);
                 self.put(self.subject.tool_called(*call_id, name));

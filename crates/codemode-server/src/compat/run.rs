@@ -99,7 +99,7 @@ async fn follow(mut admitted: Admitted, mut calls: Calls, deadline: Instant) -> 
                 }
             }
             ExecutionEvent::ToolCallAbandoned { call_id, .. } => calls.abandon(call_id),
-            ExecutionEvent::Network(_) => {}
+            ExecutionEvent::AnswerTaken { .. } | ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(report) => {
                 log_end(&report);
                 let bytes = report.result.as_ref().map_or(0, Vec::len);

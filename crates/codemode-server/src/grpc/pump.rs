@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use codemode_engine::ExecutionEvent;
-use codemode_proto::v1;
+use codemode_proto::{TOOL_RESULT_CREDIT, v1};
 use codemode_types::{ExecutionId, OutputStream, ToolFailure};
 use tokio::sync::mpsc;
 
@@ -14,6 +14,7 @@ use crate::executions::{Admitted, log_end};
 #[derive(Debug)]
 pub(super) enum Command {
     Answer(u64, Result<Vec<u8>, ToolFailure>),
+    Part(v1::ToolResultPart),
     Held(u64, bool),
     Cancel,
     Credit(u64),
@@ -35,6 +36,7 @@ pub(super) async fn pump(
     mut credit: u64,
 ) {
     let mut waiting: Option<Waiting> = None;
+    let mut room = TOOL_RESULT_CREDIT;
     loop {
         let sendable = match &waiting {
             None => false,
@@ -46,6 +48,11 @@ pub(super) async fn pump(
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Answer(call_id, answer)) => execution.answer(call_id, answer),
+                Some(Command::Part(v1::ToolResultPart { call_id, total_bytes, data })) => {
+                    let Some(left) = room.checked_sub(data.len() as u64) else { return overdrawn(&id, &outgoing).await };
+                    room = left;
+                    execution.answer_part(call_id, total_bytes, data);
+                }
                 Some(Command::Held(call_id, held)) => execution.hold(call_id, held),
                 Some(Command::Cancel) => execution.cancel(),
                 Some(Command::Credit(bytes)) => credit = credit.saturating_add(bytes),
@@ -54,6 +61,9 @@ pub(super) async fn pump(
             event = execution.events.recv(), if waiting.is_none() && recorded => match event {
                 Some(event) => {
                     trail.hear(&event);
+                    if let ExecutionEvent::AnswerTaken { bytes } = event {
+                        room += bytes;
+                    }
                     waiting = waiting_for(event);
                 }
                 // The engine promises a last event; without one the client must not wait for ever.
@@ -92,6 +102,7 @@ fn waiting_for(event: ExecutionEvent) -> Option<Waiting> {
         ExecutionEvent::ToolCallAbandoned { call_id, timed_out } => {
             Waiting::Message(v1::ToolCallAbandoned { call_id, timed_out }.into())
         }
+        ExecutionEvent::AnswerTaken { bytes } => Waiting::Message(v1::ToolResultCredit { bytes }.into()),
         // The log's; of those refused the report lists the violations.
         ExecutionEvent::Network(_) => return None,
         ExecutionEvent::Finished(report) => {
@@ -114,6 +125,12 @@ async fn refuse(id: &ExecutionId, outgoing: &Outgoing) {
     let message = "the executor lost this execution; the code may have run in part";
     let status = tonic::Status::internal(format!("{id}: {message}"));
     let _ = outgoing.send(Err(status)).await;
+}
+
+/// More parts than there was credit for would be held here without a bound.
+async fn overdrawn(id: &ExecutionId, outgoing: &Outgoing) {
+    let message = format!("{id}: more bytes in ToolResultPart than ToolResultCredit allowed");
+    let _ = outgoing.send(Err(tonic::Status::resource_exhausted(message))).await;
 }
 
 #[cfg(test)]

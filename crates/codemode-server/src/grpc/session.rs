@@ -126,6 +126,7 @@ impl Session<'_> {
                     .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("BadAnswer", error.to_string()))));
                 self.command(&id, Command::Answer(call_id, answer)).await;
             }
+            Some(Message::ToolResultPart(part)) => self.command(&id, Command::Part(part)).await,
             Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => {
                 self.command(&id, Command::Held(call_id, held)).await;
             }

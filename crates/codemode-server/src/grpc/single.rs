@@ -98,11 +98,13 @@ async fn relay(
                     .unwrap_or_else(|error| (call_id, Err(ToolFailure::new("BadAnswer", error.to_string()))));
                 Command::Answer(call_id, answer)
             }
+            Some(Message::ToolResultPart(part)) => Command::Part(part),
             Some(Message::ToolHeld(v1::ToolHeld { call_id, held })) => Command::Held(call_id, held),
             Some(Message::Cancel(_)) => Command::Cancel,
             Some(Message::Credit(credit)) => Command::Credit(credit.bytes),
             Some(Message::Start(_) | Message::Hello(_)) | None => {
-                return Err(Status::invalid_argument("after Start come only ToolResult, ToolHeld, Cancel and Credit"));
+                let message = "after Start come only ToolResult, ToolResultPart, ToolHeld, Cancel and Credit";
+                return Err(Status::invalid_argument(message));
             }
         };
         let _ = commands.send(command).await;

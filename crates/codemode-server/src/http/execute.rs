@@ -66,7 +66,9 @@ async fn finish(executions: &Executions, request: ExecutionRequest, origin: &Ori
                 let failure = ToolFailure::new("ToolNotFound", format!("{name}: this request offers no tools"));
                 execution.answer(call_id, Err(failure));
             }
-            ExecutionEvent::ToolCallAbandoned { .. } | ExecutionEvent::Network(_) => {}
+            ExecutionEvent::ToolCallAbandoned { .. }
+            | ExecutionEvent::AnswerTaken { .. }
+            | ExecutionEvent::Network(_) => {}
             ExecutionEvent::Finished(mut report) => {
                 log_end(&report);
                 // `Accepted` has no place of its own here.

@@ -1,4 +1,4 @@
-use codemode_proto::{tool_result, v1};
+use codemode_proto::{TOOL_RESULT_CREDIT, tool_result, v1};
 use codemode_types::ToolFailure;
 use serde_json::json;
 use tonic::Code;
@@ -51,6 +51,70 @@ fn tools_are_called_back() {
         assert!(result.starts_with("[41,") && result.contains("too much"), "{result}");
         let statuses: Vec<_> = finished.tool_calls.iter().map(|call| call.status.as_str()).collect();
         assert_eq!(statuses, ["ok", "error"]);
+    });
+}
+
+fn tool_t() -> Vec<v1::ToolSpec> {
+    vec![v1::ToolSpec { name: "t".into(), ..v1::ToolSpec::default() }]
+}
+
+#[test]
+fn large_results_of_tools_come_in_parts_as_they_are_taken() {
+    block_on(async {
+        let served = serve(json!({})).await;
+        let mut stream = served.connect().await;
+        let code = "got = tools['t'].run()\nresult = [len(got), got[-1]]";
+        stream.send("a", v1::Start { tools: tool_t(), ..started(code) });
+        let Message::ToolCall(v1::ToolCall { call_id, .. }) = stream.of("a").await else { panic!() };
+        const LENGTH: usize = 9 << 20;
+        let text = [&b"\""[..], &vec![b'x'; LENGTH - 3], b"y\""].concat();
+        let (mut sent, mut credit) = (0, TOOL_RESULT_CREDIT as usize);
+        while sent < LENGTH {
+            let end = LENGTH.min(sent + credit.min(200_000));
+            let total_bytes = if sent == 0 { LENGTH as u64 } else { 0 };
+            let data = text[sent..end].to_vec().into();
+            stream.send("a", v1::ToolResultPart { call_id, total_bytes, data });
+            credit -= end - sent;
+            sent = end;
+            while credit == 0 {
+                let Message::ToolResultCredit(more) = stream.of("a").await else { panic!() };
+                credit += more.bytes as usize;
+            }
+        }
+        // Another execution of the stream is not held up by one that waits for its parts.
+        stream.start("b", "6 * 7");
+        let mut results = Vec::new();
+        while results.len() < 2 {
+            if let Some(Message::Finished(finished)) = stream.next().await.unwrap().message {
+                results.push(String::from_utf8(finished.result.unwrap()).unwrap());
+            }
+        }
+        results.sort();
+        assert_eq!(results, ["42".to_owned(), format!("[{},\"y\"]", LENGTH - 2)]);
+    });
+}
+
+#[test]
+fn more_parts_than_there_is_credit_for_end_the_stream() {
+    block_on(async {
+        let served = serve(json!({})).await;
+        let mut stream = served.connect().await;
+        // Called past the runtime, which then does not read: nothing is taken but what the socket holds.
+        let code = "import os, struct, time\nbody = b'\\x01' + struct.pack('<QI', 1 << 40, 1) + b't' + struct.pack('<I', 2) + b'{}'\nos.write(3, struct.pack('<I', len(body)) + body)\ntime.sleep(60)";
+        stream.send("a", v1::Start { tools: tool_t(), skip_tool_check: true, ..started(code) });
+        let Message::ToolCall(v1::ToolCall { call_id, .. }) = stream.of("a").await else { panic!() };
+        for part in 0..40 {
+            let total_bytes = if part == 0 { 12 << 20 } else { 0 };
+            stream.send("a", v1::ToolResultPart { call_id, total_bytes, data: vec![b' '; 256 << 10].into() });
+        }
+        let refused = loop {
+            match stream.next().await {
+                Ok(message) => assert!(matches!(message.message, Some(Message::ToolResultCredit(_)))),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(refused.message().contains("more bytes in ToolResultPart than ToolResultCredit allowed"), "{refused}");
     });
 }
 

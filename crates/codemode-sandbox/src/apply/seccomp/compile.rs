@@ -1,68 +1,95 @@
-//! Rules to BPF. Arguments are compared by their low 32 bits, which is what the kernel's handlers of these calls read.
+//! Rules to BPF: a binary search for the call's number, then what is said of its arguments. Those are compared by their
+//! low 32 bits, which is what the kernel's handlers of these calls read.
+//!
+//! Who installs a filter waits until the kernel has translated all of it and run it for every number there is: the
+//! program is short, and so is each number's way through it.
 
 use super::lists::{Condition, Rule, Verdict, When};
 use crate::{
-    bpf::{ALLOW, ALWAYS, EQUAL, jump, known_calls_only, load_argument, mask, refuse, ret},
+    bpf::{ALLOW, Backward, EQUAL, GREATER, Target, known_calls_only, load_argument, mask, refuse},
     sys::BpfInstruction,
 };
 
+const REFUSED: Target = Target::Answer(refuse(libc::EPERM));
+
 pub(super) fn compile(rules: &[Rule]) -> Vec<BpfInstruction> {
-    let mut program = known_calls_only();
-    for rule in rules {
-        let body = body(rule);
-        program.push(jump(EQUAL, rule.number, 0, body.len() as u8));
-        program.extend(body);
-    }
-    program.push(ret(refuse(libc::EPERM)));
-    program
+    let mut program = Backward::default();
+    let ranges = ranges(&mut program, rules);
+    let root = search(&mut program, &ranges);
+    program.finish(&known_calls_only(), root)
 }
 
-/// What runs once the number matched: always ends in a return.
-fn body(rule: &Rule) -> Vec<BpfInstruction> {
+/// Numbers from `first` up to the next range's that are all answered alike.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    first: u32,
+    target: Target,
+}
+
+/// All numbers, in order.
+fn ranges(program: &mut Backward, rules: &[Rule]) -> Vec<Range> {
+    let mut sorted: Vec<_> = rules.iter().collect();
+    sorted.sort_unstable_by_key(|rule| rule.number);
+    let (mut ranges, mut next) = (Vec::new(), 0);
+    for rule in sorted {
+        if next < rule.number {
+            ranges.push(Range { first: next, target: REFUSED });
+        }
+        ranges.push(Range { first: rule.number, target: judge(program, rule) });
+        next = rule.number + 1;
+    }
+    ranges.push(Range { first: next, target: REFUSED });
+    ranges.dedup_by_key(|range| range.target);
+    ranges
+}
+
+/// Where the number decides among these.
+fn search(program: &mut Backward, ranges: &[Range]) -> Target {
+    match ranges {
+        [] => REFUSED,
+        [only] => only.target,
+        // One number among others that are answered alike.
+        [below, one, above] if below.target == above.target && one.first + 1 == above.first => {
+            program.jump(EQUAL, one.first, one.target, below.target)
+        }
+        _ => {
+            let (low, high) = ranges.split_at(ranges.len() / 2);
+            let first_high = high[0].first;
+            let (high, low) = (search(program, high), search(program, low));
+            program.jump(GREATER, first_high - 1, high, low)
+        }
+    }
+}
+
+/// Where the number of this rule leads.
+fn judge(program: &mut Backward, rule: &Rule) -> Target {
+    let verdict = answer(rule.verdict);
     match &rule.when {
-        When::Always => vec![ret(verdict(rule.verdict))],
-        When::All(conditions) => {
-            let mut code: Vec<_> =
-                conditions.iter().flat_map(|condition| test(condition, &[ret(refuse(libc::EPERM))])).collect();
-            code.push(ret(verdict(rule.verdict)));
-            code
-        }
-        When::First(alternatives) => {
-            let mut code: Vec<_> =
-                alternatives.iter().flat_map(|(conditions, own)| alternative(conditions, *own)).collect();
-            code.push(ret(verdict(rule.verdict)));
-            code
-        }
+        When::Always => verdict,
+        When::All(conditions) => all(program, conditions, verdict, REFUSED),
+        When::First(alternatives) => alternatives
+            .iter()
+            .rev()
+            .fold(verdict, |otherwise, (conditions, own)| all(program, conditions, answer(*own), otherwise)),
     }
 }
 
-/// Goes on behind `otherwise`, which leads away from here, if the condition holds.
-fn test(condition: &Condition, otherwise: &[BpfInstruction]) -> Vec<BpfInstruction> {
-    let mut code = vec![load_argument(condition.argument)];
-    if condition.mask != u32::MAX {
-        code.push(mask(condition.mask));
-    }
-    // One return per accepted value would need long jumps: accepted values skip what is behind them.
-    let count = condition.values.len();
-    for (index, value) in condition.values.iter().enumerate() {
-        code.push(jump(EQUAL, *value, (count - index - 1 + otherwise.len()) as u8, 0));
-    }
-    code.extend_from_slice(otherwise);
-    code
+fn all(program: &mut Backward, conditions: &[Condition], then: Target, otherwise: Target) -> Target {
+    conditions.iter().rev().fold(then, |then, condition| test(program, condition, then, otherwise))
 }
 
-/// Ends in the verdict if all conditions hold, else goes on behind it.
-fn alternative(conditions: &[Condition], own: Verdict) -> Vec<BpfInstruction> {
-    let mut code = vec![ret(verdict(own))];
-    for condition in conditions.iter().rev() {
-        let away = jump(ALWAYS, code.len() as u32, 0, 0);
-        code.splice(0..0, test(condition, &[away]));
-    }
-    code
+fn test(program: &mut Backward, condition: &Condition, then: Target, otherwise: Target) -> Target {
+    let values = condition.values.iter().rev();
+    let first = values.fold(otherwise, |otherwise, value| program.jump(EQUAL, *value, then, otherwise));
+    let first = match condition.mask {
+        u32::MAX => first,
+        bits => program.before(first, mask(bits)),
+    };
+    program.before(first, load_argument(condition.argument))
 }
 
-const fn verdict(verdict: Verdict) -> u32 {
-    match verdict {
+const fn answer(verdict: Verdict) -> Target {
+    Target::Answer(match verdict {
         Verdict::Allow => ALLOW,
         Verdict::Observe => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Missing => refuse(libc::ENOSYS),
@@ -70,207 +97,9 @@ const fn verdict(verdict: Verdict) -> u32 {
         Verdict::NoFamily => refuse(libc::EAFNOSUPPORT),
         Verdict::NoOption => refuse(libc::ENOPROTOOPT),
         Verdict::Refuse => refuse(libc::EPERM),
-    }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        apply::seccomp::{FilterOptions, Internet, Local, Sockets, lists},
-        bpf::{NEWEST_KNOWN, tests as bpf},
-    };
-
-    const IOC_SETFLAGS: u64 = 0x4008_6602;
-    const OPTIONS: FilterOptions =
-        FilterOptions { allow_exec: true, observe_exec: false, sockets: UNIX, allow_inotify: true };
-    const UNIX: Sockets = Sockets { local: Local::All, internet: Internet::None };
-
-    fn run(program: &[BpfInstruction], number: libc::c_long, arguments: [u64; 6]) -> u32 {
-        bpf::answer(program, number as u32, arguments)
-    }
-
-    fn native(number: libc::c_long, arguments: [u64; 6]) -> u32 {
-        run(&super::super::program(OPTIONS), number, arguments)
-    }
-
-    #[test]
-    fn foreign_tables_end_the_process_and_unknown_numbers_are_missing() {
-        bpf::foreign_tables_end_the_process_and_unknown_numbers_are_missing(&super::super::program(OPTIONS));
-    }
-
-    #[test]
-    fn what_is_not_listed_is_refused() {
-        for number in [libc::SYS_ptrace, libc::SYS_mount, libc::SYS_bpf, libc::SYS_memfd_create, libc::SYS_unshare] {
-            assert_eq!(native(number, [0; 6]), refuse(libc::EPERM));
-        }
-        assert_eq!(native(libc::SYS_clone3, [0; 6]), refuse(libc::ENOSYS));
-        assert_eq!(native(libc::SYS_read, [0; 6]), ALLOW);
-    }
-
-    #[test]
-    fn arguments_decide_where_they_must() {
-        assert_eq!(native(libc::SYS_clone, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0]), ALLOW);
-        for flag in
-            [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWPID, libc::CLONE_NEWNET, libc::CLONE_NEWTIME]
-        {
-            assert_eq!(native(libc::SYS_clone, [flag as u32 as u64, 0, 0, 0, 0, 0]), refuse(libc::EPERM));
-        }
-        assert_eq!(native(libc::SYS_socket, [libc::AF_UNIX as u64, 1, 0, 0, 0, 0]), ALLOW);
-        for family in [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_ALG, libc::AF_VSOCK, libc::AF_PACKET] {
-            assert_eq!(native(libc::SYS_socket, [family as u64, 1, 0, 0, 0, 0]), refuse(libc::EPERM));
-        }
-        // High bits do not hide a request from the comparison.
-        assert_eq!(native(libc::SYS_ioctl, [0, (1 << 32) | libc::TIOCSTI, 0, 0, 0, 0]), refuse(libc::EPERM));
-        for request in [libc::SIOCGIFCONF, libc::SIOCSIFADDR, libc::TIOCLINUX, IOC_SETFLAGS] {
-            assert_eq!(native(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]), refuse(libc::EPERM));
-        }
-        for request in [libc::FIONREAD, libc::FIONBIO, libc::TIOCGWINSZ] {
-            assert_eq!(native(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]), ALLOW);
-        }
-    }
-
-    #[test]
-    fn sockets_of_the_host_cannot_be_reached() {
-        let program =
-            super::super::program(FilterOptions { sockets: Sockets { local: Local::Unconnected, ..UNIX }, ..OPTIONS });
-        let ask = |number: libc::c_long, arguments| run(&program, number, arguments);
-        let unix = libc::AF_UNIX as u64;
-        let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
-        assert_eq!(ask(libc::SYS_connect, [0; 6]), refuse(libc::EPERM));
-        assert_eq!(ask(libc::SYS_socket, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0]), refuse(libc::EPERM));
-        assert_eq!(ask(libc::SYS_socket, [unix, stream, 0, 0, 0, 0]), ALLOW);
-        // The kernel takes a raw pair for datagrams.
-        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            assert_eq!(ask(libc::SYS_socketpair, [unix, kind as u64, 0, 0, 0, 0]), refuse(libc::EPERM));
-        }
-        assert_eq!(ask(libc::SYS_socketpair, [unix, stream, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(native(libc::SYS_connect, [0; 6]), ALLOW);
-    }
-
-    fn with_internet(internet: Internet) -> impl Fn(libc::c_long, [i32; 3]) -> u32 {
-        let program = super::super::program(FilterOptions { sockets: Sockets { internet, ..UNIX }, ..OPTIONS });
-        move |number, [a, b, c]| run(&program, number, [a as u64, b as u64, c as u64, 0, 0, 0])
-    }
-
-    #[test]
-    fn restricted_means_tcp_over_ipv4_and_nothing_else() {
-        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        for internet in [Internet::Proxied, Internet::Brokered] {
-            let ask = with_internet(internet);
-            for protocol in [0, libc::IPPROTO_TCP] {
-                assert_eq!(ask(libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM | flags, protocol]), ALLOW);
-            }
-            for (kind, protocol) in [
-                (libc::SOCK_DGRAM, 0),
-                (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
-                (libc::SOCK_RAW, libc::IPPROTO_ICMP),
-                (libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
-                (libc::SOCK_STREAM, libc::IPPROTO_SCTP),
-                (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP),
-            ] {
-                assert_eq!(ask(libc::SYS_socket, [libc::AF_INET, kind, protocol]), refuse(libc::EPERM));
-            }
-            let missing = ask(libc::SYS_socket, [libc::AF_INET6, libc::SOCK_STREAM, 0]);
-            assert_eq!(missing, refuse(libc::EAFNOSUPPORT));
-            for family in [libc::AF_NETLINK, libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG] {
-                assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_RAW, 0]), refuse(libc::EPERM));
-            }
-        }
-    }
-
-    #[test]
-    fn a_broker_hears_of_every_connect_and_nobody_listens() {
-        let ask = with_internet(Internet::Brokered);
-        assert_eq!(ask(libc::SYS_connect, [3, 0, 16]), libc::SECCOMP_RET_USER_NOTIF);
-        for call in [libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4] {
-            assert_eq!(ask(call, [3, 0, 0]), refuse(libc::EPERM));
-        }
-        assert_eq!(with_internet(Internet::Proxied)(libc::SYS_connect, [3, 0, 16]), ALLOW);
-    }
-
-    #[test]
-    fn options_that_reach_into_the_kernel_are_not_there() {
-        for internet in [Internet::Proxied, Internet::Brokered, Internet::Whole] {
-            let ask = with_internet(internet);
-            for (level, option) in [
-                (libc::IPPROTO_TCP, libc::TCP_ULP),
-                (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
-                (libc::IPPROTO_TCP, libc::TCP_REPAIR),
-                (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
-                (libc::SOL_SOCKET, libc::SO_BINDTODEVICE),
-                (libc::IPPROTO_IP, 64), // IPT_SO_SET_REPLACE
-                (libc::SOL_UDP, libc::UDP_SEGMENT),
-            ] {
-                assert_eq!(ask(libc::SYS_setsockopt, [3, level, option]), refuse(libc::ENOPROTOOPT));
-            }
-            assert_eq!(ask(libc::SYS_setsockopt, [3, libc::IPPROTO_TCP, libc::TCP_NODELAY]), ALLOW);
-            assert_eq!(ask(libc::SYS_setsockopt, [3, libc::SOL_SOCKET, libc::SO_REUSEADDR]), ALLOW);
-        }
-    }
-
-    #[test]
-    fn the_whole_network_is_tcp_and_udp() {
-        let ask = with_internet(Internet::Whole);
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_STREAM, libc::IPPROTO_TCP]), ALLOW);
-            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_DGRAM, libc::IPPROTO_UDP]), ALLOW);
-            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_RAW, 1]), refuse(libc::EPERM));
-            assert_eq!(ask(libc::SYS_socket, [family, libc::SOCK_DGRAM, libc::IPPROTO_ICMP]), refuse(libc::EPERM));
-        }
-        assert_eq!(ask(libc::SYS_socket, [libc::AF_NETLINK, libc::SOCK_RAW, 0]), refuse(libc::EPERM));
-        assert_eq!(ask(libc::SYS_socket, [libc::AF_VSOCK, libc::SOCK_STREAM, 0]), refuse(libc::EPERM));
-    }
-
-    #[test]
-    fn pairs_may_be_all_there_is() {
-        let program =
-            super::super::program(FilterOptions { sockets: Sockets { local: Local::Pairs, ..UNIX }, ..OPTIONS });
-        let unix = [libc::AF_UNIX as u64, libc::SOCK_STREAM as u64, 0, 0, 0, 0];
-        assert_eq!(run(&program, libc::SYS_socketpair, unix), ALLOW);
-        assert_eq!(run(&program, libc::SYS_socket, unix), refuse(libc::EPERM));
-    }
-
-    #[test]
-    fn attributes_and_watches_are_answered_as_by_an_old_system() {
-        assert_eq!(native(libc::SYS_setxattr, [0; 6]), refuse(libc::EOPNOTSUPP));
-        let program = super::super::program(FilterOptions { allow_inotify: false, ..OPTIONS });
-        assert_eq!(run(&program, libc::SYS_inotify_init1, [0; 6]), refuse(libc::ENOSYS));
-    }
-
-    #[test]
-    fn without_commands_nothing_is_executed() {
-        let program = super::super::program(FilterOptions { allow_exec: false, ..OPTIONS });
-        assert_eq!(run(&program, libc::SYS_execve, [0; 6]), refuse(libc::EPERM));
-        assert_eq!(native(libc::SYS_execve, [0; 6]), ALLOW);
-        assert_eq!(native(libc::SYS_execveat, [0; 6]), refuse(libc::EPERM));
-    }
-
-    #[test]
-    fn of_all_calls_the_start_of_a_program_alone_can_be_observed() {
-        let program = super::super::program(FilterOptions { observe_exec: true, ..OPTIONS });
-        let ask = |number: libc::c_long| run(&program, number, [0; 6]);
-        assert_eq!(ask(libc::SYS_execve), libc::SECCOMP_RET_USER_NOTIF);
-        assert_eq!(ask(libc::SYS_execveat), refuse(libc::EPERM));
-        let observed = program.iter().filter(|line| line.operand == libc::SECCOMP_RET_USER_NOTIF).count();
-        assert_eq!(observed, 1);
-        // Nobody below can listen in its turn.
-        assert_eq!(ask(libc::SYS_seccomp), refuse(libc::EPERM));
-        let prctl = |option: i32| run(&program, libc::SYS_prctl, [option as u64, 2, 0, 0, 0, 0]);
-        assert_eq!(prctl(libc::PR_SET_SECCOMP), refuse(libc::EPERM));
-        // Where nothing may be started there is nothing to see.
-        let program = super::super::program(FilterOptions { allow_exec: false, observe_exec: true, ..OPTIONS });
-        assert_eq!(run(&program, libc::SYS_execve, [0; 6]), refuse(libc::EPERM));
-    }
-
-    #[test]
-    fn no_call_is_listed_twice_and_every_line_has_a_reason() {
-        let rules = lists::rules(OPTIONS);
-        let mut numbers: Vec<_> = rules.iter().map(|rule| rule.number).collect();
-        assert!(numbers.iter().all(|number| *number <= NEWEST_KNOWN));
-        numbers.sort_unstable();
-        let before = numbers.len();
-        numbers.dedup();
-        assert_eq!(numbers.len(), before);
-    }
-}
+#[path = "compile_tests.rs"]
+mod tests;

@@ -322,6 +322,22 @@ const UNSUPPORTED: &[libc::c_long] = &[
     libc::SYS_fremovexattr,
 ];
 
+/// All that a sandbox's init does once it is confined: it reaps, says how the code ended, waits for a word, and ends. What
+/// it allocates meanwhile comes from brk or, if that is full, from mmap.
+const INIT: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_getpid,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sendmsg,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_exit_group,
+];
+
 /// clone3 passes its flags by pointer, where no filter can read them: the C library falls back to clone.
 const MISSING: &[libc::c_long] = &[libc::SYS_clone3];
 
@@ -365,6 +381,13 @@ pub(super) fn rules(options: FilterOptions) -> Vec<Rule> {
         let verdict = if options.observe_exec { Verdict::Observe } else { Verdict::Allow };
         rules.push(rule(libc::SYS_execve, When::Always, verdict));
     }
+    rules
+}
+
+pub(super) fn init_rules() -> Vec<Rule> {
+    let mut rules: Vec<Rule> = INIT.iter().map(|number| rule(*number, When::Always, Verdict::Allow)).collect();
+    rules
+        .push(allow_if(libc::SYS_mmap, vec![Condition { argument: 2, mask: libc::PROT_EXEC as u32, values: vec![0] }]));
     rules
 }
 

@@ -4,6 +4,8 @@
 //! architecture's table end the process.
 
 mod compile;
+#[cfg(test)]
+mod equivalence;
 mod lists;
 mod sockets;
 
@@ -57,6 +59,11 @@ pub enum Internet {
 /// The filter as a BPF program. Compile it once, install it often.
 pub fn program(options: FilterOptions) -> Vec<BpfInstruction> {
     compile::compile(&lists::rules(options))
+}
+
+/// The filter of a sandbox's init, which runs none of the code.
+pub fn init_program() -> Vec<BpfInstruction> {
+    compile::compile(&lists::init_rules())
 }
 
 /// Installs the filter on this process. no_new_privs must be set.
