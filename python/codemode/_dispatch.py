@@ -81,8 +81,8 @@ class Dispatcher:
         hold: Callable[[bool], object],
         bytes_behind: bool = False,
     ) -> Answer | None:
-        """(True, tagged JSON of the value) or (False, JSON of the failure); never raises. `bytes_behind`: long bytes may
-        stand behind the JSON.
+        """(True, tagged JSON of the value) or (False, JSON of the failure); never raises. `bytes_behind`: long bytes
+        may stand behind the JSON.
 
         None: something is awaited. `resume` is called once it has ended, with a function that has the answer.
         `hold(True)` stops the clock of the call.

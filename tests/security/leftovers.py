@@ -130,15 +130,19 @@ def _descriptors(pid: int) -> int:
         return 0
 
 
+# Empty network namespaces that a zygote keeps for later cells at most (`networks.rs`), and those of cells that live.
+_NETWORKS = 16 + 4
+
+
 def _working_descriptors(pid: int) -> int:
-    """Without the owner maps of a zygote: one for each of its 256 user ids, made once and kept (`owners.rs`)."""
-    count = 0
+    """Without what a zygote keeps up to a bound: owner maps, one for each of its 256 user ids, made once (`owners.rs`),
+    and network namespaces."""
     try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            count += not os.readlink(f"/proc/{pid}/fd/{name}").startswith("user:")
+        held = [os.readlink(f"/proc/{pid}/fd/{name}").partition(":")[0] for name in os.listdir(f"/proc/{pid}/fd")]
     except OSError:
         return 0
-    return count
+    assert held.count("net") <= _NETWORKS, held
+    return sum(kind not in ("user", "net") for kind in held)
 
 
 def _lines(path: str) -> int:

@@ -309,9 +309,10 @@ impl Client {
             return Ok(Arc::clone(link));
         }
         *slot = None;
+        // On the heap: the future of every execution holds this one, large as it is, and seldom needs it.
         let link = match &self.shared.target {
-            Target::Remote(dial) => Link::open(dial).await?,
-            Target::Embedded(host) => self.open_embedded(host).await?,
+            Target::Remote(dial) => Box::pin(Link::open(dial)).await?,
+            Target::Embedded(host) => Box::pin(self.open_embedded(host)).await?,
         };
         *slot = Some(Arc::clone(&link));
         Ok(link)

@@ -140,7 +140,9 @@ impl Client {
         let request = settings.applied(request)?;
         let mut attempt = 1;
         loop {
-            let ended = self.attempt(request.clone(), Arc::clone(&tools), &mut sink, outlet.clone()).await;
+            // On the heap, so that what callers hand about is small.
+            let execution = Box::pin(self.attempt(request.clone(), Arc::clone(&tools), &mut sink, outlet.clone()));
+            let ended = execution.await;
             let error = match ended {
                 Ok(outcome) => return Ok(settings.trimmed(outcome)),
                 Err(error) => error,

@@ -50,12 +50,13 @@ impl Engine {
     {
         let (sender, receiver) = channel();
         let open = self.driver.open();
-        let work = async move {
+        // Boxed, for it is handed on several times.
+        let work = Box::pin(async move {
             let value = work.await;
             // First of all: whoever has the value may ask again at once.
             drop(open);
             let _ = sender.send(value);
-        };
+        });
         let (mut receiver, task, mut received) = py.detach(move || {
             let until = Instant::now() + SIGNAL_CHECK;
             let (task, received) = self.begin(work, &receiver, until);
