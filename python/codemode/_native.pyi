@@ -60,6 +60,7 @@ class Dispatch(Protocol):
 OnOutput = Callable[[int, bytes], None]
 
 # The answer of one execution; keys are those of `codemode.v1.Finished`, see `codemode._result.result_from_raw`.
+# `isolation` is not to be changed: it is the same dict as long as the walls are the same.
 # That the executor would not run the code (`invalid_code`, `code_too_long`, `policy`) is an answer too: outcome
 # `rejected`, exit_code None, error_type `Rejected`, a message that begins with the code.
 RawResult = dict[str, Any]

@@ -49,8 +49,8 @@ class Settings:
 
 
 def _base36(value: int, width: int) -> str:
-    digits = []
+    text = ""
     for _ in range(width):
         value, digit = divmod(value, 36)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))
+        text = _DIGITS[digit] + text
+    return text

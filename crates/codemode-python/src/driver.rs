@@ -121,9 +121,8 @@ impl Driver {
         let mut state = self.lock_here()?;
         let may = state.is_quiet()
             && match role {
-                Role::Caller => state.guard.is_none(),
                 Role::Worker => state.guard.is_some() && state.calls == 0,
-                Role::Thread => state.guard != Some(Role::Caller),
+                Role::Caller | Role::Thread => state.guard.is_none(),
             };
         if may { self.take(&mut state, role) } else { None }
     }
@@ -239,7 +238,13 @@ impl Driver {
             {
                 return Some(lead);
             }
-            let pause = if state.guard == Some(Role::Thread) { QUICK } else { BETWEEN };
+            let is_guard = state.guard == Some(Role::Thread);
+            if is_guard && state.leader == Some(Role::Worker) && state.since.elapsed() >= BETWEEN {
+                // The code calls no tools for now: to look every millisecond whether it does costs more than it saves.
+                state.wanted = true;
+                self.nudge();
+            }
+            let pause = if is_guard { QUICK } else { BETWEEN };
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
         None
@@ -252,6 +257,7 @@ impl Driver {
         let runtime = state.runtime.clone()?;
         state.leader = Some(role);
         state.turns += 1;
+        state.since = Instant::now();
         if role != Role::Worker {
             (state.guard, state.is_fresh, state.answered) = (None, false, false);
         }

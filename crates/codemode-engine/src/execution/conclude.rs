@@ -1,6 +1,6 @@
 //! After the end: kill everything, wait until nothing is left, take what was left behind, and say how it was.
 
-use std::time::Duration;
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use codemode_sandbox::outputs::Writer;
 use codemode_types::{ExecutionReport, Isolation, Limits, ToolCallRecord, Usage, Violation};
@@ -9,10 +9,14 @@ use codemode_wire::{cell::FromCell, guest::FromGuest};
 use super::{
     Job,
     artifacts::{self, Artifacts},
+    channel::GuestChannel,
     end::{Bounds, End, Evidence, Verdict, judge},
+    exec_watch::ExecWatch,
     host::Host,
     met,
+    output::Output,
     run::{CELL_PACKET_BYTES, Run},
+    watch::Watch,
 };
 use crate::{
     ExecutionEvent, cgroup::SharedCgroup, engine::Shared, escape::escaped, sandbox::Life, socket::PacketSocket,
@@ -28,8 +32,15 @@ const GONE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Conclusion {
     pub(super) report: Box<ExecutionReport>,
     pub(super) host: Host,
-    /// An init in which nothing of the code is left. Dropped, it is killed.
-    pub(super) remains: Option<Life>,
+    pub(super) remains: Option<Remains>,
+}
+
+/// What is let go behind the answer: that takes a while, and an init in which nothing of the code is left can wait. It
+/// ends with its channel or by its life, whichever goes first.
+pub(super) struct Remains {
+    _life: Option<Life>,
+    _ends: (PacketSocket, GuestChannel, [Output; 2], Option<ExecWatch>, Watch),
+    _folders: Arc<Vec<OwnedFd>>,
 }
 
 /// What the supervisor saw and counted.
@@ -73,7 +84,7 @@ impl Run {
         let artifacts = artifacts::gather(self.outputs.take(), destination, writer, job.artifact_bytes).await;
         // In this order: a warden removes what it finds once it is released. An init can wait until the answer is sent.
         drop(self.stage.take());
-        let remains = (!self.life.is_guarded()).then_some(self.life);
+        let life = (!self.life.is_guarded()).then_some(self.life);
         let (violations, warning) = self.violations.into_parts();
         let account = Account {
             usage: Usage { wall, guest, tool: wall.saturating_sub(guest), cpu: evidence.cpu, peak_memory_bytes },
@@ -84,7 +95,12 @@ impl Run {
             truncated: [self.stdout.is_truncated(), self.stderr.is_truncated()],
         };
         let isolation = Isolation { layers: self.layers, ..shared.isolation.clone() };
-        Conclusion { report: report(job, verdict, account, isolation), host: self.host, remains }
+        let remains = Remains {
+            _life: life,
+            _ends: (self.cell, self.guest, [self.stdout, self.stderr], self.execs, self.watch),
+            _folders: self.folders,
+        };
+        Conclusion { report: report(job, verdict, account, isolation), host: self.host, remains: Some(remains) }
     }
 
     /// Returns when nothing of the code runs any more.
