@@ -3,6 +3,7 @@
 
 mod admission;
 mod cgroup;
+mod code_process;
 mod engine;
 mod error;
 mod escape;

@@ -30,6 +30,7 @@ use tokio_util::sync::DropGuard;
 use crate::{
     StartError,
     cgroup::{Groups, SharedCgroup},
+    code_process::CodeProcess,
     escape::escaped,
     execution::{ExecListener, Inlets},
     readiness::watch,
@@ -105,6 +106,8 @@ pub(crate) struct Sandbox {
     /// What of a restricted network wants to be served.
     pub(crate) inlets: Inlets,
     pub(crate) cgroup: Option<SharedCgroup>,
+    /// Its main process, where its control group tells whether there are others.
+    pub(crate) code: Option<CodeProcess>,
     /// Readable once the kernel killed something for want of memory.
     pub(crate) oom: Option<AsyncFd<OwnedFd>>,
     /// What making it cost, to be taken off the bill.
@@ -261,6 +264,7 @@ impl Spawner {
             execs: None,
             inlets: Inlets::default(),
             cgroup: cgroup.clone(),
+            code: None,
             oom,
             cpu_before: Duration::ZERO,
         };
@@ -355,6 +359,7 @@ impl Sandbox {
                     self.layers.extend(self.cgroup.as_ref().map(SharedCgroup::layer));
                     let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
                     self.cpu_before = group.and_then(|group| group.cpu_time()).unwrap_or_default();
+                    self.code = group.and_then(|_| CodeProcess::below(self.life.pid));
                     return Ok(());
                 }
                 FromCell::Failed { step, message } => {

@@ -91,6 +91,7 @@ struct Counters {
     out_of_memory: Control,
     peak: Option<Control>,
     forks: Control,
+    tasks: Control,
     cpu: Control,
 }
 
@@ -214,6 +215,11 @@ impl Cgroup {
     /// Whether a fork was refused for want of a place.
     pub fn pids_limit_hit(&self) -> bool {
         self.counters.forks.keyed("max").is_some_and(|count| count > 0)
+    }
+
+    /// How many threads are in it, those included that have ended and were not waited for.
+    pub fn tasks(&self) -> Option<u64> {
+        self.counters.tasks.number()
     }
 
     pub fn cpu_time(&self) -> Option<Duration> {

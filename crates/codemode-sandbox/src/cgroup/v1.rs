@@ -77,6 +77,7 @@ impl Controllers {
             out_of_memory: Control::readable(&folder(MEMORY), "memory.oom_control")?,
             peak: Some(Control::writable(&folder(MEMORY), "memory.max_usage_in_bytes")?),
             forks: Control::readable(&folder(PIDS), "pids.events")?,
+            tasks: Control::readable(&folder(PIDS), "pids.current")?,
             cpu: Control::writable(&folder(CPUACCT), "cpuacct.usage")?,
         })
     }
@@ -90,7 +91,6 @@ impl Controllers {
         let folder = |controller: usize| self.bases[controller].join(name);
         Ok(Renewal {
             oom_event: self.oom_event(name, counters)?,
-            processes: Control::readable(&folder(PIDS), "pids.current")?,
             charged: Control::readable(&folder(MEMORY), "memory.usage_in_bytes")?,
             throttling: Control::readable(&folder(CPU), "cpu.stat")?,
             quota: Control::writable(&folder(CPU), "cpu.cfs_quota_us")?,
@@ -114,7 +114,6 @@ impl Controllers {
 #[derive(Debug)]
 pub(super) struct Renewal {
     oom_event: OwnedFd,
-    processes: Control,
     charged: Control,
     throttling: Control,
     quota: Control,
@@ -129,7 +128,7 @@ impl Renewal {
 
     /// Whether nobody is in it, and those who were met none of its limits. Nobody in it, nothing of this changes any more.
     pub(super) fn check(&self, counters: &Counters) -> Result<(), Unfit> {
-        match self.processes.number() {
+        match counters.tasks.number() {
             Some(0) => {}
             Some(count) => return Err(Unfit::Occupied(count)),
             None => return Err(Unfit::Unreadable),

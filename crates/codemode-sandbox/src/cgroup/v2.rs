@@ -63,6 +63,7 @@ impl Base {
             // Linux 5.19 has it.
             peak: Control::readable(&folder, "memory.peak").ok(),
             forks: Control::readable(&folder, "pids.events")?,
+            tasks: Control::readable(&folder, "pids.current")?,
             cpu: Control::readable(&folder, "cpu.stat")?,
         })
     }
