@@ -12,6 +12,8 @@ MACHINE = "x86_64"
 WRITE, WAIT4, WAITID, EXIT_GROUP = 1, 61, 247, 231
 # write, sendto, sendmsg, writev
 SENDS = {WRITE, 44, 46, 20}
+# read, recvfrom, recvmsg, readv
+RECEIVES = {0, 45, 47, 19}
 FORKS = {56, 57, 58, 435}
 MOUNTS = "mounts"
 NAMES = "host name, loopback"

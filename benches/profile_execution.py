@@ -121,6 +121,7 @@ def summary(trace: Trace, kernel: set[int]) -> dict[str, Any]:
     return {
         "executions": len(executions),
         "unread": unread,
+        "early": sum(execution.is_early for execution in executions),
         "makings": len(makings),
         "way": profile_summary.way(executions),
         "behind": profile_summary.behind(executions),

@@ -10,10 +10,10 @@ import machine
 from measure import middle
 from profile_making import BEGIN, CLONE, OWN, READY, WHOLE
 from profile_roles import CODE, INIT
-from profile_stages import ENDS, STAGES
+from profile_stages import APART, ENDS, RUNS, STAGES
 
 # Which of the floor's stages stands beside which of ours: the last of those that it covers.
-PATH = {1: "to the executor", 3: "to the code", 4: "code", 6: "end", 8: "to the client", len(STAGES): "whole"}
+PATH = {0: "to the executor", 2: "to the code", 3: "code", 7: "to the client", len(STAGES): "whole"}
 MAKING = {
     CLONE: "clone",
     f"{INIT}: mounts": "mounts",
@@ -29,7 +29,7 @@ MAKING = {
 def faults(found: dict[str, Any]) -> dict[str, int]:
     """Of the code's process: when it is made, and when it runs."""
     made = next(row for row in found["making"] if row["name"] == f"{CODE}: {OWN}")
-    ran = next(row for row in found["way"] if row["name"] == STAGES[4][0])
+    ran = next(row for row in found["way"] if row["name"] == RUNS)
     return {"touched": int(made["faults"]), "run": int(ran["faults"])}
 
 
@@ -47,9 +47,9 @@ def document(found: dict[str, Any]) -> str:
         ),
         "## From the call to the answer",
         way(found["way"], found["floor"]["path"]),
-        WAY,
+        wrapped(WAY, early=found["early"], executions=found["executions"]),
         "## Behind the answer",
-        behind(found["behind"], found["floor"]["making"]),
+        behind(found["behind"], {APART: found["floor"]["path"]["end"], ENDS: found["floor"]["making"]["end"]}),
         BEHIND,
         "## Making the next sandbox",
         making(found["making"], found["floor"]["making"]),
@@ -92,13 +92,13 @@ def beside(floor: dict[str, float], key: str | None) -> str:
 
 
 def way(rows: Sequence[dict[str, Any]], floor: dict[str, float]) -> str:
-    heads = ["stage", "µs", "the median one", "on a processor", "system calls", "page faults", "floor, µs"]
+    heads = ["stage", "µs", "mean", "the median one", "on a processor", "system calls", "page faults", "floor, µs"]
     return table(
         heads,
         [
             [
                 row["name"],
-                *(number(row[key]) for key in ("wall", "median_one", "processor", "calls", "faults")),
+                *(number(row[key]) for key in ("wall", "mean", "median_one", "processor", "calls", "faults")),
                 beside(floor, PATH.get(index)),
             ]
             for index, row in enumerate(rows)
@@ -107,8 +107,10 @@ def way(rows: Sequence[dict[str, Any]], floor: dict[str, float]) -> str:
 
 
 def behind(rows: Sequence[dict[str, Any]], floor: dict[str, float]) -> str:
-    keys = {ENDS: "end"}
-    lines = [[row["name"], number(row["wall"]), beside(floor, keys.get(row["name"]))] for row in rows]
+    """`floor`: by the same names."""
+    lines = [
+        [row["name"], number(row["wall"]), beside(floor, row["name"] if row["name"] in floor else None)] for row in rows
+    ]
     return table(["what", "µs", "floor, µs"], lines)
 
 
@@ -148,14 +150,18 @@ for the shares; how long an execution takes is in [Benchmarks](../../BENCHMARKS.
 WAY = """\
 A stage ends when somebody is woken or has sent something. *On a processor* is what the threads of the stage's process
 ran in it, together; the rest is waiting: for a processor, for a lock of the kernel, or for a virtual machine's
-processor to wake up. System calls and page faults are those of the same process. Between the code's answer and the
-executor's, the kernel takes the process apart: an answer is sent after everything of the execution is dead, never
-before."""
+processor to wake up. System calls and page faults are those of the same process. An answer is sent once nothing of
+the code can run any more. Where the executor sees that for itself (the code's process is past its last own
+instruction, and was alone), nobody is waited for, and the two stages behind the code's answer are zero. Otherwise it
+waits until init, the zygote or the kernel says that nothing is left. {early} of {executions} answers were sent before
+the kernel had taken the code's process apart."""
 
 BEHIND = """\
-What the client does not wait for, or only in part. Init's own end takes the namespaces with it; the floor is the end
-of both processes, as who waits for them sees it. The executor's processor time is everything that it does until the
-next call: the books, the control groups, the order for the next sandbox."""
+What the client does not wait for, or only in part. The kernel takes the code's process apart, whether the answer waits
+for that or not; the floor beside it is the end of a smaller process, until its parent has waited for it. Init idles
+until the executor lets it go, a while behind the answer; its own end takes with it what is left of the sandbox. The
+floor of both is their end as who waits for them sees it. The executor's processor time is everything that it does
+until the next call: the books, the control groups, the order for the next sandbox."""
 
 MAKING_TEXT = """\
 Medians of {makings} sandboxes, which were made behind answers. Init and the code's process run beside each other for
@@ -174,11 +180,11 @@ FLOOR = """\
 The column *floor* is the same work done with bare system calls by a program of its own (`benches/floor`), in the same
 run and at the same pace. For the answer: four processes with Unix sockets between them; the one that is parked is a
 fork of a process with {mebibytes} MiB of memory, has copied {touched} pages before it parks, copies {run} more when
-it runs, answers and ends; its parent waits for it, and only then the client has its answer. For the making: a clone
-into the same five namespaces, /proc and five tmpfs, a second process, the same number of copied pages, no rights,
-Landlock with one rule, a filter of four refused calls. No Python runs in it, and nothing is checked, limited or
-recorded. What is above the floor is Python, the checks, and what the product does; the floor itself only a smaller
-process or another kernel lowers."""
+it runs, answers and ends; its parent waits for it, and only then the client has its answer. So the floor's whole
+contains that end, for which an execution need not wait. For the making: a clone into the same five namespaces, /proc
+and five tmpfs, a second process, the same number of copied pages, no rights, Landlock with one rule, a filter of four
+refused calls. No Python runs in it, and nothing is checked, limited or recorded. What is above the floor is Python,
+the checks, and what the product does; the floor itself only a smaller process or another kernel lowers."""
 
 INSTRUCTIONS = """\
 Instructions in user space, counted under callgrind by `make bench-instructions` and committed in

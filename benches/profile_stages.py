@@ -6,10 +6,10 @@ Moments are found by who wakes whom and who sends what, never by names of functi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from profile_calls import SENDS, WAIT4, WAITID
+from profile_calls import RECEIVES, SENDS, WAIT4, WAITID, calls
 from profile_events import ENTER, EXIT, FAULTS, MARK, SWITCHED, WAKING, Event, Processors
 from profile_roles import CLIENT, CODE, EXECUTOR, INIT, ZYGOTE, Roles
 
@@ -18,17 +18,16 @@ CALL, ANSWER, OVER = "call", "answer", "over"
 
 # The stages of the way to the answer, in their order, and whose time each is.
 STAGES = (
-    ("client: `execute` until its I/O thread is woken", CLIENT),
-    ("client: I/O thread until the request is written", CLIENT),
+    ("client: until the request is written", CLIENT),
     ("executor: until the code's process is woken", EXECUTOR),
     ("code's process: until it runs", CODE),
     ("code's process: until its answer is sent", CODE),
-    ("code's process: until it is gone", CODE),
-    ("init, zygote: until the executor knows that nothing runs", INIT),
+    ("code's process: until it is gone, where that is waited for", CODE),
+    ("init, zygote: until the executor is told so, where that is waited for", INIT),
     ("executor: until the answer is sent", EXECUTOR),
-    ("client: I/O thread until `execute` is woken", CLIENT),
     ("client: until `execute` returns", CLIENT),
 )
+RUNS = STAGES[3][0]
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Execution:
     moments: list[float]
     stages: list[Stage] = field(default_factory=list)
     behind: dict[str, float] = field(default_factory=dict)
+    is_early: bool = False  # answered before the code's process was gone
 
     @property
     def whole(self) -> float:
@@ -104,40 +104,44 @@ def first(events: Iterable[Event], test: Test) -> Event:
 
 def read(trace: Trace, begin: float, end: float, after: float) -> Execution:
     way, window = trace.between(begin, end), trace.between(begin, after + LATEST)
+    spoken = list(waking_by_sending(way))
 
-    def wakes(by: str, whom: str) -> Test:
-        return lambda event: event.name == WAKING and trace.role(event.task) == by and trace.role(event.other) == whom
+    def reaches(by: str, whom: str) -> Test:
+        return lambda event: trace.role(event.task) == by and trace.role(event.other) == whom
 
-    # The way in. A client whose thread writes by itself hands nothing over.
-    written = first(way, wakes(CLIENT, EXECUTOR))
-    handing = [event for event in way if wakes(CLIENT, CLIENT)(event)]
-    handed = next((event for event in handing if event.task == trace.client and event.time < written.time), written)
-    woken = first(way, lambda event: wakes(EXECUTOR, CODE)(event) and event.time >= written.time)
+    # The way in.
+    written = first(spoken, reaches(CLIENT, EXECUTOR))
+    woken = first(spoken, lambda event: reaches(EXECUTOR, CODE)(event) and event.time >= written.time)
     code = trace.roles.process[woken.other]
     init = trace.roles.parent[code]
     runs = first(window, lambda event: event.name == SWITCHED and event.other == code and event.time >= woken.time)
     # The way out, from its end.
-    to_client = [event for event in way if wakes(EXECUTOR, CLIENT)(event)]
-    returned = [event for event in handing if event.other == trace.client and event.time > written.time]
-    limit = returned[-1].time if returned else end
-    answered = first(reversed(to_client), lambda event: event.time <= limit)
-    returning = returned[-1] if returned and returned[-1].time > answered.time else answered
-    # What the code's process did last, and who spoke of its end.
-    sent = said(trace, window, code)
-    gone = ended(window, code)
+    answered = first(reversed(spoken), reaches(EXECUTOR, CLIENT)).time
+    # What the code's process did last, and who spoke of its end. Mostly nobody is waited for: then nothing is between.
+    sent, gone, init_gone = said(trace, window, code), ended(window, code), ended(window, init)
     reaped = reaping(trace, window, init)
-    known = word(trace, window, code, init, reaped, answered.time)
-    moments = [
-        begin, handed.time, written.time, woken.time, runs.time, sent, min(gone, known), known,
-        answered.time, returning.time, end,
-    ]  # fmt: skip
+    known = word(trace, init, sent, init_gone, reaped, answered)
+    waited = (sent, sent) if known is None else (min(gone, known), known)
+    moments = [begin, written.time, woken.time, runs.time, sent, *waited, answered, end]
     if moments != sorted(moments):
         raise Unread
-    execution = Execution(moments)
+    execution = Execution(moments, is_early=answered < gone)
     for (_, role), since, until in zip(STAGES, moments[:-1], moments[1:], strict=True):
         execution.stages.append(measured(trace, role, code, init, since, until))
-    execution.behind = behind(trace, sent, gone, ended(window, init), reaped, answered.time, after)
+    execution.behind = behind(trace, sent, gone, init_gone, reaped, answered, after)
     return execution
+
+
+def waking_by_sending(events: Iterable[Event]) -> Iterator[Event]:
+    """Who receives wakes as well: it says that there is room again."""
+    inside: dict[int, int] = {}
+    for event in events:
+        if event.name == ENTER:
+            inside[event.task] = event.other
+        elif event.name == EXIT:
+            inside.pop(event.task, None)
+        elif event.name == WAKING and inside.get(event.task) in SENDS:
+            yield event
 
 
 def said(trace: Trace, events: Sequence[Event], process: int) -> float:
@@ -167,25 +171,27 @@ def reaping(trace: Trace, events: Sequence[Event], init: int) -> float:
     return first(events, is_it).time
 
 
-def word(trace: Trace, events: Sequence[Event], code: int, init: int, reaped: float, answered: float) -> float:
-    """What the executor waited for before it answered: the zygote's word that init is reaped, where it came first;
-    otherwise the last that init sent; otherwise the last that the end of the two processes woke it by."""
-    before = [event for event in events if event.time < answered]
+def word(trace: Trace, init: int, sent: float, init_gone: float, reaped: float, answered: float) -> float | None:
+    """What the executor waited for before it answered: the zygote's word that init is reaped, or what init said last,
+    where it received that; otherwise the kernel's word that init is gone. `None`: it saw for itself that the code's
+    process was leaving."""
+    before = trace.between(sent, answered)
+    executor = trace.roles.of(EXECUTOR)
+    heard = [one for task in executor for one in calls(before, task) if one.number in RECEIVES and one.value > 0]
 
-    def last(tasks: set[int], test: Test, since: float = 0.0) -> float | None:
-        times = (
-            event.time for event in reversed(before) if event.task in tasks and event.time >= since and test(event)
-        )
-        return next(times, None)
+    def last(tasks: set[int], since: float) -> float | None:
+        words = (one for task in tasks for one in calls(before, task) if one.number in SENDS and one.begin >= since)
+        ends = [one.end for one in words if any(one.begin < each.end and one.value == each.value for each in heard)]
+        return max(ends, default=None)
 
     def woke(event: Event) -> bool:
-        return event.name == WAKING and trace.role(event.other) == EXECUTOR
+        return event.name == WAKING and event.task in inits and event.other in executor
 
-    zygote, inits = trace.roles.of(ZYGOTE), trace.roles.threads(init)
-    found = last(zygote, is_sent, reaped) or last(inits, is_sent) or last(inits | trace.roles.threads(code), woke)
-    if found is None:
-        raise Unread
-    return found
+    inits = trace.roles.threads(init)
+    told = last(trace.roles.of(ZYGOTE), reaped) or last(inits, sent)
+    if told is None and init_gone < answered:
+        return first(reversed(before), woke).time
+    return told
 
 
 def measured(trace: Trace, role: str, code: int, init: int, since: float, until: float) -> Stage:
@@ -207,18 +213,20 @@ def measured(trace: Trace, role: str, code: int, init: int, since: float, until:
 # How long after it was asked for something may be done, behind an answer.
 LATEST = 100_000.0
 # What comes behind the answer, or beside it.
+APART = "code's process: from its answer until it is gone"
 INIT_ENDS = "init: from the end of the code's process to its own"
 REAPED = "zygote: until it has waited for init"
 ENDS = "together: from the code's answer until its sandbox is reaped"
 KEEPS = "executor: processor time until the next call"
 
-BEHIND = (INIT_ENDS, REAPED, ENDS, KEEPS)
+BEHIND = (APART, INIT_ENDS, REAPED, ENDS, KEEPS)
 
 
 def behind(
     trace: Trace, sent: float, gone: float, ended: float, reaped: float, answered: float, after: float
 ) -> dict[str, float]:
     return {
+        APART: gone - sent,
         INIT_ENDS: ended - gone,
         REAPED: reaped - ended,
         ENDS: reaped - sent,

@@ -50,6 +50,7 @@ def way(executions: Sequence[Execution]) -> list[dict[str, Any]]:
     whole = {
         "name": "whole",
         "wall": middle([execution.whole for execution in executions]),
+        "mean": fmean(execution.whole for execution in executions),
         "median_one": one.whole,
         **{
             key: middle([sum(getattr(each, key) for each in execution.stages) for execution in executions])

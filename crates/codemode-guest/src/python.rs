@@ -31,26 +31,45 @@ const SOURCES: [(&str, &str); 23] = [
     ("_codemode.warming", include_str!("../py/warming.py")),
 ];
 
-/// An importer over those texts. Traceback frames of the guest are named `<codemode>/…`, which no file is.
+/// An importer over those texts. Traceback frames of the guest are named `<codemode>/…`, which no file is. They are
+/// compiled in a process of its own: the compiler would leave this one's memory full of holes, and every sandbox copies
+/// the tables of that memory and takes them down again.
 const IMPORTER: &str = "
-import sys
+import marshal, os, sys
 from importlib.machinery import ModuleSpec
+
+def compiled(sources):
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            named = {
+                name: compile(text, '<codemode>/' + name.rpartition('.')[2] + '.py', 'exec', dont_inherit=True)
+                for name, text in sources.items()
+            }
+            with open(writable, 'wb') as pipe:
+                pipe.write(marshal.dumps(named))
+        finally:
+            os._exit(0)
+    os.close(writable)
+    with open(readable, 'rb') as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    return marshal.loads(data)
 
 class Importer:
     def __init__(self, sources):
-        self.sources = sources
+        self.codes = compiled(sources)
 
     def find_spec(self, name, path=None, target=None):
-        if name in self.sources:
+        if name in self.codes:
             return ModuleSpec(name, self, is_package=name == '_codemode')
 
     def create_module(self, spec):
         return None
 
     def exec_module(self, module):
-        name = module.__spec__.name
-        file = '<codemode>/' + name.rpartition('.')[2] + '.py'
-        exec(compile(self.sources[name], file, 'exec', dont_inherit=True), module.__dict__)
+        exec(self.codes[module.__spec__.name], module.__dict__)
 
 sys.meta_path.insert(0, Importer(sources))
 ";

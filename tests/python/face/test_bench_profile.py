@@ -81,15 +81,16 @@ def test_the_tree_of_processes_grows_by_forks() -> None:
 def test_the_stages_of_an_execution_add_up_to_its_whole() -> None:
     execution = one(trace())
     walls = [round(stage.wall) for stage in execution.stages]
-    assert walls == [100, 40, 50, 30, 182, 198, 22, 68, 30, 60]
+    assert walls == [140, 50, 30, 182, 198, 22, 68, 90]
     assert sum(walls) == round(execution.whole) == 780
-    code = execution.stages[4]
+    code = execution.stages[3]
     assert (round(code.processor), code.calls, code.faults) == (182, 1, 2)
 
 
 def test_what_is_behind_the_answer() -> None:
     behind = {name: round(time) for name, time in one(trace()).behind.items()}
     assert behind == {
+        profile_stages.APART: 198,
         profile_stages.INIT_ENDS: 300,
         profile_stages.REAPED: 10,
         profile_stages.ENDS: 508,
@@ -99,15 +100,67 @@ def test_what_is_behind_the_answer() -> None:
 
 def test_an_answer_may_wait_until_init_is_reaped() -> None:
     """Then the last word is the zygote's."""
-    execution = one(trace(sorted(map(later, LINES), key=lambda line: line.rpartition(" 10.")[2])))
-    assert [round(moment - execution.moments[0]) for moment in execution.moments[7:]] == [922, 940, 970, 1030]
+    execution = one(trace(later(690, 795, 300)))
+    assert moments(execution)[4:] == [402, 600, 922, 990, 1080]
 
 
-def later(line: str) -> str:
-    """The answer's way to the client 250 µs later."""
-    before, _, rest = line.rpartition(" 10.")
-    moment = int(rest[:6]) if before else 0
-    return f"{before} 10.{moment + 250:06}{rest[6:]}" if 690 <= moment <= 795 else line
+def test_an_answer_may_wait_for_the_kernels_word_that_init_is_gone() -> None:
+    """Where the zygote's word comes later, and init said nothing."""
+    lines = [line for line in later(690, 795, 300) if not line.endswith(("NR 46 = 20", "NR 47 = 25"))]
+    wakes = "sched_waking: comm=codemode pid=200 prio=120 target_cpu=000"
+    lines.insert(place(lines, 905), f"              python-400  [001] d..2. 10.000905: {wakes}")
+    assert moments(one(trace(lines)))[4:] == [402, 600, 895, 990, 1080]
+
+
+def test_an_answer_need_not_wait_until_the_codes_process_is_gone() -> None:
+    """Nor for what init says then, even if that comes before the answer."""
+    early = one(trace(later(600, 655, 200)))
+    assert moments(early)[4:] == [402, 402, 402, 690, 780]
+    assert early.is_early and round(early.behind[profile_stages.APART]) == 398
+    unheard = one(trace(line for line in LINES if not line.endswith("NR 45 = 20")))
+    assert moments(unheard)[4:] == [402, 402, 402, 690, 780]
+    assert not unheard.is_early
+
+
+def test_which_thread_of_the_client_speaks_with_the_executor_does_not_matter() -> None:
+    alone = [line.replace("-101 ", "-100 ").replace("pid=101 ", "pid=100 ") for line in LINES]
+    assert moments(one(trace(alone))) == moments(one(trace()))
+
+
+def test_who_is_woken_since_there_is_room_again_was_sent_nothing() -> None:
+    enters, exits = "sys_enter: NR 45 (3, 0, 0, 0, 0, 0)", "sys_exit: NR 45 = 90"
+    wakes = "sched_waking: comm=codemode-io pid=101 prio=120 target_cpu=000"
+    room = [
+        f"            codemode-200  [000] ..... 10.000{moment}: {text}"
+        for moment, text in ((711, enters), (712, wakes), (713, exits))
+    ]
+    lines = [*LINES]
+    lines[place(lines, 711) : place(lines, 711)] = room
+    assert moments(one(trace(lines))) == moments(one(trace()))
+
+
+def moments(execution: profile_stages.Execution) -> list[int]:
+    return [round(moment - execution.moments[0]) for moment in execution.moments]
+
+
+def moment_of(line: str) -> int:
+    """Microseconds of the only second."""
+    _, _, rest = line.partition(" 10.")
+    return int(rest[:6]) if rest else -1
+
+
+def place(lines: list[str], moment: int) -> int:
+    return next(index for index, line in enumerate(lines) if moment_of(line) >= moment)
+
+
+def later(since: int, until: int, delay: int) -> list[str]:
+    """What happens between two moments happens so much later."""
+
+    def moved(line: str) -> str:
+        moment = moment_of(line)
+        return line.replace(f" 10.{moment:06}", f" 10.{moment + delay:06}") if since <= moment <= until else line
+
+    return sorted(map(moved, LINES), key=moment_of)
 
 
 def test_an_execution_without_the_events_it_rests_on_is_counted_as_unread() -> None:
@@ -152,7 +205,7 @@ def test_what_each_takes() -> None:
     taken = found()["totals"]
     assert {name: (round(each.processor), each.calls) for name, each in taken.items()} == {
         CLIENT: (225, 6),
-        EXECUTOR: (287, 10),
+        EXECUTOR: (287, 11),
         ZYGOTE: (575, 5),
         INIT: (670, 10),
         CODE: (1370, 8),

@@ -9,6 +9,7 @@ mod groups;
 mod harness;
 mod hostile;
 mod lives;
+mod networks;
 mod output;
 mod parts;
 mod self_test;

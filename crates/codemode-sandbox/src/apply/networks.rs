@@ -23,6 +23,9 @@ use super::{
 };
 use crate::plan::{Means, SandboxPlan};
 
+/// Of the calling thread.
+const OWN: &str = "thread-self";
+
 /// Kept for later cells. As many are made at a time, and a few more.
 const MOST: usize = 16;
 
@@ -46,12 +49,7 @@ impl Networks {
     /// To be called while the host's files are still there.
     pub fn prepare(plan: &SandboxPlan) -> Result<Self, StepError> {
         let source = match plan.means {
-            Means::Root if !is_removed(Wall::Namespaces) => {
-                let proc = fs::openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                    .at(Step::OpenSource, "/proc")?;
-                let own = namespace_of(&proc, "self").at(Step::OpenSource, "/proc/self/ns/net")?;
-                Some(Source { proc, own })
-            }
+            Means::Root if !is_removed(Wall::Namespaces) => Some(Source::find().at(Step::OpenSource, "/proc")?),
             Means::Root | Means::UserNamespace | Means::Container => None,
         };
         Ok(Self { source, spare: Vec::new() })
@@ -90,11 +88,17 @@ impl Networks {
 }
 
 impl Source {
+    fn find() -> io::Result<Self> {
+        let proc = fs::openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let own = namespace_of(&proc, OWN)?;
+        Ok(Self { proc, own })
+    }
+
     /// Whether the namespace that this process is in has no socket. It may have one without any process: one that was
     /// sent over another and never received.
     fn is_empty(&self) -> io::Result<bool> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let mut list = File::from(fs::openat(&self.proc, "self/net/unix", flags, Mode::empty())?);
+        let mut list = File::from(fs::openat(&self.proc, format!("{OWN}/net/unix"), flags, Mode::empty())?);
         // A line of headings, then one for each.
         let mut text = [0; 512];
         let length = list.read(&mut text)?;
@@ -110,4 +114,44 @@ pub(super) fn enter(network: BorrowedFd<'_>) -> io::Result<()> {
 fn namespace_of(proc: &OwnedFd, process: &str) -> io::Result<OwnedFd> {
     let path = format!("{process}/ns/net");
     Ok(fs::openat(proc, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener},
+    };
+
+    use super::*;
+    use crate::sys::{CloneFlags, unshare_namespaces};
+
+    /// Namespaces are a thread's, and each test has one of its own.
+    #[test]
+    fn one_that_holds_a_socket_is_not_kept() {
+        if !rustix::process::geteuid().is_root() {
+            return; // nobody else may make one
+        }
+        let mut networks = Networks { source: Some(Source::find().unwrap()), spare: Vec::new() };
+        let home = networks.source.as_ref().unwrap().own.try_clone().unwrap();
+        let made = || {
+            unshare_namespaces(CloneFlags::NETWORK).unwrap();
+            File::open("/proc/thread-self/ns/net").unwrap().into()
+        };
+        let empty: OwnedFd = made();
+        enter(home.as_fd()).unwrap();
+        let used: OwnedFd = made();
+        let name = SocketAddr::from_abstract_name("left").unwrap();
+        let held = UnixListener::bind_addr(&name).unwrap();
+        enter(home.as_fd()).unwrap();
+
+        networks.give_back(used.try_clone().unwrap()).unwrap();
+        assert!(networks.take(&Network::None).is_none());
+        networks.give_back(empty).unwrap();
+        assert!(networks.take(&Network::None).is_some());
+        drop(held);
+        networks.give_back(used).unwrap();
+        assert!(networks.take(&Network::All).is_none(), "it is for code without a network");
+        assert!(networks.take(&Network::None).is_some());
+    }
 }
