@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from profile_calls import RECEIVES, SENDS, WAIT4, WAITID, calls
+from profile_calls import RECEIVES, SENDS, WAIT4, WAITID, Call, calls
 from profile_events import ENTER, EXIT, FAULTS, MARK, SWITCHED, WAKING, Event, Processors
 from profile_roles import CLIENT, CODE, EXECUTOR, INIT, ZYGOTE, Roles
 
@@ -116,8 +116,8 @@ def read(trace: Trace, begin: float, end: float, after: float) -> Execution:
     init = trace.roles.parent[code]
     runs = first(window, lambda event: event.name == SWITCHED and event.other == code and event.time >= woken.time)
     # The way out, from its end.
-    answered = first(reversed(spoken), reaches(EXECUTOR, CLIENT)).time
-    # What the code's process did last, and who spoke of its end. Mostly nobody is waited for: then nothing is between.
+    answered = answering(trace, way, first(reversed(spoken), reaches(EXECUTOR, CLIENT)))
+    # What the code's process did last, and who spoke of its end. Where nobody is waited for, nothing is between.
     sent, gone, init_gone = said(trace, window, code), ended(window, code), ended(window, init)
     reaped = reaping(trace, window, init)
     known = word(trace, init, sent, init_gone, reaped, answered)
@@ -142,6 +142,25 @@ def waking_by_sending(events: Iterable[Event]) -> Iterator[Event]:
             inside.pop(event.task, None)
         elif event.name == WAKING and inside.get(event.task) in SENDS:
             yield event
+
+
+def answering(trace: Trace, way: Sequence[Event], last: Event) -> float:
+    """When the client was woken for the last time; or, where it was awake still and waited for a processor, when more
+    was sent to it in the same way and nobody had to be woken."""
+    executor = trace.roles.of(EXECUTOR)
+    number = next((call.number for call in calls(way, last.task) if call.begin <= last.time <= call.end), None)
+    wakings = [event for event in way if event.name == WAKING and event.task in executor and event.time > last.time]
+
+    def woke(task: int, call: Call) -> bool:
+        return any(event.task == task and call.begin <= event.time <= call.end for event in wakings)
+
+    more = (
+        call.end
+        for task in executor
+        for call in calls(way, task)
+        if call.begin > last.time and call.number == number and call.value > 0 and not woke(task, call)
+    )
+    return max(more, default=last.time)
 
 
 def said(trace: Trace, events: Sequence[Event], process: int) -> float:
@@ -190,7 +209,7 @@ def word(trace: Trace, init: int, sent: float, init_gone: float, reaped: float, 
     inits = trace.roles.threads(init)
     told = last(trace.roles.of(ZYGOTE), reaped) or last(inits, sent)
     if told is None and init_gone < answered:
-        return first(reversed(before), woke).time
+        return next((event.time for event in reversed(before) if woke(event)), None)
     return told
 
 

@@ -25,7 +25,8 @@ impl CodeProcess {
         File::open(format!("/proc/{child}/stat")).ok().map(Self)
     }
 
-    /// Whether its first thread will never run its own code again. Of other threads this says nothing.
+    /// Whether its first thread will never run its own code again, and was not waited for. Of other threads this says
+    /// nothing.
     pub(crate) fn is_leaving(&self) -> bool {
         let mut text = [0; 1024];
         let Ok(length) = self.0.read_at(&mut text, 0) else { return false };

@@ -139,6 +139,18 @@ def test_who_is_woken_since_there_is_room_again_was_sent_nothing() -> None:
     assert moments(one(trace(lines))) == moments(one(trace()))
 
 
+def test_a_client_that_is_awake_still_is_answered_without_being_woken() -> None:
+    """It was woken when its execution began, and has not had a processor since."""
+    begun = [
+        "            codemode-200  [000] ..... 10.000203: sys_enter: NR 20 (3, 0, 0, 0, 0, 0)",
+        "    codemode-200  [000] d..2. 10.000204: sched_waking: comm=codemode-io pid=101 prio=120 target_cpu=000",
+        "            codemode-200  [000] ..... 10.000204: sys_exit: NR 20 = 50",
+    ]
+    lines = [line for line in LINES if moment_of(line) != 700]
+    lines[place(lines, 203) : place(lines, 203)] = begun
+    assert moments(one(trace(lines)))[5:] == [600, 622, 695, 780]
+
+
 def moments(execution: profile_stages.Execution) -> list[int]:
     return [round(moment - execution.moments[0]) for moment in execution.moments]
 

@@ -151,8 +151,9 @@ impl Run {
                 // It may be waiting for this processor.
                 std::thread::yield_now();
             }
-            // In this order: nobody joins it, and who is leaving starts nobody.
-            code.is_leaving() && group.tasks() == Some(INIT_AND_CODE)
+            // In this order. Who is leaving starts nobody any more; and if it is still there after the count, it was one
+            // of the two that were counted, and not already replaced in that number by somebody it left behind.
+            code.is_leaving() && group.tasks() == Some(INIT_AND_CODE) && code.is_leaving()
         })
     }
 

@@ -226,13 +226,14 @@ pub fn reap_any() -> io::Result<Option<Reaped>> {
     wait(-1, libc::WNOHANG)
 }
 
-/// Whether there is any child, alive or to be reaped.
+/// Whether there is any child, alive or to be reaped. There is none only if the kernel says so.
 pub fn has_children() -> bool {
     // SAFETY: an all-zero siginfo is a valid value, and outlives the call.
-    unsafe {
+    let status = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) == 0
-    }
+        libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+    };
+    status == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ECHILD)
 }
 
 /// Waits for one child.
