@@ -8,6 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# How often a family has to look the same, and how long after one another, to be called at rest.
+_LOOKS, _PAUSE = 10, 0.02
+
 
 @dataclass(frozen=True)
 class Process:
@@ -56,6 +59,17 @@ def descendants(pid: int) -> list[Process]:
             if process := _process(child):
                 found.append(process)
     return found
+
+
+def at_rest(pid: int, seconds: float = 20.0) -> list[Process]:
+    """The descendants, once they stay the same: behind an answer one sandbox is taken down and another made."""
+    deadline = time.monotonic() + seconds
+    seen: list[list[Process]] = []
+    while len(seen) < _LOOKS or any(look != seen[-1] for look in seen[-_LOOKS:]):
+        assert time.monotonic() < deadline, f"still changing: {seen[-2:]}"
+        seen.append(descendants(pid))
+        time.sleep(_PAUSE)
+    return seen[-1]
 
 
 def named(comm: str) -> list[Process]:

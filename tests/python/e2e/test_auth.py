@@ -78,7 +78,7 @@ def test_a_failure_of_the_code_is_an_answer_over_http(daemon: Daemon) -> None:
 
 
 def test_nothing_ran_for_a_wrong_key(daemon: Daemon) -> None:
-    before = processes.descendants(daemon.pid)
+    before = processes.at_rest(daemon.pid)
     for _ in range(5):
         daemon.http("/v1/executions", {"code": "open('/sandbox/x', 'w')"}, key="wrong")
     assert set(before) <= set(processes.descendants(daemon.pid)), "a parked sandbox was used"
