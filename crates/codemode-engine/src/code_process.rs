@@ -9,6 +9,12 @@ use std::{
 /// from then on it runs kernel code only.
 const PF_EXITING: u64 = 0x4;
 
+/// There as well. Cleared by a start of another program, which may be made by any thread: it then takes the number of the
+/// first one over, and what was said of that one would not hold for it.
+const PF_FORKNOEXEC: u64 = 0x40;
+
+const LEAVING: u64 = PF_EXITING | PF_FORKNOEXEC;
+
 /// Behind the name, which may contain anything, words are counted from the third.
 const FLAGS: usize = 9 - 3;
 
@@ -25,12 +31,12 @@ impl CodeProcess {
         File::open(format!("/proc/{child}/stat")).ok().map(Self)
     }
 
-    /// Whether its first thread will never run its own code again, and was not waited for. Of other threads this says
-    /// nothing.
+    /// Whether its first thread will never run its own code again, was not waited for, and is the one that was forked
+    /// for the code. Of other threads this says nothing.
     pub(crate) fn is_leaving(&self) -> bool {
         let mut text = [0; 1024];
         let Ok(length) = self.0.read_at(&mut text, 0) else { return false };
-        flags(&text[..length]).is_some_and(|flags| flags & PF_EXITING != 0)
+        flags(&text[..length]).is_some_and(|flags| flags & LEAVING == LEAVING)
     }
 }
 
@@ -57,15 +63,32 @@ mod tests {
     }
 
     #[test]
-    fn who_runs_is_not_leaving_and_who_has_ended_is() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    fn who_runs_is_not_leaving_and_a_fork_that_has_ended_is() {
+        // The shell becomes a program that never waits for what it forked.
+        let mut parent =
+            Command::new("sh").args(["-c", "(read line) & exec sleep 60"]).stdin(Stdio::null()).spawn().unwrap();
+        let process = loop {
+            match CodeProcess::below(i32::try_from(parent.id()).unwrap()) {
+                Some(process) => break process,
+                None => std::thread::yield_now(),
+            }
+        };
+        while !process.is_leaving() {
+            std::thread::yield_now();
+        }
+        let own = CodeProcess(File::open("/proc/self/stat").unwrap());
+        assert!(!own.is_leaving());
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+    }
+
+    #[test]
+    fn who_started_another_program_is_never_leaving() {
+        let child = Command::new("true").spawn().unwrap();
         let process = CodeProcess(File::open(format!("/proc/{}/stat", child.id())).unwrap());
+        waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
         assert!(!process.is_leaving());
-        drop(child.stdin.take());
-        let pid = Pid::from_child(&child);
-        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
-        assert!(process.is_leaving());
+        let mut child = child;
         child.wait().unwrap();
-        assert!(!process.is_leaving(), "nobody is behind it any more");
     }
 }

@@ -89,7 +89,12 @@ fn test(program: &mut Backward, condition: &Condition, then: Target, otherwise: 
 }
 
 const fn answer(verdict: Verdict) -> Target {
-    Target::Answer(match verdict {
+    Target::Answer(returned(verdict))
+}
+
+/// What a filter returns to the kernel.
+pub(super) const fn returned(verdict: Verdict) -> u32 {
+    match verdict {
         Verdict::Allow => ALLOW,
         Verdict::Observe => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Missing => refuse(libc::ENOSYS),
@@ -97,7 +102,7 @@ const fn answer(verdict: Verdict) -> Target {
         Verdict::NoFamily => refuse(libc::EAFNOSUPPORT),
         Verdict::NoOption => refuse(libc::ENOPROTOOPT),
         Verdict::Refuse => refuse(libc::EPERM),
-    })
+    }
 }
 
 #[cfg(test)]

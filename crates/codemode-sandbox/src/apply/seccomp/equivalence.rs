@@ -2,7 +2,9 @@
 //! a rule names, both give the same answer.
 
 use super::{
-    FilterOptions, Internet, Local, Sockets, compile, init_program,
+    FilterOptions, Internet, Local, Sockets, compile,
+    compile::returned,
+    init_program,
     lists::{self, Condition, Rule, Verdict, When},
     program,
 };
@@ -28,15 +30,7 @@ fn read(rules: &[Rule], number: u32, arguments: [u64; 6]) -> u32 {
         }
         When::Always | When::All(_) => rule.verdict,
     };
-    match verdict {
-        Verdict::Allow => ALLOW,
-        Verdict::Observe => libc::SECCOMP_RET_USER_NOTIF,
-        Verdict::Missing => refuse(libc::ENOSYS),
-        Verdict::Unsupported => refuse(libc::EOPNOTSUPP),
-        Verdict::NoFamily => refuse(libc::EAFNOSUPPORT),
-        Verdict::NoOption => refuse(libc::ENOPROTOOPT),
-        Verdict::Refuse => refuse(libc::EPERM),
-    }
+    returned(verdict)
 }
 
 /// Every combination of interesting values of the arguments that the number's rule looks at.
