@@ -100,18 +100,20 @@ def large(found: Found) -> list[Row]:
 
 
 def history(found: Found) -> list[Row]:
-    latency, memory, served = (found.samples.get(f"codemode.history.{key}") for key in ("latency", "memory", "served"))
+    latency, fresh, memory, served = (
+        found.samples.get(f"codemode.history.{key}") for key in ("latency", "fresh", "memory", "served")
+    )
     absent = found.why_not("codemode.history.latency")
-    if not (latency and memory and served):
+    if not (latency and fresh and memory and served):
         return [Row("history", "the last executions against the first", "x", None, 1.1, absent=absent)]
-    # Some points at each end: one alone is as good as the moment it was measured in.
-    first, last = measure.middle(latency[:3]), measure.middle(latency[-3:])
-    label = f"latency behind {served[-1]:.0f} executions, times that behind {served[0]:.0f}"
+    # Some points: one alone is as good as the moment it was measured in.
+    last, new = measure.middle(latency[-3:]), measure.middle(fresh[-3:])
+    label = f"latency behind {served[-1]:.0f} executions, times that of a new executor"
     return [
-        Row("history", label, "x", last / first, 1.1, ratios=ratios(last, {"its own begin": first})),
+        Row("history", label, "x", last / new, 1.1, ratios=ratios(last, {"a new executor": new})),
         Row(
             "history-memory",
-            "the executor's memory, between the same",
+            f"the executor's memory there, times that behind {served[0]:.0f}",
             "x",
             memory[-1] / memory[0],
             1.05,

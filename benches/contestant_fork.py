@@ -22,7 +22,7 @@ RUNNER = warm_guest.prepare(sys.argv[3].split(",") if len(sys.argv) > 3 else [])
 
 
 def answered() -> bytes:
-    bridge = warm_guest.Bridge("2 + 2")
+    bridge = warm_guest.Bridge("2 + 2", tools=[])
     RUNNER.main(bridge)
     return bridge.answer or b""
 

@@ -9,4 +9,4 @@ import warm_guest
 if __name__ == "__main__":
     runner = warm_guest.prepare([])
     for _ in range(int(sys.argv[1])):
-        runner.touch()
+        runner.touch(warm_guest.Bridge)

@@ -58,6 +58,7 @@ def concurrency(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
 def history(curve: dict[str, list[float]], path: Path) -> None:
     figure, axes = drawing("executions served", "latency in ms, paced")
     axes.plot(curve["served"], curve["latency"], color=COLOURS["codemode"], label="latency (median)")
+    axes.plot(curve["served"], curve["fresh"], color=GREY, ls=":", label="of a new executor, in turns with it")
     axes.set_ylim(bottom=0)
     memory = axes.twinx()
     memory.spines["right"].set_visible(True)

@@ -14,6 +14,7 @@ from rows import Found, Row
 VERSION = 1
 # Where a missed bar is explained, below a heading with the row's name in it.
 PROFILES = Path("docs/performance/index.md")
+HISTORY = ("served", "latency", "fresh", "memory")
 CURVE = re.compile(r"(?:latency|p99|rate)_\d+$")
 
 
@@ -29,7 +30,7 @@ def numbers(rows: list[Row], found: Found, facts: dict[str, Any]) -> dict[str, A
             if samples and not CURVE.search(path)
         },
         "concurrency": {name: curve(found, name) for name in ("codemode", "monty", "opencodemode")},
-        "history": {key: found.samples.get(f"codemode.history.{key}", []) for key in ("served", "latency", "memory")},
+        "history": {key: found.samples.get(f"codemode.history.{key}", []) for key in HISTORY},
         "absent": found.absent,
     }
 

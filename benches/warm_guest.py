@@ -7,6 +7,7 @@ import importlib
 import re
 import sys
 import types
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -35,17 +36,48 @@ class Importer:
         exec(compile(self.sources[module.__name__].read_text(), module.__name__, "exec"), module.__dict__)
 
 
-class Bridge:
-    """What the runner gets its code from and gives its answer to."""
+ECHO = {
+    "name": "echo",
+    "description": "",
+    "input_schema": b'{"properties": {"text": {"type": "string"}}}',
+    "output_schema": None,
+    "is_async": False,
+    "has_context": False,
+}
 
-    def __init__(self, code: str) -> None:
+
+class Bridge:
+    """What the runner gets its code from and gives its answer to, with the one tool that it rehearses with."""
+
+    roots = ()
+
+    def __init__(self, code: str, tools: Sequence[Mapping[str, Any]] = (ECHO,)) -> None:
         self.code = code
+        self.tools = tools
         self.answer: bytes | None = None
 
     def start(self) -> dict[str, Any]:
-        from _codemode import warming  # type: ignore[import-not-found]
+        return {
+            "code": self.code,
+            "filename": "warm.py",
+            "tools": self.tools,
+            "context": b"",
+            "config": b"",
+            "allow_direct_execution": True,
+            "allowed_commands": (),
+            "result_bytes": 1 << 20,
+            "value_bytes": 1 << 20,
+            "check_tools": True,
+            "variables": b"",
+            "keep_variables": False,
+            "bare_tools": False,
+        }
 
-        return {**warming._start(self.code), "tools": []}
+    def send_call(self, name: str, arguments: bytes) -> int:
+        return 1
+
+    def recv(self) -> tuple[int, bool, bytes]:
+        return 1, True, b'{"text": "hi"}'
 
     def finish(self, kind: str, exit_code: int, result: bytes | None, *_: object) -> None:
         self.answer = result
@@ -61,7 +93,7 @@ def prepare(modules: list[str]) -> types.ModuleType:
             importlib.import_module(name)
     sys.meta_path.insert(0, Importer())
     runner = importlib.import_module("_codemode.runner")
-    runner.warm()
+    runner.warm(Bridge)
     gc.collect()
     gc.freeze()
     return runner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -69,24 +70,33 @@ def burst(size: Size) -> Samples:
 
 
 def history(size: Size) -> Samples:
-    """Latencies and the executor's memory, along so many executions."""
+    """The executor's latency and memory along so many executions. Beside each point the latency of one that has just
+    been started, in turns with it: what the machine does to both is no history."""
     with Codemode() as client:
         once(client)
         (daemon,) = processes.children(os.getpid())
         idle = processes.status(daemon, "VmRSS")
         measure.warm(lambda: once(client), EARLY)
-        found: Samples = {"served": [], "latency": [], "memory": [], "idle": [idle]}
+        found: Samples = {"served": [], "latency": [], "fresh": [], "memory": [], "idle": [idle]}
         done = 1 + EARLY
         for point in range(POINTS + 1):
             done += fill(lambda: once(client), size.executions * point // POINTS - done)
-            # Until the pool is as it is between requests.
-            measure.paced(lambda: once(client), AT_A_POINT)
-            samples = measure.paced(lambda: once(client), AT_A_POINT)
+            old, new = beside_a_new_one(client)
             done += 2 * AT_A_POINT
             found["served"].append(done)
-            found["latency"].append(measure.middle(samples))
+            found["latency"].append(old)
+            found["fresh"].append(new)
             found["memory"].append(processes.status(daemon, "VmRSS"))
         return found
+
+
+def beside_a_new_one(client: Codemode) -> tuple[float, float]:
+    with Codemode() as fresh:
+        turns = itertools.cycle([client, fresh])
+        # Until the pools are as they are between requests.
+        measure.paced(lambda: once(next(turns)), 2 * AT_A_POINT)
+        samples = measure.paced(lambda: once(next(turns)), 2 * AT_A_POINT)
+    return measure.middle(samples[::2]), measure.middle(samples[1::2])
 
 
 def fill(call: Callable[[], object], count: int) -> int:

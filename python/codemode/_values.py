@@ -130,7 +130,7 @@ def _plain(value: Any, depth: int, limit: int | None, used: int) -> bytes | None
     try:
         if type(value) not in _SCALARS and not _is_plain(value, depth, _Room(limit, used)):
             return None
-        data = _ENCODER.encode(value).encode()
+        data = _text(value).encode()
     except ValueTooLarge:
         raise
     except (ValueError, RuntimeError):  # NaN, a huge integer, a lone surrogate; too deep, changed meanwhile
@@ -145,6 +145,15 @@ def _check(size: int, limit: int | None) -> None:
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+# As `_ENCODER.encode`, which makes the C encoder anew for each value.
+_make = getattr(json.encoder, "c_make_encoder", None)
+_write = _make and _make(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+
+
+def _text(value: Any) -> str:
+    return "".join(_write(value, 0)) if _write else _ENCODER.encode(value)
+
+
 _NO_STACK = f'{{"{TAG}":"repr","type":"object","v":"<not looked at>"}}'.encode()
 _quote = json.encoder.encode_basestring
 

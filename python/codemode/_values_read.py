@@ -110,7 +110,7 @@ def decode(data: Any) -> Any:
 
 def _read(text: str, behind: Any, decoder: json.JSONDecoder) -> Any:
     if not behind:
-        return decoder.decode(text)
+        return _parsed(text, decoder)
     behind.rewind()
 
     def restore(obj: dict[str, Any]) -> Any:
@@ -125,6 +125,15 @@ def _read(text: str, behind: Any, decoder: json.JSONDecoder) -> Any:
     if behind.left():
         raise ValueError("more bytes came than the tags announce")
     return value
+
+
+def _parsed(text: str, decoder: json.JSONDecoder) -> Any:
+    """As `decoder.decode`, which looks for spaces around the value: there are none where `encode` wrote it."""
+    if text[:1] not in " \t\n\r":
+        value, end = decoder.raw_decode(text)
+        if end == len(text):
+            return value
+    return decoder.decode(text)
 
 
 class _Split:

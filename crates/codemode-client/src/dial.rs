@@ -1,6 +1,7 @@
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use codemode_proto::v1;
+use codemode_socket::LocalStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -136,11 +137,14 @@ async fn connected(uri: &Uri) -> io::Result<TcpStream> {
 fn unix(
     path: String,
     pulse: Pulse,
-) -> impl tower::Service<Uri, Response = TokioIo<Watched<UnixStream>>, Error = io::Error, Future = Connecting<UnixStream>>
+) -> impl tower::Service<Uri, Response = TokioIo<Watched<LocalStream>>, Error = io::Error, Future = Connecting<LocalStream>>
 {
-    tower::service_fn(move |_: Uri| -> Connecting<UnixStream> {
+    tower::service_fn(move |_: Uri| -> Connecting<LocalStream> {
         let (path, pulse) = (path.clone(), pulse.clone());
-        Box::pin(async move { Ok(TokioIo::new(Watched::new(UnixStream::connect(path).await?, Speech::Local, pulse))) })
+        Box::pin(async move {
+            let socket = LocalStream::new(UnixStream::connect(path).await?.into_std()?)?;
+            Ok(TokioIo::new(Watched::new(socket, Speech::Local, pulse)))
+        })
     })
 }
 

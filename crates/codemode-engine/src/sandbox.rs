@@ -18,10 +18,11 @@ use codemode_sandbox::{
     packet,
     plan::Means,
 };
+use codemode_socket::{LocalStream, watch};
 use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    net::{UnixStream, unix::pipe},
+    net::unix::pipe,
     sync::oneshot,
     task::JoinError,
 };
@@ -33,7 +34,6 @@ use crate::{
     code_process::CodeProcess,
     escape::escaped,
     execution::{ExecListener, Inlets},
-    readiness::watch,
     shape::Shape,
     slots::{SLOTS, UidSlots},
     socket::PacketSocket,
@@ -93,7 +93,7 @@ pub(crate) struct Sandbox {
     /// While its code runs. Before `life`, so that it is handed back before the warden is released: who then clears away.
     pub(crate) stage: Option<Stage>,
     pub(crate) life: Life,
-    pub(crate) guest: UnixStream,
+    pub(crate) guest: LocalStream,
     pub(crate) stdout: pipe::Receiver,
     pub(crate) stderr: pipe::Receiver,
     pub(crate) cell: PacketSocket,
@@ -188,7 +188,7 @@ pub(crate) struct Spawner {
 
 /// Our ends and the sandbox's ends of its channels.
 struct Ends {
-    guest: UnixStream,
+    guest: LocalStream,
     stdout: pipe::Receiver,
     stderr: pipe::Receiver,
     cell: PacketSocket,
@@ -298,12 +298,11 @@ fn watch_event(event: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
 impl Ends {
     fn new() -> io::Result<Self> {
         let (guest, their_guest) = StdStream::pair()?;
-        guest.set_nonblocking(true)?;
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
         let (cell, their_cell) = packet::pair()?;
         Ok(Self {
-            guest: UnixStream::from_std(guest)?,
+            guest: LocalStream::new(guest)?,
             stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
             stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
             cell: PacketSocket::new(cell)?,

@@ -6,10 +6,9 @@ use std::{
 };
 
 use codemode_sandbox::packet;
+use codemode_socket::{watch, watch_for_room};
 use rustix::net::Shutdown;
 use tokio::io::{Interest, unix::AsyncFd};
-
-use crate::readiness::watch;
 
 #[derive(Debug)]
 pub(crate) struct PacketSocket(AsyncFd<OwnedFd>);
@@ -17,11 +16,17 @@ pub(crate) struct PacketSocket(AsyncFd<OwnedFd>);
 impl PacketSocket {
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        watch(socket, Interest::READABLE | Interest::WRITABLE).map(Self)
+        watch(socket, Interest::READABLE).map(Self)
     }
 
     pub(crate) async fn send(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.0.async_io(Interest::WRITABLE, |socket| packet::send(socket.as_fd(), message, descriptors)).await
+        let send = |socket: &OwnedFd| packet::send(socket.as_fd(), message, descriptors);
+        match send(self.0.get_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                watch_for_room(self.0.get_ref())?.async_io(Interest::WRITABLE, send).await
+            }
+            sent => sent,
+        }
     }
 
     /// Zero bytes: the other end is closed. Cancel safe.

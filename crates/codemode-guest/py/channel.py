@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         config: bytes
         allow_direct_execution: bool
         allowed_commands: Sequence[str]
-        roots: Sequence[str]  # what user code may open
         result_bytes: int
         value_bytes: int
         check_tools: bool
@@ -47,6 +46,8 @@ if TYPE_CHECKING:
 
     class Bridge(Protocol):
         """The native object. Blocking methods release the GIL; `EOFError` says that the executor is gone."""
+
+        roots: Sequence[str]  # what user code may open
 
         def start(self) -> Start: ...
         def send_call(self, name: str, arguments: bytes) -> int:
@@ -121,8 +122,10 @@ class Channel:
     def send(self, name: str, arguments: bytes) -> int:
         if os.getpid() != self._pid:
             raise ForkedProcess
-        with suppress(Exception):
+        try:  # noqa: SIM105 costs a third of it, and each call comes by here
             sys.stdout.flush()  # so that output stands before what the tool does
+        except Exception:  # noqa: BLE001 whatever the code has put there
+            pass
         return self._bridge.send_call(name, arguments)
 
     def wait(self, call: int) -> Answer:
@@ -133,7 +136,8 @@ class Channel:
                 if not waiter:
                     return self._take(call)
                 if waiter is True:
-                    self._read_until(call)
+                    if answer := self._read_until(call):
+                        return answer
                 else:
                     waiter.sleep()
         except BaseException:  # KeyboardInterrupt and the like: nobody will ask for this answer again
@@ -215,17 +219,20 @@ class Channel:
             raise EOFError("the executor is gone")
         return answer
 
-    def _read_until(self, call: int | None) -> None:
+    def _read_until(self, call: int | None) -> Answer | None:
         """Reads until this call's answer has come; without a call, until no coroutine waits."""
         try:
             while True:
                 got, ok, payload = self._bridge.recv()
+                if got == call:
+                    return ok, payload
                 with self._lock:
                     self._deliver(got, (ok, payload))
-                    if got == call or (call is None and all(waiter.blocks for waiter in self._waiters.values())):
-                        return
+                    if call is None and all(waiter.blocks for waiter in self._waiters.values()):
+                        return None
         except (EOFError, OSError) as exc:
             self._gone = exc
+            return None
         finally:
             with self._lock:
                 self._pass_on()

@@ -52,8 +52,10 @@ def compile_user(
 def _keep_last(tree: ast.Module) -> None:
     last = tree.body[-1] if tree.body else None
     if isinstance(last, ast.Expr):
-        target = ast.copy_location(ast.Name(LAST, ast.Store()), last)
-        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+        # What `ast.copy_location` does, at a third of its cost: nearly every execution comes by here.
+        line, column, end_line, end_column = last.lineno, last.col_offset, last.end_lineno, last.end_col_offset
+        place = {"lineno": line, "col_offset": column, "end_lineno": end_line, "end_col_offset": end_column}
+        tree.body[-1] = ast.Assign([ast.Name(LAST, ast.Store(), **place)], last.value, **place)
 
 
 def _wrap_awaits(tree: ast.Module) -> None:

@@ -53,17 +53,15 @@ class Courtesy:
         self._bridge = bridge
         self._filename: str | None = None
         self._namespace: dict[str, Any] = {}
-        self._roots: tuple[str, ...] = ()
-        self._below: tuple[str, ...] = ()
+        self._roots = tuple(root.rstrip("/") for root in bridge.roots)
+        self._below = tuple(root + "/" for root in self._roots)
         self._commands: frozenset[str] = frozenset()
         self._pid = os.getpid()
         self._reported = 0
 
-    def begin(self, filename: str, namespace: dict[str, Any], roots: Iterable[str], commands: Iterable[str]) -> None:
+    def begin(self, filename: str, namespace: dict[str, Any], commands: Iterable[str]) -> None:
         self._filename = filename
         self._namespace = namespace
-        self._roots = tuple(root.rstrip("/") for root in roots)
-        self._below = tuple(root + "/" for root in self._roots)
         self._commands = frozenset(commands)
 
     def hook(self, met: Met) -> Callable[[str, tuple[Any, ...]], None]:

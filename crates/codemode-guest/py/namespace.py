@@ -41,14 +41,17 @@ def read_only(data: bytes) -> Any:
     return ReadOnly(value) if isinstance(value, dict) else {} if value is None else value
 
 
-def fresh_main(filename: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
+def fresh_main(names: dict[str, Any]) -> dict[str, Any]:
     """The real `__main__` (pickle and multiprocessing look it up). No `__file__`: there is no such file to import."""
     main = types.ModuleType("__main__")
     namespace = main.__dict__
     namespace["__builtins__"] = builtins
     namespace.update(names)
     sys.modules["__main__"] = main
+    return namespace
+
+
+def name_main(filename: str, source: str) -> None:
     sys.argv = [filename]
     # No modification time: linecache then never looks for the file and keeps the lines.
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    return namespace

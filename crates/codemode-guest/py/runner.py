@@ -18,25 +18,26 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Bridge, Start
+    from .warming import Rehearsal
 
 
 _RESULT = "result"
 
 
-def warm(preload: Iterable[str] = ()) -> None:
+def warm(rehearsal: Rehearsal, preload: Iterable[str] = ()) -> None:
     """Once, in the zygote before it forks: see `warming`. `preload`: the modules that it has imported for the code."""
     from . import warming
 
     for _ in range(warming.ROUNDS):
-        warming.warm_up()
+        warming.warm_up(rehearsal)
     warming.learn(preload)
 
 
-def touch() -> None:
+def touch(rehearsal: Rehearsal) -> None:
     """Once, in each child before its walls rise: copies the pages that the first run writes to, ahead of the code."""
     from . import warming
 
-    warming.warm_up(warming.FIRST)
+    warming.warm_up(rehearsal, warming.FIRST)
     warming.use_preloaded()
 
 
@@ -65,7 +66,7 @@ def _report_broken(bridge: Bridge, error_type: str, message: str) -> int:
 
 
 class Execution:
-    """Made, and what is the same for any code done, while the sandbox waits for its code. `begin` brings it."""
+    """Made, and what is the same for most code done, while the sandbox waits for its code. `begin` brings it."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
@@ -76,29 +77,42 @@ class Execution:
         self._met = limits.Met(bridge)
         self._limit: str | None = None  # that the code died of
         self._courtesy = courtesy.Courtesy(bridge)
-        self._channel = Channel(bridge)
+        self._tools = Tools(Channel(bridge), self.warnings)
+        # Never kept.
+        self._own: dict[str, Any] = {
+            "context": namespace.ReadOnly({}),
+            "config": namespace.ReadOnly({}),
+            "tools": self._tools,
+            "ToolError": ToolError,
+        }
+        self._before: dict[str, Any] = {}
+        self.namespace = namespace.fresh_main(self._own)
 
     def begin(self, start: Start) -> None:
         self._start = start
-        self._filename = start["filename"]
+        self._filename = filename = start["filename"]
         # CPython drops the mark from a file; here the code is text already.
-        self._source = start["code"].removeprefix("\ufeff")
-        tools = Tools(self._channel, start["tools"], start["value_bytes"], self.warnings)
+        self._source = source = start["code"].removeprefix("\ufeff")
+        self._tools._offer(start["tools"], start["value_bytes"])
+        if start["context"] or start["config"] or start["variables"] or start["bare_tools"]:
+            self._furnish(start)
+        namespace.name_main(filename, source)
+        allowed = start["allowed_commands"] if start["allow_direct_execution"] else ()
+        self._courtesy.begin(filename, self.namespace, allowed)
+
+    def _furnish(self, start: Start) -> None:
+        """Gives the code the names that most executions do not have."""
         given = variables.given(start["variables"])
-        own: dict[str, Any] = {"tools": tools, "ToolError": ToolError}
-        texts = {
-            "context": namespace.read_only(start["context"]),
-            "config": namespace.read_only(start["config"]),
-        }
-        bare = variables.functions(tools) if start["bare_tools"] else {}
-        self._own = {**bare, **texts, **own}  # never kept
-        found = {**bare, **texts, **given, **own}
+        for name in ("context", "config"):
+            self._own[name] = namespace.read_only(start[name])  # type: ignore[literal-required]
+        if start["bare_tools"]:
+            self._own = {**variables.functions(self._tools), **self._own}
+        own = {"tools": self._tools, "ToolError": ToolError}
+        found = {**self._own, **given, **own}
         # Below `__main__`, where code finds it as well: what stands above is what this code made, were it the same 7.
         self._before = {_RESULT: found.pop(_RESULT)} if _RESULT in found else {}
         vars(builtins).update(self._before)
-        self.namespace = namespace.fresh_main(self._filename, self._source, found)
-        allowed = start["allowed_commands"] if start["allow_direct_execution"] else ()
-        self._courtesy.begin(self._filename, self.namespace, start["roots"], allowed)
+        self.namespace.update(found)
 
     def welcome(self) -> None:
         """What only a process that ends with this execution may have done to it."""
@@ -162,8 +176,12 @@ class Execution:
         ending.run_atexit()
         ending.flush()
         if os.getpid() == self.pid:
-            self._bridge.finish(kind, self.exit_code, result, self.error, self.warnings, kept)
+            self.report(kind, result, kept)
         return self.exit_code
+
+    def report(self, kind: str, result: bytes | None, kept: bytes | None) -> None:
+        """Of an execution the native side does not return from this: it ends the process."""
+        self._bridge.finish(kind, self.exit_code, result, self.error, self.warnings, kept)
 
     def result(self) -> tuple[str, bytes | None]:
         """The outcome's kind and the encoded result: the variable, else the last expression, else none."""

@@ -88,12 +88,16 @@ class Tools:
     """A mapping of name to tool that also reads as attributes: `tools['weather'].run(location='NYC')`,
     `tools.weather(location='NYC')`. A tool wins over a method of the same name."""
 
-    def __init__(self, channel: Channel, specs: Iterable[ToolSpec], value_bytes: int, warnings: list[str]) -> None:
+    def __init__(self, channel: Channel, warnings: list[str]) -> None:
         self._channel = channel
-        self._specs = {spec["name"]: spec for spec in specs}
+        self._specs: dict[str, ToolSpec] = {}
         self._handles: dict[str, ToolHandle] = {}
-        self._value_bytes = value_bytes
+        self._value_bytes = 0
         self._warnings = warnings
+
+    def _offer(self, specs: Iterable[ToolSpec], value_bytes: int) -> None:
+        self._specs = {spec["name"]: spec for spec in specs}
+        self._value_bytes = value_bytes
 
     def __getitem__(self, name: str) -> ToolHandle:
         if type(name) is not str:  # a subclass may lie about what it equals

@@ -1,4 +1,5 @@
-"""A throw-away run in the zygote, so that its children find every page touched and every module imported.
+"""Throw-away runs in the zygote, so that its children find every page touched and every module imported. Each takes its
+code from a bridge of the kind that executions have, with nobody at its other end: a rehearsal.
 
 Leaves nothing behind: no thread, no `__main__`, no audit hook (those cannot be removed). Modules stay few: asyncio,
 threading and the rest load when user code asks for them, or by the operator's `preload`.
@@ -12,71 +13,20 @@ from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import CodeType
-    from typing import Any
 
-    from .channel import Start
+    from .channel import Bridge
 
-_FILENAME = "warm.py"
+    # One that brings this code, offers the tool `echo`, and has answered the first call of it.
+    Rehearsal = Callable[[str], Bridge]
+
 _SNIPPETS = (
     "2 + 2",
     "import sys\ndef f(n):\n    return {'n': n, 'tool': tools['echo'].run(text='hi')}\nresult = [f(1), 1.5, (2, b'')]",
     "def fail():\n    raise ValueError('warm')\nfail()",
     "x = (",
 )
-
-
-class _Nowhere:
-    """A bridge that answers every call at once and keeps nothing."""
-
-    def start(self) -> Start:
-        raise NotImplementedError
-
-    def send_call(self, name: str, arguments: bytes) -> int:
-        return 1
-
-    def recv(self) -> tuple[int, bool, bytes]:
-        return 1, True, b'{"text": "hi"}'
-
-    def finish(
-        self,
-        kind: str,
-        exit_code: int,
-        result: bytes | None,
-        error: dict[str, Any] | None,
-        warnings: list[str],
-        variables: bytes | None,
-    ) -> None: ...
-    def violation(self, kind: str, detail: str) -> None: ...
-
-
-def _start(code: str) -> Start:
-    return {
-        "code": code,
-        "filename": _FILENAME,
-        "tools": [
-            {
-                "name": "echo",
-                "description": "",
-                "input_schema": b'{"properties": {"text": {"type": "string"}}}',
-                "output_schema": None,
-                "is_async": False,
-                "has_context": False,
-            }
-        ],
-        "context": b'{"user": 1}',
-        "config": b"",
-        "allow_direct_execution": True,
-        "allowed_commands": (),
-        "roots": (),
-        "result_bytes": 1 << 20,
-        "value_bytes": 1 << 20,
-        "check_tools": True,
-        "variables": b"",
-        "keep_variables": False,
-        "bare_tools": False,
-    }
 
 
 # CPython writes to a function's code until it has run this often and is specialised: then a child need not copy it.
@@ -86,18 +36,21 @@ ROUNDS = 9
 FIRST = _SNIPPETS[:2]
 
 
-def warm_up(snippets: tuple[str, ...] = _SNIPPETS) -> None:
+def warm_up(rehearsal: Rehearsal, snippets: tuple[str, ...] = _SNIPPETS) -> None:
     from . import ending
     from .runner import Execution
 
     before, arguments = sys.modules.get("__main__"), sys.argv
     try:
         for code in snippets:
-            execution = Execution(_Nowhere())
+            bridge = rehearsal(code)
+            execution = Execution(bridge)
             execution.hook()
-            execution.begin(_start(code))
+            start = bridge.start()
+            execution.begin(start)
             execution.perform()
-            execution.result()
+            execution.report(*execution.result(), None)
+            linecache.cache.pop(start["filename"], None)
         ending.save_figures()
         ending.flush()
         execution.unbuffer()
@@ -107,7 +60,6 @@ def warm_up(snippets: tuple[str, ...] = _SNIPPETS) -> None:
         else:
             sys.modules["__main__"] = before
         sys.argv = arguments
-        linecache.cache.pop(_FILENAME, None)
 
 
 # What code does first with modules that operators preload, and that writes to hundreds of pages.
@@ -130,7 +82,7 @@ def learn(preload: Iterable[str]) -> None:
     """Prepares first uses of these modules, and makes each once. What fails in the zygote is no use in its children."""
     for name in preload:
         with suppress(Exception):
-            use = compile(_FIRST_USES[name], _FILENAME, "exec", dont_inherit=True)
+            use = compile(_FIRST_USES[name], name, "exec", dont_inherit=True)
             exec(use, {})
             _learned.append(use)
 

@@ -10,13 +10,14 @@ use std::{
     },
 };
 
-use codemode_sandbox::container::SANDBOX;
-use codemode_types::ExecutionFailure;
+use codemode_sandbox::{container::SANDBOX, sys};
+use codemode_types::{ExecutionFailure, ToolSpec};
 use codemode_wire::guest::{Finish, FinishKind, FromGuest, Start, ToGuest};
 use pyo3::{
     exceptions::{PyConnectionError, PyEOFError, PyValueError},
+    intern,
     prelude::*,
-    types::{PyBytes, PyDict, PyList},
+    types::{PyBytes, PyDict},
 };
 use rustix::process::chdir;
 
@@ -37,7 +38,17 @@ pub(crate) struct Bridge {
     calls: AtomicU64,
     /// Folders that user code may open, for legible refusals.
     roots: Vec<String>,
+    /// In a rehearsal, which the process outlives: the other end of the socket, where nobody is.
+    nobody: Option<UnixStream>,
 }
+
+const FIRST_CALL: u64 = 1;
+
+/// A tool that the code of a rehearsal may call, once.
+const ECHO: &str = "echo";
+const ECHO_SCHEMA: &[u8] = br#"{"properties": {"text": {"type": "string"}}}"#;
+const ECHOED: &[u8] = br#"{"text": "hi"}"#;
+const REHEARSAL_BYTES: u64 = 1 << 20;
 
 impl Bridge {
     pub(crate) fn new(socket: OwnedFd, roots: Vec<String>) -> Self {
@@ -46,18 +57,41 @@ impl Bridge {
             socket: socket.into(),
             writing: Mutex::new(()),
             reading: Mutex::new(Inbox::new()),
-            calls: AtomicU64::new(1),
+            calls: AtomicU64::new(FIRST_CALL),
             roots,
+            nobody: None,
         }
+    }
+
+    /// For a run in advance, which makes the interpreter know whatever an execution comes by.
+    pub(crate) fn rehearsal(code: String) -> io::Result<Self> {
+        let (ours, mut theirs) = UnixStream::pair()?;
+        let tool = ToolSpec { name: ECHO.into(), input_schema: Some(ECHO_SCHEMA.into()), ..ToolSpec::default() };
+        let start = Start {
+            code,
+            filename: "<rehearsal>".into(),
+            tools: vec![tool],
+            allow_direct_execution: true,
+            result_bytes: REHEARSAL_BYTES,
+            value_bytes: REHEARSAL_BYTES,
+            check_tools: true,
+            ..Start::default()
+        };
+        let answer = ToGuest::ToolAnswer { call_id: FIRST_CALL, answer: Ok(ECHOED.into()) };
+        for message in [ToGuest::Start(Box::new(start)), answer] {
+            theirs.write_all(&message.encode())?;
+        }
+        Ok(Self { nobody: Some(theirs), ..Self::new(ours.into(), Vec::new()) })
     }
 
     fn send(&self, py: Python<'_>, message: &FromGuest) -> PyResult<()> {
         let frame = message.encode();
-        py.detach(|| {
-            let _guard = lock(&self.writing);
-            (&self.socket).write_all(&frame)
-        })
-        .map_err(gone)
+        py.detach(|| self.write(&frame)).map_err(gone)
+    }
+
+    fn write(&self, frame: &[u8]) -> io::Result<()> {
+        let _guard = lock(&self.writing);
+        (&self.socket).write_all(frame)
     }
 
     fn receive(&self, py: Python<'_>) -> PyResult<Incoming> {
@@ -82,13 +116,20 @@ impl Bridge {
 
 #[pymethods]
 impl Bridge {
+    #[getter]
+    fn roots(&self) -> Vec<String> {
+        self.roots.clone()
+    }
+
     /// Blocks until the daemon sends the code.
     fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match self.receive(py)? {
             Incoming::Message(ToGuest::Start(start)) => {
                 // Only now: in tier container the folder was another execution's until its code came.
-                chdir(SANDBOX).map_err(io::Error::from)?;
-                self.start_dict(py, &start)
+                if self.nobody.is_none() {
+                    chdir(SANDBOX).map_err(io::Error::from)?;
+                }
+                start_dict(py, &start)
             }
             _ => Err(PyConnectionError::new_err("an answer came before the code")),
         }
@@ -116,7 +157,8 @@ impl Bridge {
         }
     }
 
-    /// Tells how the code ended. Nothing from a forked child.
+    /// Tells how the code ended, and ends the process: whoever hears of the end finds it ending, and need not wait for
+    /// what the interpreter would still let go. Nothing from a forked child.
     #[pyo3(signature = (kind, exit_code, result, error, warnings, variables))]
     #[allow(clippy::too_many_arguments)] // one per part of the frame
     fn finish(
@@ -135,7 +177,16 @@ impl Bridge {
         let unknown = || PyValueError::new_err(format!("unknown kind of finish: {kind}"));
         let kind = FinishKind::from_word(kind).ok_or_else(unknown)?;
         let failure = error.map(failure).transpose()?;
-        self.send(py, &FromGuest::Finish(Box::new(Finish { kind, exit_code, result, variables, failure, warnings })))
+        let frame =
+            FromGuest::Finish(Box::new(Finish { kind, exit_code, result, variables, failure, warnings })).encode();
+        py.detach(|| -> io::Result<()> {
+            self.write(&frame)?;
+            match self.nobody {
+                Some(_) => Ok(()),
+                None => sys::exit_now(exit_code),
+            }
+        })
+        .map_err(gone)
     }
 
     /// Reports a refusal that the code met. Nothing from a forked child.
@@ -147,36 +198,36 @@ impl Bridge {
     }
 }
 
-impl Bridge {
-    fn start_dict<'py>(&self, py: Python<'py>, start: &Start) -> PyResult<Bound<'py, PyDict>> {
-        let tools = PyList::empty(py);
-        for tool in &start.tools {
-            let entry = PyDict::new(py);
-            entry.set_item("name", &tool.name)?;
-            entry.set_item("description", &tool.description)?;
-            entry.set_item("input_schema", tool.input_schema.as_ref().map(|schema| PyBytes::new(py, schema)))?;
-            entry.set_item("output_schema", tool.output_schema.as_ref().map(|schema| PyBytes::new(py, schema)))?;
-            entry.set_item("is_async", tool.is_async)?;
-            entry.set_item("has_context", tool.has_context)?;
-            tools.append(entry)?;
-        }
-        let dict = PyDict::new(py);
-        dict.set_item("code", &start.code)?;
-        dict.set_item("filename", &start.filename)?;
-        dict.set_item("tools", tools)?;
-        dict.set_item("context", PyBytes::new(py, &start.context))?;
-        dict.set_item("config", PyBytes::new(py, &start.config))?;
-        dict.set_item("allow_direct_execution", start.allow_direct_execution)?;
-        dict.set_item("allowed_commands", &start.allowed_commands)?;
-        dict.set_item("roots", &self.roots)?;
-        dict.set_item("result_bytes", start.result_bytes)?;
-        dict.set_item("value_bytes", start.value_bytes)?;
-        dict.set_item("check_tools", start.check_tools)?;
-        dict.set_item("variables", PyBytes::new(py, &start.globals.variables))?;
-        dict.set_item("keep_variables", start.globals.keep_variables)?;
-        dict.set_item("bare_tools", start.globals.bare_tools)?;
-        Ok(dict)
-    }
+/// Its keys are made once, ahead of any execution: the interpreter keeps them.
+fn start_dict<'py>(py: Python<'py>, start: &Start) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item(intern!(py, "code"), &start.code)?;
+    dict.set_item(intern!(py, "filename"), &start.filename)?;
+    let tools: Vec<_> = start.tools.iter().map(|tool| tool_dict(py, tool)).collect::<PyResult<_>>()?;
+    dict.set_item(intern!(py, "tools"), tools)?;
+    dict.set_item(intern!(py, "context"), PyBytes::new(py, &start.context))?;
+    dict.set_item(intern!(py, "config"), PyBytes::new(py, &start.config))?;
+    dict.set_item(intern!(py, "allow_direct_execution"), start.allow_direct_execution)?;
+    dict.set_item(intern!(py, "allowed_commands"), &start.allowed_commands)?;
+    dict.set_item(intern!(py, "result_bytes"), start.result_bytes)?;
+    dict.set_item(intern!(py, "value_bytes"), start.value_bytes)?;
+    dict.set_item(intern!(py, "check_tools"), start.check_tools)?;
+    dict.set_item(intern!(py, "variables"), PyBytes::new(py, &start.globals.variables))?;
+    dict.set_item(intern!(py, "keep_variables"), start.globals.keep_variables)?;
+    dict.set_item(intern!(py, "bare_tools"), start.globals.bare_tools)?;
+    Ok(dict)
+}
+
+fn tool_dict<'py>(py: Python<'py>, tool: &ToolSpec) -> PyResult<Bound<'py, PyDict>> {
+    let bytes = |schema: &Option<Vec<u8>>| schema.as_ref().map(|schema| PyBytes::new(py, schema));
+    let dict = PyDict::new(py);
+    dict.set_item(intern!(py, "name"), &tool.name)?;
+    dict.set_item(intern!(py, "description"), &tool.description)?;
+    dict.set_item(intern!(py, "input_schema"), bytes(&tool.input_schema))?;
+    dict.set_item(intern!(py, "output_schema"), bytes(&tool.output_schema))?;
+    dict.set_item(intern!(py, "is_async"), tool.is_async)?;
+    dict.set_item(intern!(py, "has_context"), tool.has_context)?;
+    Ok(dict)
 }
 
 fn failure(error: &Bound<'_, PyDict>) -> PyResult<ExecutionFailure> {

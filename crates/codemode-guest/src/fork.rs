@@ -14,7 +14,7 @@ use codemode_sandbox::{
 use codemode_wire::zygote::{Network, Spawn};
 use pyo3::{ffi, prelude::*};
 
-use crate::bridge::Bridge;
+use crate::{bridge::Bridge, python::rehearsal};
 
 /// A sandbox's init, or in tier container its warden, as the zygote sees it.
 pub(crate) struct Cell {
@@ -47,7 +47,7 @@ pub(crate) fn spawn(
                 sys::exit_now(1)
             }
             // Copying pages that are about to be written takes longer than writing them: not while the code waits.
-            if let Err(error) = runner.call_method0("touch") {
+            if let Err(error) = rehearsal(py).and_then(|rehearsal| runner.call_method1("touch", (rehearsal,))) {
                 error.print(py);
             }
             let socket = unconfined.confine();

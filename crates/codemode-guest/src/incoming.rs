@@ -7,6 +7,7 @@ use std::{
 };
 
 use codemode_wire::{FrameDecoder, guest::ToGuest};
+use rustix::buffer::spare_capacity;
 
 /// Frames from the daemon are its own, but a length is never believed without a bound.
 const MAX_FRAME_BYTES: usize = (1 << 30) + (64 << 20);
@@ -24,6 +25,8 @@ pub(crate) enum Incoming {
 
 pub(crate) struct Inbox {
     frames: FrameDecoder,
+    /// What the last read brought. Memory that no read fills is never touched, and so not copied for this process.
+    read: Vec<u8>,
     /// Of answers that have begun, what has come.
     values: HashMap<u64, Vec<u8>>,
     /// The part that is being read.
@@ -41,12 +44,16 @@ struct Part {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self { frames: FrameDecoder::new(MAX_FRAME_BYTES), values: HashMap::new(), part: None }
+        Self {
+            frames: FrameDecoder::new(MAX_FRAME_BYTES),
+            read: Vec::with_capacity(READ_BYTES),
+            values: HashMap::new(),
+            part: None,
+        }
     }
 
     /// Blocks. An error of kind `Interrupted` loses nothing: what has come is still there for the next call.
-    pub(crate) fn next(&mut self, mut socket: &UnixStream) -> io::Result<Incoming> {
-        let mut buffer = [0; READ_BYTES];
+    pub(crate) fn next(&mut self, socket: &UnixStream) -> io::Result<Incoming> {
         loop {
             if let Some(part) = &mut self.part {
                 part.read(&mut self.frames, socket)?;
@@ -59,10 +66,13 @@ impl Inbox {
                     ToGuest::AnswerPart { call_id, total, length } => self.begin(call_id, total, length)?,
                     message => return Ok(self.whole(message)),
                 },
-                None => match socket.read(&mut buffer)? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    length => self.frames.push(&buffer[..length]),
-                },
+                None => {
+                    self.read.clear();
+                    match rustix::io::read(socket, spare_capacity(&mut self.read))? {
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        _ => self.frames.push(&self.read),
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,12 @@
 
 use std::ffi::CString;
 
-use pyo3::{prelude::*, types::PyDict};
+use pyo3::{
+    prelude::*,
+    types::{PyCFunction, PyDict},
+};
+
+use crate::bridge::Bridge;
 
 /// Module, text. `__init__` says in which order they may be imported; here the order does not matter.
 const SOURCES: [(&str, &str); 23] = [
@@ -85,7 +90,7 @@ sys.stdout.reconfigure(line_buffering=True)
 from _codemode import runner
 for name in preload:
     importlib.import_module(name)
-runner.warm(preload)
+runner.warm(rehearsal, preload)
 # Python reseeds its own generators in a fork; these do not.
 for name in ('numpy.random', 'torch'):
     if name in sys.modules:
@@ -132,10 +137,21 @@ pub(crate) fn prepare<'py>(
     scope.set_item("sources", sources)?;
     scope.set_item("environment", variables)?;
     scope.set_item("preload", preload)?;
+    scope.set_item("rehearsal", rehearsal(py)?)?;
     py.run(&text(IMPORTER)?, Some(&scope), None)?;
     py.run(&text(PREPARE)?, Some(&scope), None)?;
     let version = scope.get_item("version")?.map(|version| version.extract()).transpose()?.unwrap_or_default();
     Ok((py.import("_codemode.runner")?, version))
+}
+
+/// What makes a bridge for a run in advance, of this code.
+pub(crate) fn rehearsal(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
+    wrap_pyfunction!(rehearse, py)
+}
+
+#[pyfunction]
+fn rehearse(code: String) -> PyResult<Bridge> {
+    Ok(Bridge::rehearsal(code)?)
 }
 
 fn text(source: &str) -> PyResult<CString> {

@@ -4,6 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware};
 use codemode_engine::Engine;
+use codemode_socket::LocalStream;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -182,10 +183,15 @@ async fn accept(listener: Listener, door: Door, audit: Audit) {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        let (visit, peer) =
-                            (door.places.receive(Source::ThisMachine), Peer::unix(stream.peer_cred().ok()));
-                        let caller = visit.caller().clone();
-                        door.admit(visit, converse(stream, peer, door.clone(), caller));
+                        let peer = Peer::unix(stream.peer_cred().ok());
+                        match stream.into_std().and_then(LocalStream::new) {
+                            Ok(stream) => {
+                                let visit = door.places.receive(Source::ThisMachine);
+                                let caller = visit.caller().clone();
+                                door.admit(visit, converse(stream, peer, door.clone(), caller));
+                            }
+                            Err(error) => pause(&error).await,
+                        }
                     }
                     Err(error) => pause(&error).await,
                 }

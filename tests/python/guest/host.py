@@ -41,6 +41,8 @@ class SocketBridge:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._calls = 0
+        self._start = self._receive()
+        self.roots = self._start.pop("roots")
 
     def _send(self, **message):
         self._sock.sendall(json.dumps(message).encode() + b"\n")
@@ -52,7 +54,7 @@ class SocketBridge:
         return json.loads(line)
 
     def start(self):
-        start = self._receive()
+        start = self._start
         for key in ("context", "config", "variables"):
             start[key] = start[key].encode()
         for tool in start["tools"]:
@@ -88,5 +90,5 @@ if __name__ == "__main__":
     load_runtime()
     from _codemode import runner
 
-    runner.warm()
+    runner.warm(load("warm_guest", ROOT / "benches/warm_guest.py").Bridge)
     os._exit(runner.main(SocketBridge(socket.socket(fileno=int(sys.argv[1])))))

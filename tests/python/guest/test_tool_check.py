@@ -362,7 +362,7 @@ def test_schemas_that_say_nothing(problems, schema):
 
 
 def test_it_knows_what_tools_offer_besides_the_tools(runtime):
-    tools = runtime.tools.Tools(None, [], 1, [])
+    tools = runtime.tools.Tools(None, [])
     for name in runtime.tool_uses.OFFERED:
         assert getattr(tools, name) is not None
     with pytest.raises(runtime.calls.ToolError):

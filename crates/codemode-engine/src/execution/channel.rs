@@ -7,12 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use codemode_socket::LocalStream;
 use codemode_types::Limits;
 use codemode_wire::{
     FrameDecoder,
     guest::{FRAME_OVERHEAD_BYTES, FromGuest, ToGuest},
 };
-use tokio::net::UnixStream;
 
 use crate::escape::escaped;
 
@@ -23,7 +23,7 @@ const UNREAD_REFUSALS: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(crate) struct GuestChannel {
-    stream: UnixStream,
+    stream: LocalStream,
     decoder: FrameDecoder,
     outgoing: VecDeque<Outgoing>,
     /// Of the first of those.
@@ -43,7 +43,7 @@ struct Outgoing {
 }
 
 impl GuestChannel {
-    pub(crate) fn new(stream: UnixStream, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: LocalStream, limits: &Limits) -> Self {
         let value = usize::try_from(limits.value_bytes.max(limits.result_bytes).bytes()).unwrap_or(usize::MAX);
         Self {
             stream,
@@ -158,7 +158,7 @@ impl GuestChannel {
         while let Some(first) = self.outgoing.front() {
             let first = &first.data[self.written..];
             let sent = match self.outgoing.get(1) {
-                None => self.stream.try_write(first),
+                None => self.stream.try_write_vectored(&[IoSlice::new(first)]),
                 // A part goes with what announces it.
                 Some(second) => self.stream.try_write_vectored(&[IoSlice::new(first), IoSlice::new(&second.data)]),
             };
@@ -192,13 +192,18 @@ impl GuestChannel {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Write as _, os::unix::net::UnixStream};
+
     use super::*;
 
+    fn channel(ours: UnixStream) -> GuestChannel {
+        GuestChannel::new(LocalStream::new(ours).unwrap(), &Limits::default())
+    }
+
     async fn arrived(bytes: &[u8]) -> Result<Option<FromGuest>, String> {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut channel = GuestChannel::new(ours, &Limits::default());
-        theirs.writable().await.unwrap();
-        assert_eq!(theirs.try_write(bytes).unwrap(), bytes.len());
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut channel = channel(ours);
+        theirs.write_all(bytes).unwrap();
         while channel.read_now(&mut [0; 16]) {}
         channel.next()
     }
@@ -220,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn a_guest_that_does_not_read_fills_a_bounded_queue() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let mut channel = GuestChannel::new(ours, &Limits::default());
+        let mut channel = channel(ours);
         let answer = ToGuest::ToolAnswer { call_id: 1, answer: Ok(vec![0; 8 << 20]) };
         let mut sent = 0;
         while channel.has_room_for(8 << 20) {

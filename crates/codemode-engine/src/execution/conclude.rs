@@ -25,8 +25,6 @@ use crate::{
 
 /// For a process that said it is done. Its memory may be large; who forged that word is killed.
 const LEAVING_PATIENCE: Duration = Duration::from_millis(50);
-/// It ends some microseconds after it said so; longer than a few looks take its init tells.
-const LOOKS: usize = 4;
 const INIT_AND_CODE: u64 = 2;
 /// Killed processes are gone in milliseconds, unless the kernel itself hangs.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
@@ -55,6 +53,13 @@ struct Account {
     warnings: Vec<String>,
     artifacts: Artifacts,
     truncated: [bool; 2],
+}
+
+/// How it showed that nothing of the code runs any more.
+enum Left {
+    Seen,
+    /// By its init; `None`: it will not say.
+    Said(Option<Gone>),
 }
 
 impl Run {
@@ -113,11 +118,18 @@ impl Run {
         }
         let guarded = self.life.is_guarded();
         if leaves {
-            if self.has_left() {
-                return;
+            let left = async {
+                tokio::select! {
+                    biased;
+                    () = self.code_left() => Left::Seen,
+                    word = quiet(&self.cell, guarded) => Left::Said(word),
+                }
+            };
+            match tokio::time::timeout(LEAVING_PATIENCE, left).await {
+                Ok(Left::Seen) => return,
+                Ok(Left::Said(word)) => self.gone = word,
+                Err(_) => {}
             }
-            let left = tokio::time::timeout(LEAVING_PATIENCE, quiet(&self.cell, guarded)).await;
-            self.gone = left.ok().flatten();
             if self.gone.is_some() {
                 return;
             }
@@ -140,21 +152,17 @@ impl Run {
         }
     }
 
-    /// Whether the code's process is past its last own instruction and was the only one besides init: then taking it
-    /// apart, which is most of an end, need not be waited for. Its control group counts what it accounts, which is here
-    /// up to this moment.
-    fn has_left(&self) -> bool {
+    /// Resolves where the code's process is past its last own instruction and was the only one besides init: then taking
+    /// it apart, which is most of an end, need not be waited for. Its control group counts what it accounts, which is
+    /// here up to this moment.
+    async fn code_left(&self) {
         let group = self.cgroup.as_ref().and_then(SharedCgroup::get);
-        let Some((group, code)) = group.zip(self.code.as_ref()) else { return false };
-        (0..LOOKS).any(|look| {
-            if look > 0 {
-                // It may be waiting for this processor.
-                std::thread::yield_now();
-            }
-            // In this order. Who is leaving starts nobody any more; and if it is still there after the count, it was one
-            // of the two that were counted, and not already replaced in that number by somebody it left behind.
-            code.is_leaving() && group.tasks() == Some(INIT_AND_CODE) && code.is_leaving()
-        })
+        if let Some((group, code)) = group.zip(self.code.as_ref())
+            && code.leaves_nobody(|| group.tasks() != Some(INIT_AND_CODE)).await
+        {
+            return;
+        }
+        std::future::pending().await
     }
 
     /// A process that ended by itself may have finished first, and its last frames may have come last. A log line for

@@ -2,10 +2,9 @@
 
 use std::{io, os::fd::OwnedFd, process::Child, time::Duration};
 
+use codemode_socket::watch;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::{Interest, unix::AsyncFd};
-
-use crate::readiness::watch;
 
 #[derive(Debug)]
 pub(super) struct ZygoteProcess {

@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use codemode_socket::watch;
 use tokio::{io::Interest, sync::oneshot};
 use tokio_util::sync::DropGuard;
 
 use super::{Gone, Reins};
-use crate::{cgroup::SharedCgroup, readiness::watch, slots::UidSlot};
+use crate::{cgroup::SharedCgroup, slots::UidSlot};
 
 /// How long cells of a lost zygote may take to die before their ids and groups are let go all the same.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);

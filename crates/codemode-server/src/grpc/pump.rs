@@ -1,14 +1,20 @@
 //! One execution's traffic. Commands are always taken, even while the stream to the client is full, so that one
 //! execution whose output nobody reads holds up no other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use codemode_engine::ExecutionEvent;
 use codemode_proto::{TOOL_RESULT_CREDIT, v1};
 use codemode_types::{ExecutionId, OutputStream, ToolFailure};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::Outgoing;
 use crate::executions::{Admitted, log_end};
+
+/// How long `Accepted` waits for something to go along with: by itself it would wake a client for nothing, while its
+/// execution wants the processor.
+const ALONG: Duration = Duration::from_millis(5);
 
 /// What the client says of a running execution.
 #[derive(Debug)]
@@ -35,6 +41,11 @@ pub(super) async fn pump(
     outgoing: Outgoing,
     mut credit: u64,
 ) {
+    let warnings = std::mem::take(&mut admitted.execution.warnings);
+    let mut accepted = Some(v1::Accepted { warnings });
+    let accompanied = sleep(ALONG);
+    tokio::pin!(accompanied);
+    let mut is_due = false;
     let mut waiting: Option<Waiting> = None;
     let mut room = TOOL_RESULT_CREDIT;
     loop {
@@ -70,8 +81,15 @@ pub(super) async fn pump(
                 None => return refuse(&id, &outgoing).await,
             },
             () = trail.queued(), if !recorded => {}
-            permit = outgoing.reserve(), if sendable && recorded => {
-                let (Ok(permit), Some(unsent)) = (permit, waiting.take()) else { return };
+            () = &mut accompanied, if accepted.is_some() && !is_due => is_due = true,
+            permit = outgoing.reserve(), if (sendable && recorded) || is_due => {
+                let Ok(permit) = permit else { return };
+                if let Some(accepted) = accepted.take() {
+                    is_due = false;
+                    permit.send(Ok(v1::ServerMessage::new(id.as_str(), accepted)));
+                    continue;
+                }
+                let Some(unsent) = waiting.take() else { return };
                 let message = match unsent {
                     Waiting::Output(stream, data) => {
                         let (now, later) = split(data, &mut credit);

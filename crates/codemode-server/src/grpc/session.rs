@@ -156,9 +156,7 @@ impl Session<'_> {
             }
         };
         let execution_id = request.id.clone();
-        let mut admitted = self.executions.admit(request, self.origin).await?;
-        let warnings = std::mem::take(&mut admitted.execution.warnings);
-        send(self.outgoing, id, v1::Accepted { warnings }).await;
+        let admitted = self.executions.admit(request, self.origin).await?;
         let (commands, taken) = mpsc::channel(COMMANDS);
         self.live.insert(id.to_owned(), commands);
         let (name, outgoing) = (id.to_owned(), self.outgoing.clone());

@@ -56,9 +56,7 @@ async fn converse(
         }
     };
     let id = request.id.clone();
-    let mut admitted = executions.admit(request, origin).await.map_err(refused)?;
-    let warnings = std::mem::take(&mut admitted.execution.warnings);
-    let _ = outgoing.send(Ok(v1::ServerMessage::new(id.as_str(), v1::Accepted { warnings }))).await;
+    let admitted = executions.admit(request, origin).await.map_err(refused)?;
     let (commands, taken) = mpsc::channel(1);
     let pumped = pump(id.clone(), admitted, taken, outgoing.clone(), credit);
     tokio::pin!(pumped);
