@@ -89,8 +89,9 @@ bench: wheel ## Measure, print the table; a whole run writes BENCHMARKS.md, BENC
 bench-check: wheel ## Measure again and fail where a ratio is 15 % worse than in BENCHMARKS.json
 	$(BENCH) --check
 
-# Needs valgrind. Counts belong to one compiler and one Python, which the file names.
+# As root on Debian it installs valgrind. Counts belong to one compiler and one Python, which the file names.
 bench-instructions: venv ## Compare instruction counts of the hot path with the committed ones (WRITE=1: write them)
+	@"$(PYTHON)" tools/debian.py valgrind=valgrind
 	$(VENV)/python benches/instructions.py $(if $(WRITE),--write)
 
 # As root: with the kernel's own tracing. SAMPLES=20: so many executions.

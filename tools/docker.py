@@ -21,8 +21,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import debian
 import dockerd
-from docker_images import EXECUTOR, ROOT, STATE, Images, debian, fetch_base, fetch_builder, say
+from docker_images import EXECUTOR, ROOT, STATE, Images, fetch_base, fetch_builder, say
 
 SKIP = "CODEMODE_SKIP_DOCKER"
 FOLDER = "CODEMODE_DOCKER_FOLDER"
@@ -55,12 +56,12 @@ def missing() -> str | None:
         return f"{SKIP}=1"
     if os.getuid() != 0:
         return "a Docker Engine of our own needs root"
-    if debian() is None:
+    if debian.release() is None:
         return "the base image is made with debootstrap, which needs Debian"
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    packages = debian.missing(PROGRAMS)
     if shutil.which(COMPOSE) is None and not has_compose_plugin():
         packages.append(COMPOSE)
-    return install(packages) if packages else None
+    return debian.install(packages) if packages else None
 
 
 def has_compose_plugin() -> bool:
@@ -70,27 +71,6 @@ def has_compose_plugin() -> bool:
     environment = {**os.environ, "DOCKER_CONFIG": "/nonexistent"}
     version = ["docker", "compose", "version"]
     return subprocess.run(version, check=False, capture_output=True, env=environment).returncode == 0
-
-
-def install(packages: list[str]) -> str | None:
-    say(f"installing {', '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Docker's package would start a daemon for the whole machine, which nobody asked for.
-    policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
-    if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-    try:
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-            apt = ["apt-get", "--quiet", "--quiet", *command]
-            ran = subprocess.run(apt, check=False, env=environment, capture_output=True, text=True)
-            if ran.returncode:
-                return f"cannot install {', '.join(packages)}: {ran.stderr.strip()}"
-    finally:
-        if ours:
-            policy.unlink()
-    return None
 
 
 def not_run(reason: str) -> int:

@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import debian
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 STATE = TARGET / "docker"
@@ -27,13 +29,6 @@ _BASE, _BUILDER = "base", "builder"
 _COMPILER = ["gcc", "libc6-dev"]
 
 
-def debian() -> str | None:
-    """The release of this machine: a base of the same has the C library that the host's build was linked with."""
-    lines = Path("/etc/os-release").read_text().splitlines()
-    facts = dict(line.split("=", 1) for line in lines if "=" in line)
-    return facts.get("VERSION_CODENAME") if facts.get("ID") == "debian" else None
-
-
 def packages() -> list[str]:
     """Those that the Dockerfile installs."""
     (listed,) = re.findall(r"apt-get install.*?--no-install-recommends (.*?)&&", DOCKERFILE.read_text(), re.DOTALL)
@@ -42,17 +37,17 @@ def packages() -> list[str]:
 
 def fetch(name: str, contents: list[str]) -> Path:
     """The archive of a Debian with these packages, made if need be. Needs the network and root."""
-    wanted = hashlib.sha256(" ".join([str(debian()), *contents]).encode()).hexdigest()
+    wanted = hashlib.sha256(" ".join([str(debian.release()), *contents]).encode()).hexdigest()
     archive = STATE / f"{name}-{wanted[:16]}.tar"
     if archive.is_file():
         return archive
     for stale in STATE.glob(f"{name}-*.tar"):
         stale.unlink()
-    say(f"fetching Debian {debian()} with {' '.join(contents)}")
+    say(f"fetching Debian {debian.release()} with {' '.join(contents)}")
     folder = STATE / "root"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        _quiet("debootstrap", "--variant=minbase", str(debian()), str(folder))
+        _quiet("debootstrap", "--variant=minbase", str(debian.release()), str(folder))
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
         install = ("apt-get", "install", "--yes", "--no-install-recommends", *contents)
         _quiet("chroot", str(folder), *install, environment=environment)

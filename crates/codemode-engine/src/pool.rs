@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    sandbox::{Sandbox, SpawnError, Spawner},
+    sandbox::{Sandbox, SpawnError, Spawner, Urgency},
     shape::Shape,
 };
 
@@ -71,7 +71,7 @@ impl Pool {
     /// A parked sandbox; where none is parked, the next one that is ready; for another shape, one made for it.
     pub(crate) async fn take(self: &Arc<Self>, asked: &Shape) -> Result<Sandbox, SpawnError> {
         if !self.shape.serves(asked) {
-            return self.spawner.spawn(asked).await;
+            return self.spawner.spawn(asked, Urgency::Wanted).await;
         }
         let waiter = {
             let mut stock = self.lock();
@@ -92,8 +92,9 @@ impl Pool {
     pub(crate) fn refill(self: &Arc<Self>) {
         let mut stock = self.lock();
         while !self.closed.is_cancelled() && stock.spawning < self.size.hands && stock.lacks() {
+            let urgency = if stock.spawning < stock.waiters.len() { Urgency::Wanted } else { Urgency::Spare };
             stock.spawning += 1;
-            tokio::spawn(Arc::clone(self).make());
+            tokio::spawn(Arc::clone(self).make(urgency));
         }
     }
 
@@ -119,10 +120,10 @@ impl Pool {
         });
     }
 
-    async fn make(self: Arc<Self>) {
+    async fn make(self: Arc<Self>, urgency: Urgency) {
         let made = tokio::select! {
             () = self.closed.cancelled() => return,
-            made = self.spawner.spawn(&self.shape) => made,
+            made = self.spawner.spawn(&self.shape, urgency) => made,
         };
         let failed = made.is_err();
         self.lock().put(made);

@@ -12,7 +12,7 @@ use std::{
 
 use codemode_sandbox::{
     apply::cell::is_brokered,
-    cgroup::CgroupError,
+    cgroup::{Cgroup, CgroupError},
     container::stage,
     execs::{Granted, Programs},
     packet,
@@ -50,6 +50,8 @@ pub enum SpawnError {
     NoUid,
     #[error("no control group: {0}")]
     Cgroup(#[source] CgroupError),
+    #[error("a sandbox's share of the processors cannot be set: {0}")]
+    Share(#[source] io::Error),
     #[error("no channel to a new sandbox: {0}")]
     Channel(#[source] io::Error),
     #[error("the zygote ended")]
@@ -83,6 +85,14 @@ impl From<OrderError> for SpawnError {
             OrderError::Refused(reason) => Self::Fork(escaped(&reason)),
         }
     }
+}
+
+/// Who waits for a sandbox that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    Wanted,
+    /// Nobody yet: while it is made, it gives way to what runs.
+    Spare,
 }
 
 /// Confined and waiting for its code.
@@ -204,18 +214,19 @@ impl Spawner {
         }
     }
 
-    pub(crate) async fn spawn(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
-        tokio::time::timeout(SPAWN_PATIENCE, self.spawn_with_any(shape)).await.map_err(|_| SpawnError::Late)?
+    pub(crate) async fn spawn(&self, shape: &Shape, urgency: Urgency) -> Result<Sandbox, SpawnError> {
+        let spawned = tokio::time::timeout(SPAWN_PATIENCE, self.spawn_with_any(shape, urgency)).await;
+        spawned.map_err(|_| SpawnError::Late)?
     }
 
     /// Where a zygote dies over it, the next one makes it: nothing ran.
-    async fn spawn_with_any(&self, shape: &Shape) -> Result<Sandbox, SpawnError> {
+    async fn spawn_with_any(&self, shape: &Shape, urgency: Urgency) -> Result<Sandbox, SpawnError> {
         loop {
             let (zygote, end) = match shape.has_fresh_interpreter() {
                 true => self.keeper.single().await.map(|(zygote, end)| (zygote, Some(end)))?,
                 false => (self.keeper.zygote().await?, None),
             };
-            match self.confined(&zygote, end, shape).await {
+            match self.confined(&zygote, end, shape, urgency).await {
                 Err(SpawnError::Lost) => zygote.lost().await,
                 other => return other,
             }
@@ -223,7 +234,13 @@ impl Spawner {
     }
 
     /// `end` of a zygote for this sandbox alone comes when nothing of the sandbox is left.
-    async fn confined(&self, zygote: &Zygote, end: Option<DropGuard>, shape: &Shape) -> Result<Sandbox, SpawnError> {
+    async fn confined(
+        &self,
+        zygote: &Zygote,
+        end: Option<DropGuard>,
+        shape: &Shape,
+        urgency: Urgency,
+    ) -> Result<Sandbox, SpawnError> {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
         let ends = Ends::new().map_err(SpawnError::Channel)?;
@@ -231,6 +248,8 @@ impl Spawner {
         let order = shape.order(uid, cgroup.is_some());
         let held = Held::new(slot, cgroup.clone(), end);
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
+        let spare = group.filter(|_| urgency == Urgency::Spare);
+        spare.map_or(Ok(()), Cgroup::give_way).map_err(SpawnError::Share)?;
         let broker = match is_brokered(self.means, &order.network) {
             true => Some(packet::pair().map_err(SpawnError::Channel)?),
             false => None,
@@ -271,6 +290,7 @@ impl Spawner {
         let granted = self.programs.as_ref().map(|programs| programs.granted(shape.commands()));
         let broker = broker.map(|(ours, _)| PacketSocket::new(ours)).transpose().map_err(SpawnError::Channel)?;
         sandbox.await_confinement(granted, broker).await?;
+        spare.map_or(Ok(()), Cgroup::restore).map_err(SpawnError::Share)?;
         // What it said may have been said before it, or its zygote, died.
         sandbox.life.check().map(|()| sandbox)
     }

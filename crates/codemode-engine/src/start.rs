@@ -23,7 +23,7 @@ use crate::{
     cgroup::Groups,
     engine::Shared,
     pool::{Pool, Size},
-    sandbox::Spawner,
+    sandbox::{Spawner, Urgency},
     self_test::{Trial, unlisted_programs},
     shape::Shape,
     slots::{SLOTS, UidSlots},
@@ -56,7 +56,7 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let trial = Trial { programs: unlisted, removed: zygote.removed.clone() };
     let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process(), programs, means };
     let shape = Shape::of(&policy, &policy.limits);
-    let first = spawner.spawn(&shape).await.map_err(StartError::Sandbox)?;
+    let first = spawner.spawn(&shape, Urgency::Wanted).await.map_err(StartError::Sandbox)?;
     let (substitutes, not_promised) = (probe.substitutes(), probe.not_promised(policy.network.mode));
     let isolation = Isolation { tier, layers: first.layers.clone(), substitutes, not_promised };
     let pool = Pool::new(spawner, shape, size(&policy, places), first);

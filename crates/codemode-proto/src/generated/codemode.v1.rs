@@ -217,6 +217,8 @@ pub struct Credit {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
+/// The first message of an execution that was not refused. It comes with what follows it, or by itself after a few
+/// milliseconds.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Accepted {
     /// what was clamped

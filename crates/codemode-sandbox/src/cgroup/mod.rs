@@ -79,6 +79,9 @@ pub struct Cgroup {
     limits: CgroupLimits,
     members: Vec<OwnedFd>,
     counters: Counters,
+    /// What its share of a busy processor is written to, and how much that is for one that runs code.
+    share: Control,
+    full_share: u32,
     /// v1 only.
     renewal: Option<v1::Renewal>,
     /// Last: its folders are removed when none of their files is open any more.
@@ -148,21 +151,21 @@ impl Driver {
         for path in &folders.paths {
             fs::create_dir(path).map_err(|source| CgroupError::Io { path: path.clone(), source })?;
         }
-        let (counters, renewal, join) = match &self.shared.hierarchy {
+        let (counters, renewal, join, share, full_share) = match &self.shared.hierarchy {
             Hierarchy::V1(controllers) => {
                 controllers.limit(name, limits)?;
                 let counters = controllers.counters(name)?;
                 let renewal = controllers.renewal(name, limits, &counters)?;
-                (counters, Some(renewal), v1::JOIN)
+                (counters, Some(renewal), v1::JOIN, controllers.share(name)?, v1::FULL_SHARE)
             }
             Hierarchy::V2(base) => {
                 base.limit(name, limits)?;
-                (base.counters(name)?, None, v2::JOIN)
+                (base.counters(name)?, None, v2::JOIN, base.share(name)?, v2::FULL_SHARE)
             }
         };
         let members = folders.paths.iter().map(|path| control::open(path, join, OFlags::WRONLY));
         let members = members.collect::<Result<Vec<_>, CgroupError>>()?;
-        Ok(Cgroup { limits: *limits, members, counters, renewal, _folders: folders })
+        Ok(Cgroup { limits: *limits, members, counters, share, full_share, renewal, _folders: folders })
     }
 
     /// Removes what is left of this driver's cgroups; for the end of the daemon.
@@ -207,6 +210,16 @@ impl Cgroup {
         self.counters.out_of_memory.keyed("oom_kill").is_some_and(|count| count > 0)
     }
 
+    /// Where processors are contended, it gets an eighth of what another one gets, until it is `restored`.
+    pub fn give_way(&self) -> io::Result<()> {
+        self.share.write(&(self.full_share / 8).to_string())
+    }
+
+    /// It gets as much as any other.
+    pub fn restore(&self) -> io::Result<()> {
+        self.share.write(&self.full_share.to_string())
+    }
+
     /// Bytes, files on tmpfs included.
     pub fn peak_memory(&self) -> Option<u64> {
         self.counters.peak.as_ref()?.number()
@@ -236,7 +249,9 @@ impl Cgroup {
 
     /// Makes it as good as new, right before it is used again. Does not block.
     pub fn renew(&self) -> Result<(), Unfit> {
-        self.renewal.as_ref().ok_or(Unfit::Version)?.renew(&self.counters)
+        self.renewal.as_ref().ok_or(Unfit::Version)?.renew(&self.counters)?;
+        // Of one that was given up while it gave way.
+        self.restore().map_err(|_| Unfit::Unreadable)
     }
 }
 

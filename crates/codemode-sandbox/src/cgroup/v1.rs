@@ -29,6 +29,9 @@ const NAMES: [&str; 4] = ["pids", "memory", "cpu", "cpuacct"];
 /// of the machine is in the middle of a fork or an exit: milliseconds. Who joins here is one thread.
 pub(super) const JOIN: &str = "tasks";
 
+/// The kernel's own default, in its unit.
+pub(super) const FULL_SHARE: u32 = 1024;
+
 /// Length of a CPU accounting period, in microseconds; the kernel's own default.
 const PERIOD_MICROS: f64 = 100_000.0;
 
@@ -80,6 +83,10 @@ impl Controllers {
             tasks: Control::readable(&folder(PIDS), "pids.current")?,
             cpu: Control::writable(&folder(CPUACCT), "cpuacct.usage")?,
         })
+    }
+
+    pub(super) fn share(&self, name: &str) -> Result<Control, CgroupError> {
+        Control::writable(&self.bases[CPU].join(name), "cpu.shares")
     }
 
     pub(super) fn renewal(

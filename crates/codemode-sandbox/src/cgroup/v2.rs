@@ -16,6 +16,9 @@ const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// Where a process joins by writing 0. Threads cannot join alone here.
 pub(super) const JOIN: &str = "cgroup.procs";
 
+/// The kernel's own default, in its unit.
+pub(super) const FULL_SHARE: u32 = 100;
+
 #[derive(Debug)]
 pub(super) struct Base(PathBuf);
 
@@ -54,6 +57,10 @@ impl Base {
         write(folder.join("pids.max"), &limits.processes.to_string())?;
         let quota = (limits.cpus * 100_000.0).clamp(1_000.0, 1e12) as u64;
         write(folder.join("cpu.max"), &format!("{quota} 100000"))
+    }
+
+    pub(super) fn share(&self, name: &str) -> Result<Control, CgroupError> {
+        Control::writable(&self.folder(name), "cpu.weight")
     }
 
     pub(super) fn counters(&self, name: &str) -> Result<Counters, CgroupError> {

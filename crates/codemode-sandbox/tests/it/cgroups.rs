@@ -197,3 +197,34 @@ fn what_stays_charged_is_not_handed_on() {
     folder.close().unwrap();
     renewed(&cgroup);
 }
+
+#[test]
+fn one_that_gives_way_gets_little_of_a_busy_processor_until_it_is_restored() {
+    // More than its quota would be a reason not to use it again.
+    let limits = CgroupLimits { cpus: 64.0, ..LIMITS };
+    let Some((place, cgroup)) = renewable(&limits) else { return };
+    let other = place.0.create("other", &limits).unwrap();
+    cgroup.give_way().unwrap();
+    assert!(share_beside(&cgroup, &other) < 0.5);
+    renewed(&cgroup);
+    assert!(share_beside(&cgroup, &other) > 0.5);
+    cgroup.give_way().unwrap();
+    cgroup.restore().unwrap();
+    assert!(share_beside(&cgroup, &other) > 0.5);
+}
+
+/// How many times the processor time of the other one it gets, on a processor that both want.
+fn share_beside(cgroup: &Cgroup, other: &Cgroup) -> f64 {
+    const SPIN: &str = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nprint(flush=True)\nwhile True: pass";
+    let both = [cgroup, other];
+    let mut children = both.map(|group| started(group, SPIN));
+    children.iter_mut().for_each(hear);
+    let before = both.map(|group| group.cpu_time().unwrap());
+    let used = || [0, 1].map(|index| both[index].cpu_time().unwrap() - before[index]);
+    while used()[1] < Duration::from_millis(100) {
+        std::thread::yield_now();
+    }
+    let [own, others] = used();
+    children.into_iter().for_each(end);
+    own.div_duration_f64(others)
+}
