@@ -1,6 +1,6 @@
 """What tests and measurements need of the system, installed where that can be done: on Debian, as root.
 
-    debian.py PROGRAM=PACKAGE ...    installs the packages of the programs that are missing
+debian.py PROGRAM=PACKAGE ...    installs the packages of the programs that are missing
 """
 
 from __future__ import annotations

@@ -110,6 +110,8 @@ mod tests {
         }
         let own = CodeProcess::open("/proc/self/stat").unwrap();
         assert!(!own.is_leaving());
+        assert!(process.leaves_nobody(|| false).await);
+        assert!(!process.leaves_nobody(|| true).await && !own.leaves_nobody(|| false).await);
         parent.kill().unwrap();
         parent.wait().unwrap();
     }
