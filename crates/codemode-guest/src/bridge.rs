@@ -31,15 +31,15 @@ use crate::{
 #[pyclass(frozen, module = "_codemode_guest")]
 pub(crate) struct Bridge {
     owner: u32,
-    socket: UnixStream,
+    /// `None` in a rehearsal, which the process outlives. What is left of one may live on in the interpreter's memory, so
+    /// it holds no descriptor: they are all closed behind its back, and their numbers become others'.
+    socket: Option<UnixStream>,
     /// Held while a frame is written: frames of several threads must not mix.
     writing: Mutex<()>,
     reading: Mutex<Inbox>,
     calls: AtomicU64,
     /// Folders that user code may open, for legible refusals.
     roots: Vec<String>,
-    /// In a rehearsal, which the process outlives: the other end of the socket, where nobody is.
-    nobody: Option<UnixStream>,
 }
 
 const FIRST_CALL: u64 = 1;
@@ -52,20 +52,22 @@ const REHEARSAL_BYTES: u64 = 1 << 20;
 
 impl Bridge {
     pub(crate) fn new(socket: OwnedFd, roots: Vec<String>) -> Self {
+        Self::over(Some(socket.into()), Inbox::new(), roots)
+    }
+
+    fn over(socket: Option<UnixStream>, inbox: Inbox, roots: Vec<String>) -> Self {
         Self {
             owner: process::id(),
-            socket: socket.into(),
+            socket,
             writing: Mutex::new(()),
-            reading: Mutex::new(Inbox::new()),
+            reading: Mutex::new(inbox),
             calls: AtomicU64::new(FIRST_CALL),
             roots,
-            nobody: None,
         }
     }
 
     /// For a run in advance, which makes the interpreter know whatever an execution comes by.
-    pub(crate) fn rehearsal(code: String) -> io::Result<Self> {
-        let (ours, mut theirs) = UnixStream::pair()?;
+    pub(crate) fn rehearsal(code: String) -> Self {
         let tool = ToolSpec { name: ECHO.into(), input_schema: Some(ECHO_SCHEMA.into()), ..ToolSpec::default() };
         let start = Start {
             code,
@@ -78,10 +80,8 @@ impl Bridge {
             ..Start::default()
         };
         let answer = ToGuest::ToolAnswer { call_id: FIRST_CALL, answer: Ok(ECHOED.into()) };
-        for message in [ToGuest::Start(Box::new(start)), answer] {
-            theirs.write_all(&message.encode())?;
-        }
-        Ok(Self { nobody: Some(theirs), ..Self::new(ours.into(), Vec::new()) })
+        let frames = [ToGuest::Start(Box::new(start)).encode(), answer.encode()].concat();
+        Self::over(None, Inbox::holding(&frames), Vec::new())
     }
 
     fn send(&self, py: Python<'_>, message: &FromGuest) -> PyResult<()> {
@@ -91,12 +91,12 @@ impl Bridge {
 
     fn write(&self, frame: &[u8]) -> io::Result<()> {
         let _guard = lock(&self.writing);
-        (&self.socket).write_all(frame)
+        self.socket.as_ref().map_or(Ok(()), |mut socket| socket.write_all(frame))
     }
 
     fn receive(&self, py: Python<'_>) -> PyResult<Incoming> {
         loop {
-            match py.detach(|| lock(&self.reading).next(&self.socket)) {
+            match py.detach(|| lock(&self.reading).next(self.socket.as_ref())) {
                 // Ctrl-C and the code's own signal handlers run here.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
                 other => return other.map_err(gone),
@@ -126,7 +126,7 @@ impl Bridge {
         match self.receive(py)? {
             Incoming::Message(ToGuest::Start(start)) => {
                 // Only now: in tier container the folder was another execution's until its code came.
-                if self.nobody.is_none() {
+                if self.socket.is_some() {
                     chdir(SANDBOX).map_err(io::Error::from)?;
                 }
                 start_dict(py, &start)
@@ -181,9 +181,9 @@ impl Bridge {
             FromGuest::Finish(Box::new(Finish { kind, exit_code, result, variables, failure, warnings })).encode();
         py.detach(|| -> io::Result<()> {
             self.write(&frame)?;
-            match self.nobody {
-                Some(_) => Ok(()),
-                None => sys::exit_now(exit_code),
+            match self.socket {
+                Some(_) => sys::exit_now(exit_code),
+                None => Ok(()),
             }
         })
         .map_err(gone)

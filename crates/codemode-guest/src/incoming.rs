@@ -52,11 +52,19 @@ impl Inbox {
         }
     }
 
-    /// Blocks. An error of kind `Interrupted` loses nothing: what has come is still there for the next call.
-    pub(crate) fn next(&mut self, socket: &UnixStream) -> io::Result<Incoming> {
+    /// These frames have come already.
+    pub(crate) fn holding(frames: &[u8]) -> Self {
+        let mut inbox = Self::new();
+        inbox.frames.push(frames);
+        inbox
+    }
+
+    /// Blocks; without a socket, what has come is all there is. An error of kind `Interrupted` loses nothing: what has come
+    /// is still there for the next call.
+    pub(crate) fn next(&mut self, socket: Option<&UnixStream>) -> io::Result<Incoming> {
         loop {
             if let Some(part) = &mut self.part {
-                part.read(&mut self.frames, socket)?;
+                part.read(&mut self.frames, socket.ok_or(io::ErrorKind::UnexpectedEof)?)?;
                 if let Some(whole) = self.part_is_read() {
                     return Ok(whole);
                 }
@@ -67,6 +75,7 @@ impl Inbox {
                     message => return Ok(self.whole(message)),
                 },
                 None => {
+                    let socket = socket.ok_or(io::ErrorKind::UnexpectedEof)?;
                     self.read.clear();
                     match rustix::io::read(socket, spare_capacity(&mut self.read))? {
                         0 => return Err(io::ErrorKind::UnexpectedEof.into()),

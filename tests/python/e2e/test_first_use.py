@@ -33,6 +33,18 @@ def test_result_variable_beats_the_last_expression(codemode: Codemode) -> None:
     assert (nothing.success, nothing.result, nothing.result_json) == (True, None, None)
 
 
+def test_what_the_interpreter_ran_in_advance_closes_no_file_of_the_code(codemode: Codemode) -> None:
+    code = """
+import gc, os, resource
+free = range(4, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+for number in free:
+    os.dup2(0, number)
+gc.collect()
+result = len(free) - len([os.fstat(number) for number in free])
+"""
+    assert codemode.execute(code, check=True).result == 0
+
+
 def test_every_execution_starts_afresh(codemode: Codemode) -> None:
     assert codemode.execute("left_behind = 1; open('/sandbox/file', 'w').write('x')").success
     code = "import os; ('left_behind' in globals(), os.path.exists('/sandbox/file'))"
