@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +29,8 @@ pub(crate) struct Pool {
     shape: Shape,
     size: Size,
     stock: Mutex<Stock>,
+    /// Told to sandboxes in the making.
+    wanted: Notify,
     closed: CancellationToken,
 }
 
@@ -59,7 +64,14 @@ impl Pool {
             target: size.least,
             missed: Instant::now(),
         };
-        let pool = Arc::new(Self { spawner, shape, size, stock: Mutex::new(stock), closed: CancellationToken::new() });
+        let pool = Arc::new(Self {
+            spawner,
+            shape,
+            size,
+            stock: Mutex::new(stock),
+            wanted: Notify::new(),
+            closed: CancellationToken::new(),
+        });
         tokio::spawn(shrink(Arc::downgrade(&pool), pool.closed.clone()));
         pool
     }
@@ -84,6 +96,7 @@ impl Pool {
                 None => stock.wait(self.size.most),
             }
         };
+        self.wanted.notify_waiters();
         self.refill();
         waiter.await.unwrap_or(Err(SpawnError::Ended))
     }
@@ -92,9 +105,9 @@ impl Pool {
     pub(crate) fn refill(self: &Arc<Self>) {
         let mut stock = self.lock();
         while !self.closed.is_cancelled() && stock.spawning < self.size.hands && stock.lacks() {
-            let urgency = if stock.spawning < stock.waiters.len() { Urgency::Wanted } else { Urgency::Spare };
+            let is_spare = stock.spawning >= stock.waiters.len();
             stock.spawning += 1;
-            tokio::spawn(Arc::clone(self).make(urgency));
+            tokio::spawn(Arc::clone(self).make(is_spare));
         }
     }
 
@@ -120,7 +133,8 @@ impl Pool {
         });
     }
 
-    async fn make(self: Arc<Self>, urgency: Urgency) {
+    async fn make(self: Arc<Self>, is_spare: bool) {
+        let urgency = if is_spare { Urgency::Spare(&self.wanted) } else { Urgency::Wanted };
         let made = tokio::select! {
             () = self.closed.cancelled() => return,
             made = self.spawner.spawn(&self.shape, urgency) => made,

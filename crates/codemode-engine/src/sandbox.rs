@@ -23,7 +23,7 @@ use codemode_wire::{DecodeError, cell::FromCell, zygote::PACKET_BYTES};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::unix::pipe,
-    sync::oneshot,
+    sync::{Notify, futures::Notified, oneshot},
     task::JoinError,
 };
 use tokio_util::sync::DropGuard;
@@ -88,11 +88,11 @@ impl From<OrderError> for SpawnError {
 }
 
 /// Who waits for a sandbox that is to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Urgency {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Urgency<'a> {
     Wanted,
-    /// Nobody yet: while it is made, it gives way to what runs.
-    Spare,
+    /// Nobody, until this says otherwise: so long it gives way to what runs.
+    Spare(&'a Notify),
 }
 
 /// Confined and waiting for its code.
@@ -214,13 +214,13 @@ impl Spawner {
         }
     }
 
-    pub(crate) async fn spawn(&self, shape: &Shape, urgency: Urgency) -> Result<Sandbox, SpawnError> {
+    pub(crate) async fn spawn(&self, shape: &Shape, urgency: Urgency<'_>) -> Result<Sandbox, SpawnError> {
         let spawned = tokio::time::timeout(SPAWN_PATIENCE, self.spawn_with_any(shape, urgency)).await;
         spawned.map_err(|_| SpawnError::Late)?
     }
 
     /// Where a zygote dies over it, the next one makes it: nothing ran.
-    async fn spawn_with_any(&self, shape: &Shape, urgency: Urgency) -> Result<Sandbox, SpawnError> {
+    async fn spawn_with_any(&self, shape: &Shape, urgency: Urgency<'_>) -> Result<Sandbox, SpawnError> {
         loop {
             let (zygote, end) = match shape.has_fresh_interpreter() {
                 true => self.keeper.single().await.map(|(zygote, end)| (zygote, Some(end)))?,
@@ -239,7 +239,7 @@ impl Spawner {
         zygote: &Zygote,
         end: Option<DropGuard>,
         shape: &Shape,
-        urgency: Urgency,
+        urgency: Urgency<'_>,
     ) -> Result<Sandbox, SpawnError> {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
@@ -248,8 +248,10 @@ impl Spawner {
         let order = shape.order(uid, cgroup.is_some());
         let held = Held::new(slot, cgroup.clone(), end);
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
-        let spare = group.filter(|_| urgency == Urgency::Spare);
-        spare.map_or(Ok(()), Cgroup::give_way).map_err(SpawnError::Share)?;
+        let giving_way = match urgency {
+            Urgency::Wanted => None,
+            Urgency::Spare(wanted) => group.map(|group| GivingWay::begin(group, wanted)).transpose()?,
+        };
         let broker = match is_brokered(self.means, &order.network) {
             true => Some(packet::pair().map_err(SpawnError::Channel)?),
             false => None,
@@ -289,8 +291,10 @@ impl Spawner {
         };
         let granted = self.programs.as_ref().map(|programs| programs.granted(shape.commands()));
         let broker = broker.map(|(ours, _)| PacketSocket::new(ours)).transpose().map_err(SpawnError::Channel)?;
-        sandbox.await_confinement(granted, broker).await?;
-        spare.map_or(Ok(()), Cgroup::restore).map_err(SpawnError::Share)?;
+        match giving_way {
+            None => sandbox.await_confinement(granted, broker).await?,
+            Some(giving_way) => giving_way.through(sandbox.await_confinement(granted, broker)).await?,
+        }
         // What it said may have been said before it, or its zygote, died.
         sandbox.life.check().map(|()| sandbox)
     }
@@ -303,6 +307,35 @@ impl Spawner {
         }
         let created = tokio::task::spawn_blocking(move || groups.create(&limits)).await;
         created.map_err(SpawnError::Task)?.map_err(SpawnError::Cgroup).map(Some)
+    }
+}
+
+/// Of a sandbox that is made for nobody yet.
+struct GivingWay<'a> {
+    group: &'a Cgroup,
+    wanted: Notified<'a>,
+}
+
+impl<'a> GivingWay<'a> {
+    fn begin(group: &'a Cgroup, wanted: &'a Notify) -> Result<Self, SpawnError> {
+        // From here on it hears of a request, also while the order is under way.
+        let wanted = wanted.notified();
+        group.give_way().map_err(SpawnError::Share)?;
+        Ok(Self { group, wanted })
+    }
+
+    /// Until the sandbox is made, or wanted.
+    async fn through(self, making: impl Future<Output = Result<(), SpawnError>>) -> Result<(), SpawnError> {
+        tokio::pin!(making);
+        let made = tokio::select! {
+            made = &mut making => Some(made),
+            () = self.wanted => None,
+        };
+        self.group.restore().map_err(SpawnError::Share)?;
+        match made {
+            Some(made) => made,
+            None => making.await,
+        }
     }
 }
 
