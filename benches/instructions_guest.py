@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import warm_guest
 
 if __name__ == "__main__":
-    runner = warm_guest.prepare([])
+    warm_guest.prepare([])
+    warming = importlib.import_module("_codemode.warming")
     for _ in range(int(sys.argv[1])):
-        runner.touch(warm_guest.Bridge)
+        warming.warm_up(warm_guest.Bridge, warming.FIRST)

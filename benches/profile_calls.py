@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from profile_events import ENTER, EXIT, Event
+from profile_events import ENTER, EXIT, MADVISE, Event
 
 MACHINE = "x86_64"
 
@@ -25,6 +25,7 @@ CHANNELS = "sockets, waiting for readiness"
 DESCRIPTORS = "descriptors put in place and closed"
 FILES = "files"
 MEMORY = "memory"
+PAGES = "pages that an execution will touch, brought at once"
 OTHER = "other calls"
 
 KINDS: dict[str, set[int]] = {
@@ -42,7 +43,8 @@ KINDS: dict[str, set[int]] = {
     DESCRIPTORS: {3, 436, 32, 33, 292, 72, 22, 293},
     # read, write, stat…, lseek, pread, openat, mkdir, rmdir, unlink, getdents, readlink, statfs, statx
     FILES: {0, 1, 4, 5, 6, 8, 17, 18, 19, 20, 2, 257, 437, 262, 332, 83, 84, 87, 258, 263, 217, 89, 267, 137, 138, 80},
-    MEMORY: {9, 10, 11, 12, 25, 28},
+    MEMORY: {9, 10, 11, 12, 25},
+    PAGES: {MADVISE},
 }
 KIND = {number: kind for kind, numbers in KINDS.items() for number in numbers}
 

@@ -10,11 +10,12 @@ LINE = re.compile(r"^\s*.+-(\d+)\s+\[(\d+)\]\s+(\S+)\s+(\d+\.\d+): (\w+): ?(.*)$
 SWITCH = re.compile(r"prev_state=(\S+) ==> .*next_pid=(\d+)")
 PID = re.compile(r"\bpid=(\d+)")
 CHILD = re.compile(r"child_pid=(\d+)")
-CALL = re.compile(r"NR (-?\d+) \((\w+)")
+CALL = re.compile(r"NR (-?\d+) \((\w+)(?:, (\w+), (\w+))?")
 RESULT = re.compile(r"NR (-?\d+) = (-?\d+)")
 
 ENTER, EXIT = "sys_enter", "sys_exit"
 SWITCHED, WAKING, FORKED = "sched_switch", "sched_waking", "sched_process_fork"
+MADVISE, POPULATE_WRITE = 28, 23
 MARK = "tracing_mark_write"
 FAULTS = ("page_fault_user", "page_fault_kernel")
 
@@ -22,7 +23,8 @@ FAULTS = ("page_fault_user", "page_fault_kernel")
 @dataclass(frozen=True)
 class Event:
     """`task`: who did it. `other`: whom it is about (the next, the woken, the child), or the number of a system call;
-    `value`: what the call gave; `word`: the state of a task that stops, the text of a mark."""
+    `value`: what the call gave, or when it begins the bytes that it asks to be copied; `word`: the state of a task that
+    stops, the text of a mark."""
 
     time: float
     cpu: int
@@ -68,12 +70,17 @@ def details(name: str, text: str) -> tuple[int, int, str]:
     if name == FORKED and (found := CHILD.search(text)):
         return int(found[1]), 0, ""
     if name == ENTER and (found := CALL.search(text)):
-        return int(found[1]), 0, ""
+        return int(found[1]), copied(*found.groups()), ""
     if name == EXIT and (found := RESULT.search(text)):
         return int(found[1]), int(found[2]), ""
     if name == WAKING and (found := PID.search(text)):
         return int(found[1]), 0, ""
     return 0, 0, text.strip() if name == MARK else ""
+
+
+def copied(number: str, _first: str, length: str | None, advice: str | None) -> int:
+    """madvise with MADV_POPULATE_WRITE, in a fork."""
+    return int(length or "0", 16) if (int(number), int(advice or "0", 16)) == (MADVISE, POPULATE_WRITE) else 0
 
 
 class Processors:

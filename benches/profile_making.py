@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from profile_calls import FORK, WRITE, Call, calls
+from profile_calls import FORK, PAGES, WRITE, Call, calls
 from profile_events import ENTER, FAULTS, FORKED, SWITCHED, WAKING
 from profile_roles import CODE, EXECUTOR, INIT, ZYGOTE
 from profile_stages import LATEST, OVER, Stage, Trace
 
 JOIN = "control groups joined"
 OWN = "its own code, with the pages that are copied for it"
+PAGE_BYTES = 4096
 ORDER = "zygote: from the order until it clones"
 CLONE = "zygote: the clone into new namespaces"
 BEGIN = "until it runs"
@@ -107,6 +108,8 @@ def part(trace: Trace, made: Making, role: str, task: int, begin: float, end: fl
     running = trace.processors.time([task], begin, last)
     own = running - inside
     made.add(f"{role}: {OWN}", own, own, 0, sum(event.name in FAULTS for event in events))
+    if copied := sum(event.value for event in events if event.name == ENTER) // PAGE_BYTES:
+        made.add(f"{role}: {PAGES}", 0.0, 0.0, 0, copied)
     made.add(f"{role}: {READY}", last - runs - running - waited, 0.0)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import machine
 from measure import middle
+from profile_calls import PAGES
 from profile_making import BEGIN, CLONE, OWN, READY, WHOLE
 from profile_roles import CODE, INIT
 from profile_stages import APART, ENDS, RUNS, STAGES
@@ -18,7 +19,7 @@ MAKING = {
     CLONE: "clone",
     f"{INIT}: mounts": "mounts",
     f"{INIT}: fork of the code's process": "fork",
-    f"{CODE}: {OWN}": "pages",
+    f"{CODE}: {PAGES}": "pages",
     f"{CODE}: identity, rights, limits": "identity",
     f"{CODE}: Landlock": "landlock",
     f"{CODE}: seccomp": "seccomp",
@@ -28,9 +29,9 @@ MAKING = {
 
 def faults(found: dict[str, Any]) -> dict[str, int]:
     """Of the code's process: when it is made, and when it runs."""
-    made = next(row for row in found["making"] if row["name"] == f"{CODE}: {OWN}")
+    made = sum(row["faults"] for row in found["making"] if row["name"] in (f"{CODE}: {OWN}", f"{CODE}: {PAGES}"))
     ran = next(row for row in found["way"] if row["name"] == RUNS)
-    return {"touched": int(made["faults"]), "run": int(ran["faults"])}
+    return {"touched": int(made), "run": int(ran["faults"])}
 
 
 def document(found: dict[str, Any]) -> str:
@@ -167,9 +168,10 @@ MAKING_TEXT = """\
 Medians of {makings} sandboxes, which were made behind answers. Init and the code's process run beside each other for
 a while, and wait for each other, so the steps do not add up to the whole. A step that takes long and little processor
 time waits, such as for a lock that the whole kernel shares; where that happens to some sandboxes only, the mean is
-above the median. Each system call counts with the kind it belongs to; *its own code* is everything outside of them,
-mostly the throw-away run that has the kernel copy the pages which an execution will write to, before one waits for
-it. Steps below a microsecond are left out."""
+above the median. Each system call counts with the kind it belongs to; *its own code* is everything outside of them.
+Which pages an execution will touch is known from a rehearsal; the kernel is asked for all of them before one waits
+for them. Those that it copies then stand under page faults, though none of them is one. Steps below a microsecond are
+left out."""
 
 TOTALS = """\
 From the first call to the end of the trace, divided by the number of calls: also what happens behind the answer. Init

@@ -114,7 +114,7 @@ fn init(work: Work, times: Times, memory: &mut [u8], word: &OwnedFd) -> ! {
     times.mark(MOUNTED);
     let Some(code) = sys::fork(0) else {
         times.mark(CODE_BEGUN);
-        sys::touch(memory, 0, work.touched);
+        sys::copy(memory, work.touched);
         times.mark(TOUCHED);
         drop_identity();
         times.mark(IDENTITY);

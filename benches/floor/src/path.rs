@@ -82,7 +82,7 @@ fn fork_on_request(work: Work, times: Times, executor: &OwnedFd, parked: &OwnedF
     let mut memory = sys::resident(work.resident);
     loop {
         let Some(child) = sys::fork(0) else {
-            sys::touch(&mut memory, 0, work.touched);
+            sys::copy(&mut memory, work.touched);
             sys::send(executor);
             sys::receive(parked);
             times.mark(AT_CODE);

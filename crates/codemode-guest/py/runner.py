@@ -1,4 +1,4 @@
-"""One execution, from the Start frame to the exit code. The native side calls `warm` and `main`, nothing else."""
+"""One execution, from the Start frame to the exit code. The native side calls `warm`, `rehearse` and `main`, nothing else."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def warm(rehearsal: Rehearsal, preload: Iterable[str] = ()) -> None:
     warming.learn(preload)
 
 
-def touch(rehearsal: Rehearsal) -> None:
-    """Once, in each child before its walls rise: copies the pages that the first run writes to, ahead of the code."""
+def rehearse(rehearsal: Rehearsal) -> None:
+    """Once, in a child that does nothing else: what nearly every execution does, for its pages to be known."""
     from . import warming
 
-    warming.warm_up(rehearsal, warming.FIRST)
+    for code in warming.FIRST:
+        main(rehearsal(code))
     warming.use_preloaded()
 
 

@@ -1,7 +1,7 @@
 //! The path from the zygote into a sandbox. You are in the child as soon as `clone_process` says so.
 #![allow(unsafe_code)]
 
-use std::{io, os::fd::OwnedFd};
+use std::{fs::File, io, os::fd::OwnedFd};
 
 use codemode_sandbox::{
     apply::{
@@ -13,8 +13,13 @@ use codemode_sandbox::{
 };
 use codemode_wire::zygote::{Network, Spawn};
 use pyo3::{ffi, prelude::*};
+use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::{bridge::Bridge, python::rehearsal};
+use crate::{
+    bridge::Bridge,
+    footprint::{Footprint, Mirror},
+    python::rehearsal,
+};
 
 /// A sandbox's init, or in tier container its warden, as the zygote sees it.
 pub(crate) struct Cell {
@@ -27,6 +32,7 @@ pub(crate) struct Cell {
 pub(crate) fn spawn(
     py: Python<'_>,
     runner: &Bound<'_, PyModule>,
+    footprint: &Footprint,
     plan: &SandboxPlan,
     filters: &Filters,
     spawn: &Spawn,
@@ -40,15 +46,13 @@ pub(crate) fn spawn(
     match cloned {
         Ok(Cloned::Child) => {
             let unconfined = cell::enter(plan, spawn, filters, descriptors, provided);
+            // Copying pages that are about to be written takes longer than writing them: not while the code waits.
+            footprint.bring();
             // SAFETY: the matching call of PyOS_BeforeFork, in the child of its child.
             unsafe { ffi::PyOS_AfterFork_Child() };
             if let Err(error) = tell_of_network(py, &spawn.network) {
                 error.print(py);
                 sys::exit_now(1)
-            }
-            // Copying pages that are about to be written takes longer than writing them: not while the code waits.
-            if let Err(error) = rehearsal(py).and_then(|rehearsal| runner.call_method1("touch", (rehearsal,))) {
-                error.print(py);
             }
             let socket = unconfined.confine();
             sys::exit_now(run_code(py, runner, Bridge::new(socket, roots(plan))))
@@ -63,6 +67,34 @@ pub(crate) fn spawn(
             unsafe { ffi::PyOS_AfterFork_Parent() };
             Err(error)
         }
+    }
+}
+
+/// Has a fork of the zygote rehearse, and learns from it what executions touch.
+pub(crate) fn learn(py: Python<'_>, runner: &Bound<'_, PyModule>, mirror: &Mirror) -> io::Result<Footprint> {
+    let (learned, tell) = pipe_with(PipeFlags::CLOEXEC)?;
+    let mapped = mirror.mapped()?;
+    // SAFETY: the GIL is held; the matching call follows on every path below.
+    unsafe { ffi::PyOS_BeforeFork() };
+    // SAFETY: the zygote runs one thread.
+    let forked = unsafe { sys::fork_process() };
+    if let Ok(None) = forked {
+        // SAFETY: the matching call of PyOS_BeforeFork, in the child.
+        unsafe { ffi::PyOS_AfterFork_Child() };
+        if let Err(error) = rehearsal(py).and_then(|rehearsal| runner.call_method1("rehearse", (rehearsal,))) {
+            error.print(py);
+            sys::exit_now(1)
+        }
+        let told = Footprint::of_this_process(mirror, mapped).and_then(|footprint| footprint.send(File::from(tell)));
+        sys::exit_now(i32::from(told.is_err()))
+    }
+    // SAFETY: the matching call of PyOS_BeforeFork, in the parent, or there is no child.
+    unsafe { ffi::PyOS_AfterFork_Parent() };
+    drop(tell);
+    let footprint = Footprint::receive(File::from(learned));
+    match forked?.map(sys::wait_for_pid).transpose()?.flatten() {
+        Some(ended) if ended.status == 0 => footprint,
+        _ => Err(io::Error::other("the rehearsal failed")),
     }
 }
 

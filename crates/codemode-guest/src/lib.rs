@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod bridge;
+mod footprint;
 mod fork;
 mod incoming;
 mod python;

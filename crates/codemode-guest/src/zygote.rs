@@ -24,7 +24,10 @@ use rustix::{
     process::{DumpableBehavior, Signal, pidfd_send_signal, set_dumpable_behavior, setsid},
 };
 
-use crate::{fork, python};
+use crate::{
+    footprint::{Footprint, Mirror},
+    fork, python,
+};
 
 struct LiveCell {
     ticket: u64,
@@ -45,6 +48,7 @@ struct Zygote<'py> {
     /// The folders of tier container, ours until the end.
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
+    footprint: Footprint,
     live: Vec<LiveCell>,
     /// Wardens that were reaped before their end was noticed.
     early: Vec<Reaped>,
@@ -56,11 +60,23 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Err(_) => sys::exit_now(1),
     };
     match boot(py, control.as_fd()) {
-        Ok(Booted { plan, owners, networks, container, runner, version }) => {
+        Ok(Booted { plan, owners, networks, container, runner, footprint, version }) => {
             let (filters, places) = (Filters::compile(&plan), Places::open(&plan));
             let (live, early) = (Vec::new(), Vec::new());
-            let mut zygote =
-                Zygote { py, control, plan, filters, places, owners, networks, container, runner, live, early };
+            let mut zygote = Zygote {
+                py,
+                control,
+                plan,
+                filters,
+                places,
+                owners,
+                networks,
+                container,
+                runner,
+                footprint,
+                live,
+                early,
+            };
             zygote.tell(&FromZygote::Ready { python: version, layers: removed::announcement() }, &[]);
             zygote.serve()
         }
@@ -78,6 +94,7 @@ struct Booted<'py> {
     networks: Networks,
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
+    footprint: Footprint,
     /// The interpreter's.
     version: String,
 }
@@ -92,6 +109,7 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
         .map_err(|error| StepError::new(Step::ReadPlan, format_args!("the interpreter: {error}")))?;
     #[cfg(feature = "removable-walls")]
     codemode_sandbox::apply::removed::choose();
+    let mirror = Mirror::open();
     let owners = OwnerMaps::prepare(&plan)?;
     let networks = Networks::prepare(&plan)?;
     let container = match plan.means {
@@ -110,7 +128,9 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
     let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
-    Ok(Booted { plan, owners, networks, container, runner, version })
+    // A kernel that does not show it makes first runs slower, no more.
+    let footprint = mirror.and_then(|mirror| fork::learn(py, &runner, &mirror)).unwrap_or_default();
+    Ok(Booted { plan, owners, networks, container, runner, footprint, version })
 }
 
 fn has_ended(cell: &fork::Cell) -> bool {
@@ -186,7 +206,8 @@ impl Zygote<'_> {
         };
         let spare = self.networks.take(&spawn.network);
         let provided = Provided { owners, network: spare.as_ref().map(AsFd::as_fd), places: Some(&self.places), leash };
-        match fork::spawn(self.py, &self.runner, &self.plan, &self.filters, spawn, descriptors, provided) {
+        let (runner, footprint, plan, filters) = (&self.runner, &self.footprint, &self.plan, &self.filters);
+        match fork::spawn(self.py, runner, footprint, plan, filters, spawn, descriptors, provided) {
             Ok(cell) => {
                 let mut sent = vec![cell.pidfd.as_fd()];
                 // Nobody but the daemon holds it: its end is the cell's.

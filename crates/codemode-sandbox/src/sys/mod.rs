@@ -1,6 +1,7 @@
 //! The system calls that no safe wrapper covers. The only unsafe code of this crate.
 
 mod landlock;
+mod memory;
 mod mount;
 mod network;
 mod notify;
@@ -9,6 +10,7 @@ mod seccomp;
 mod trial;
 
 pub use landlock::landlock_restrict_self;
+pub use memory::{Access, populate};
 pub use mount::{AttributeChange, MountAttributes, set_mount_attributes};
 pub use network::raise_interface;
 pub use notify::{Notification, answer, let_continue, receive_notification, replace_descriptor, still_waits};
