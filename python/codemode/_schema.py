@@ -9,6 +9,7 @@ import json
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -76,11 +77,17 @@ class Arguments:
     names: Mapping[str, str]
     defaults: bool
 
+    @cached_property
+    def _known(self) -> frozenset[str] | None:
+        """The only names there are; `None`: the model takes others, or says itself what it thinks of them."""
+        if self.model.model_config.get("extra", "ignore") != "ignore" or _is_rewritten(self.model):
+            return None
+        return frozenset({*self.json.get("properties", {}), *self.names})
+
     def check(self, value: Any) -> tuple[Any, list[Problem]]:
-        stray = []
-        if self.model.model_config.get("extra", "ignore") == "ignore" and not _is_rewritten(self.model):
+        known, stray = self._known, []
+        if known is not None and not known.issuperset(value):
             # pydantic would drop them in silence, and the code would believe that they took effect.
-            known = {*self.json.get("properties", {}), *self.names}
             stray = [
                 unexpected((name,), self.json.get("properties", {}), "parameter") for name in value if name not in known
             ]

@@ -31,7 +31,7 @@ use crate::{
     guest,
     harden::{self, Doors},
     log,
-    serve::runtime,
+    serve::executors_runtime,
 };
 
 /// A policy is far smaller.
@@ -65,7 +65,7 @@ pub(crate) fn serve() -> Result<ExitCode, Failure> {
         let listen = ListenAddress::Unix(request.socket.clone());
         let doors = Doors { listen: Some(&listen), dials: None, audit: config.audit.as_ref() };
         let interpreter = harden::executor(&config.policy, request.interpreter.as_deref(), doors)?;
-        runtime()?.block_on(serve_parent(request, config, interpreter, &parent))
+        executors_runtime()?.block_on(serve_parent(request, config, interpreter, &parent))
     });
     if let Err(failure) = &served {
         let code = if failure.exit == USAGE { "policy" } else { "embedded_start" };

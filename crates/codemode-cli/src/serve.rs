@@ -1,9 +1,10 @@
 //! `codemode serve`: load or exit 64, build or exit 69, log addresses, run until a signal, drain.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use codemode_client::config::unknown_variables;
 use codemode_engine::{Engine, EngineConfig};
+use codemode_sandbox::sys;
 use codemode_server::{
     ApiKeys, Audit, Callback, Encryption, Ending, Reception, Reloader, Signals, Tls,
     config::{Arguments, CallbackSettings, ListenAddress, ServerConfig, Sources},
@@ -20,6 +21,8 @@ use crate::{
 
 /// Sixteen random bytes cannot be guessed; a shorter text surely holds fewer.
 const LEAST_KEY_BYTES: usize = 16;
+/// The shortest that Linux gives.
+const SHORT_TURN: Duration = Duration::from_micros(100);
 
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let arguments = Arguments {
@@ -44,7 +47,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let embedding = environment::embedding(&sources.environment);
     // Before the runtime: what a thread gives up, only the threads that it starts give up as well.
     let interpreter = harden::executor(&config.policy, embedding.as_deref(), Doors::of(&config))?;
-    runtime()?.block_on(until_stopped(config, (tls, callback), interpreter))
+    executors_runtime()?.block_on(until_stopped(config, (tls, callback), interpreter))
 }
 
 async fn until_stopped(
@@ -141,6 +144,15 @@ fn warn_of_callback(callback: Option<&CallbackSettings>) {
 fn private(address: &str) -> bool {
     let ip = address.parse::<std::net::SocketAddr>().map(|address| address.ip().is_loopback());
     ip.unwrap_or_else(|_| address.starts_with("unix:"))
+}
+
+/// In a thread that others wait for: code that has sent its answer still runs to its end, and the kernel likes to put the
+/// executor behind it on the same processor, though another one idles.
+pub(crate) fn executors_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    if let Err(error) = sys::ask_for_turns_of(SHORT_TURN) {
+        tracing::debug!(%error, "the kernel gives this executor no short turns: answers may wait for code that ends");
+    }
+    runtime()
 }
 
 /// One thread: measured faster than several for this daemon's I/O, and the sandboxes are processes anyway.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from . import values
-from .channel import ForkedProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Call:
     def begin(self) -> int:
         try:
             return self._channel.send(self.tool, self._arguments)
-        except ForkedProcess:
+        except ChildProcessError:
             message = "tools can be called only from the process that runs the code, not from one that it forked."
             raise ToolError(message, tool=self.tool, error_type="ForkedProcess") from None
         except (EOFError, OSError):

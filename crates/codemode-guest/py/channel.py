@@ -9,7 +9,6 @@ for coroutines are outstanding.
 from __future__ import annotations
 
 import _thread
-import os
 import sys
 from contextlib import suppress
 
@@ -45,7 +44,8 @@ if TYPE_CHECKING:
         bare_tools: bool
 
     class Bridge(Protocol):
-        """The native object. Blocking methods release the GIL; `EOFError` says that the executor is gone."""
+        """The native object. Blocking methods release the GIL; `EOFError` says that the executor is gone, and
+        `ChildProcessError` that user code forked this process: the socket is its parent's."""
 
         roots: Sequence[str]  # what user code may open
 
@@ -66,10 +66,6 @@ if TYPE_CHECKING:
             variables: bytes | None,
         ) -> None: ...
         def violation(self, kind: str, detail: str) -> None: ...
-
-
-class ForkedProcess(Exception):
-    """A call from a process that user code forked: the socket belongs to its parent."""
 
 
 class _Waiter:
@@ -110,7 +106,6 @@ def _resolve(future: Future[None]) -> None:
 class Channel:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._pid = os.getpid()
         self._lock = _thread.allocate_lock()  # guards everything below; never held while blocking
         self._answers: dict[int, Answer] = {}
         self._waiters: dict[int, _Waiter] = {}
@@ -120,8 +115,6 @@ class Channel:
         self._pump: _Waiter | None = None
 
     def send(self, name: str, arguments: bytes) -> int:
-        if os.getpid() != self._pid:
-            raise ForkedProcess
         try:  # noqa: SIM105 costs a third of it, and each call comes by here
             sys.stdout.flush()  # so that output stands before what the tool does
         except Exception:  # noqa: BLE001 whatever the code has put there

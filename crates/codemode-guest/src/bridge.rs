@@ -3,18 +3,20 @@
 use std::{
     io::{self, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    process,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use codemode_sandbox::{container::SANDBOX, sys};
+use codemode_sandbox::{
+    container::SANDBOX,
+    sys::{self, Origin},
+};
 use codemode_types::{ExecutionFailure, ToolSpec};
 use codemode_wire::guest::{Finish, FinishKind, FromGuest, Start, ToGuest};
 use pyo3::{
-    exceptions::{PyConnectionError, PyEOFError, PyValueError},
+    exceptions::{PyChildProcessError, PyConnectionError, PyEOFError, PyValueError},
     intern,
     prelude::*,
     types::{PyBytes, PyDict},
@@ -30,7 +32,7 @@ use crate::{
 /// on one stream would mix their frames.
 #[pyclass(frozen, module = "_codemode_guest")]
 pub(crate) struct Bridge {
-    owner: u32,
+    origin: Origin,
     /// `None` in a rehearsal, which the process outlives. What is left of one may live on in the interpreter's memory, so
     /// it holds no descriptor: they are all closed behind its back, and their numbers become others'.
     socket: Option<UnixStream>,
@@ -51,23 +53,23 @@ const ECHOED: &[u8] = br#"{"text": "hi"}"#;
 const REHEARSAL_BYTES: u64 = 1 << 20;
 
 impl Bridge {
-    pub(crate) fn new(socket: OwnedFd, roots: Vec<String>) -> Self {
+    pub(crate) fn new(socket: OwnedFd, roots: Vec<String>) -> io::Result<Self> {
         Self::over(Some(socket.into()), Inbox::new(), roots)
     }
 
-    fn over(socket: Option<UnixStream>, inbox: Inbox, roots: Vec<String>) -> Self {
-        Self {
-            owner: process::id(),
+    fn over(socket: Option<UnixStream>, inbox: Inbox, roots: Vec<String>) -> io::Result<Self> {
+        Ok(Self {
+            origin: Origin::here()?,
             socket,
             writing: Mutex::new(()),
             reading: Mutex::new(inbox),
             calls: AtomicU64::new(FIRST_CALL),
             roots,
-        }
+        })
     }
 
     /// For a run in advance, which makes the interpreter know whatever an execution comes by.
-    pub(crate) fn rehearsal(code: String) -> Self {
+    pub(crate) fn rehearsal(code: String) -> io::Result<Self> {
         let tool = ToolSpec { name: ECHO.into(), input_schema: Some(ECHO_SCHEMA.into()), ..ToolSpec::default() };
         let start = Start {
             code,
@@ -104,11 +106,11 @@ impl Bridge {
         }
     }
 
-    fn check_owner(&self) -> PyResult<()> {
-        match process::id() == self.owner {
+    fn check_origin(&self) -> PyResult<()> {
+        match self.origin.is_here() {
             true => Ok(()),
             false => {
-                Err(PyConnectionError::new_err("this process was forked: only the one that runs the code may call"))
+                Err(PyChildProcessError::new_err("this process was forked: only the one that runs the code may call"))
             }
         }
     }
@@ -137,7 +139,7 @@ impl Bridge {
 
     /// Sends a tool call; its id.
     fn send_call(&self, py: Python<'_>, name: String, arguments: Vec<u8>) -> PyResult<u64> {
-        self.check_owner()?;
+        self.check_origin()?;
         let call_id = self.calls.fetch_add(1, Ordering::Relaxed);
         self.send(py, &FromGuest::ToolCall { call_id, name, arguments })?;
         Ok(call_id)
@@ -145,7 +147,7 @@ impl Bridge {
 
     /// Blocks for the next tool answer: (call id, ok, payload). Large values are a `Value`, all else are bytes.
     fn recv<'py>(&self, py: Python<'py>) -> PyResult<(u64, bool, Bound<'py, PyAny>)> {
-        self.check_owner()?;
+        self.check_origin()?;
         match self.receive(py)? {
             Incoming::Message(ToGuest::ToolAnswer { call_id, answer }) => {
                 let ok = answer.is_ok();
@@ -171,7 +173,7 @@ impl Bridge {
         warnings: Vec<String>,
         variables: Option<Vec<u8>>,
     ) -> PyResult<()> {
-        if self.check_owner().is_err() {
+        if self.check_origin().is_err() {
             return Ok(());
         }
         let unknown = || PyValueError::new_err(format!("unknown kind of finish: {kind}"));
@@ -191,7 +193,7 @@ impl Bridge {
 
     /// Reports a refusal that the code met. Nothing from a forked child.
     fn violation(&self, py: Python<'_>, kind: String, detail: String) -> PyResult<()> {
-        match self.check_owner() {
+        match self.check_origin() {
             Ok(()) => self.send(py, &FromGuest::Violation { kind, detail }),
             Err(_) => Ok(()),
         }

@@ -55,7 +55,7 @@ pub(crate) fn spawn(
                 sys::exit_now(1)
             }
             let socket = unconfined.confine();
-            sys::exit_now(run_code(py, runner, Bridge::new(socket, roots(plan))))
+            sys::exit_now(run_code(py, runner, socket, roots(plan)))
         }
         Ok(Cloned::Parent { pid, pidfd }) => {
             // SAFETY: the matching call of PyOS_BeforeFork, in the parent.
@@ -109,8 +109,9 @@ fn tell_of_network(py: Python<'_>, network: &Network) -> PyResult<()> {
 }
 
 /// Waits for the code and runs it; the exit code.
-fn run_code(py: Python<'_>, runner: &Bound<'_, PyModule>, bridge: Bridge) -> i32 {
-    let outcome = runner.call_method1("main", (bridge,)).and_then(|code| code.extract::<i32>());
+fn run_code(py: Python<'_>, runner: &Bound<'_, PyModule>, socket: OwnedFd, roots: Vec<String>) -> i32 {
+    let bridge = Bridge::new(socket, roots).map_err(PyErr::from);
+    let outcome = bridge.and_then(|bridge| runner.call_method1("main", (bridge,))?.extract::<i32>());
     match outcome {
         Ok(code) => code,
         Err(error) => {

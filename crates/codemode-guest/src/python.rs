@@ -150,8 +150,8 @@ pub(crate) fn rehearsal(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
 }
 
 #[pyfunction]
-fn rehearse(code: String) -> Bridge {
-    Bridge::rehearsal(code)
+fn rehearse(code: String) -> PyResult<Bridge> {
+    Ok(Bridge::rehearsal(code)?)
 }
 
 fn text(source: &str) -> PyResult<CString> {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     driver::Call,
-    pool::{Job, Lanes, unraisable},
+    pool::{Job, Lanes, News, unraisable},
 };
 
 /// Workers that the calls of one execution hold at once: hostile code must leave the others theirs. Further calls wait
@@ -149,16 +149,17 @@ impl Job for Step {
         Ok((dispatch.bind(py).clone(), arguments))
     }
 
-    fn done(self: Box<Self>, _: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
+    fn done(self: Box<Self>, _: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) -> Option<News> {
         let answer = match answer {
             // It awaits something, and will be resumed.
-            Ok(none) if none.is_none() => return,
+            Ok(none) if none.is_none() => return None,
             Ok(answer) => read(&answer),
             Err(error) => Err(error),
         };
         // A dispatcher never raises; should it, the code sees a failed call and not a lost one.
         let answer = answer.unwrap_or_else(|error| Err(ToolFailure::new("RuntimeError", error.to_string())));
-        self.reply.send(Next::Answer(answer));
+        let reply = self.reply.clone();
+        Some(Box::new(move || reply.send(Next::Answer(answer))))
     }
 }
 
@@ -226,7 +227,8 @@ impl Job for Abandon {
         Ok((abandon, (self.call_id, self.timed_out).into_pyobject(py)?))
     }
 
-    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
+    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) -> Option<News> {
         unraisable(py, answer, &self.dispatch);
+        None
     }
 }

@@ -31,8 +31,12 @@ pub(crate) trait Job: Send {
 
     fn call<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>;
 
-    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>);
+    /// What is to be told on the connection then, if anything.
+    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) -> Option<News>;
 }
+
+/// Tells an answer. Who is about to drive does so as the driver: nobody need be woken for it then.
+pub(crate) type News = Box<dyn FnOnce() + Send>;
 
 /// What calls the application's Python, kept apart by how long it may take: no report, and no output, ever waits for
 /// a tool.
@@ -114,7 +118,7 @@ impl Pool {
 
     fn hire(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.lock().workers += 1;
-        let worker = Worker { pool: Arc::clone(self) };
+        let worker = Worker { pool: Arc::clone(self), outcome: Outcome::default() };
         let started = module(py)?.call_method1("start", (Bound::new(py, worker)?.getattr("take")?,));
         if started.is_err() {
             self.lock().workers -= 1;
@@ -122,8 +126,8 @@ impl Pool {
         started.map(drop)
     }
 
-    /// Waits without the GIL. The job and whether another worker is wanted now; `None`: this worker may go.
-    fn next(&self) -> Option<(Box<dyn Job>, bool)> {
+    /// Tells what came of the last job, and waits without the GIL. The job and whether another worker is wanted now; `None`: this worker may go.
+    fn next(&self, mut news: Option<News>) -> Option<(Box<dyn Job>, bool)> {
         let mut state = self.lock();
         state.idle += 1;
         loop {
@@ -133,6 +137,8 @@ impl Pool {
                 }
                 state.idle -= 1;
                 let wanted = state.idle == 0 && state.workers < self.most;
+                drop(state);
+                tell(news);
                 return Some((job, wanted));
             }
             if let Some(driver) = &self.driver
@@ -140,11 +146,16 @@ impl Pool {
             {
                 state.leads = true;
                 drop(state);
-                lead.block_on(driver.until(Role::Worker, || (!self.lock().queue.is_empty()).then_some(())));
+                let news = news.take();
+                lead.block_on(async {
+                    tell(news);
+                    driver.until(Role::Worker, || (!self.lock().queue.is_empty()).then_some(())).await
+                });
                 state = self.lock();
                 state.leads = false;
                 continue;
             }
+            tell(news.take());
             let waited = self.filled.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = waited.0;
             let surplus = state.closed || state.idle > KEPT_IDLE;
@@ -157,32 +168,47 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(news: Option<News>) {
+    if let Some(news) = news {
+        news();
+    }
+}
+
+/// What came of a worker's last job, until the worker asks for the next.
+type Outcome = Arc<Mutex<Option<News>>>;
 
 #[pyclass(frozen)]
 struct Worker {
     pool: Arc<Pool>,
+    outcome: Outcome,
 }
 
 #[pymethods]
 impl Worker {
     /// `(function, arguments, done)` of the next job, or `None`.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let mut news = lock(&self.outcome).take();
         loop {
-            let Some((mut job, wanted)) = py.detach(|| self.pool.next()) else { return Ok(None) };
+            let Some((mut job, wanted)) = py.detach(|| self.pool.next(news.take())) else { return Ok(None) };
             if wanted && let Err(error) = self.pool.hire(py) {
                 // No more threads to be had: this one does what comes, one after the other.
                 error.write_unraisable(py, None);
             }
             match job.call(py) {
                 Ok((function, arguments)) => {
-                    let done = Bound::new(py, Done(Mutex::new(Some(job))))?;
+                    let done = Bound::new(py, Done { job: Mutex::new(Some(job)), outcome: Arc::clone(&self.outcome) })?;
                     return (function, arguments, done).into_pyobject(py).map(Some);
                 }
-                Err(error) => job.done(py, Err(error)),
+                Err(error) => news = job.done(py, Err(error)),
             }
         }
     }
@@ -190,14 +216,17 @@ impl Worker {
 
 /// Takes the answer back, once.
 #[pyclass(frozen)]
-struct Done(Mutex<Option<Box<dyn Job>>>);
+struct Done {
+    job: Mutex<Option<Box<dyn Job>>>,
+    outcome: Outcome,
+}
 
 #[pymethods]
 impl Done {
     fn __call__(&self, py: Python<'_>, answer: Bound<'_, PyAny>, error: Option<Bound<'_, PyAny>>) {
-        let job = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let job = lock(&self.job).take();
         if let Some(job) = job {
-            job.done(py, error.map_or(Ok(answer), |error| Err(PyErr::from_value(error))));
+            *lock(&self.outcome) = job.done(py, error.map_or(Ok(answer), |error| Err(PyErr::from_value(error))));
         }
     }
 }

@@ -9,7 +9,7 @@ use pyo3::{
 };
 use tokio::sync::oneshot;
 
-use crate::pool::{Job, Lanes, unraisable};
+use crate::pool::{Job, Lanes, News, unraisable};
 
 /// Hands output to `on_output`, one chunk after the other: the executor waits for a slow one.
 pub(crate) struct Sink {
@@ -46,8 +46,9 @@ impl Job for Chunk {
         Ok((self.on_output.bind(py).clone(), (number, PyBytes::new(py, &self.data)).into_pyobject(py)?))
     }
 
-    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
+    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) -> Option<News> {
         unraisable(py, answer, &self.on_output);
         let _ = self.reply.send(());
+        None
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     convert,
     engine::Engine,
     host::Host,
-    pool::{Job, Lanes, unraisable},
+    pool::{Job, Lanes, News, unraisable},
     sink::Sink,
 };
 
@@ -115,7 +115,8 @@ impl Job for Report {
         Ok((self.on_done.bind(py).clone(), (raw, error).into_pyobject(py)?))
     }
 
-    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) {
+    fn done(self: Box<Self>, py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>) -> Option<News> {
         unraisable(py, answer, &self.on_done);
+        None
     }
 }

@@ -39,6 +39,13 @@ pub struct Isolation {
 }
 
 impl Isolation {
+    /// That of one sandbox, in which these were confirmed.
+    #[must_use]
+    pub fn with_layers(&self, layers: Vec<String>) -> Self {
+        let Self { tier, substitutes, not_promised, .. } = self;
+        Self { tier: *tier, layers, substitutes: substitutes.clone(), not_promised: not_promised.clone() }
+    }
+
     /// Whether a caller's wish for walls is met by those that stand.
     pub fn check(&self, wanted: &IsolationPolicy) -> Result<(), Problem> {
         if let Some(minimum) = wanted.minimum.tier().filter(|minimum| self.tier < *minimum) {

@@ -41,6 +41,7 @@ class SocketBridge:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._calls = 0
+        self._pid = os.getpid()
         self._start = self._receive()
         self.roots = self._start.pop("roots")
 
@@ -63,6 +64,8 @@ class SocketBridge:
         return start
 
     def send_call(self, name, arguments):
+        if os.getpid() != self._pid:
+            raise ChildProcessError
         with self._lock:
             self._calls += 1
             self._send(call=self._calls, name=name, arguments=arguments.decode())

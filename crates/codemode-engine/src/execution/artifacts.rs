@@ -7,7 +7,7 @@ use std::{
 
 use codemode_sandbox::outputs::{Collected, Collection, Writer, collect};
 use codemode_types::Artifact;
-use rustix::fs::Dir;
+use rustix::fs::{Dir, FsWord, fstatfs};
 
 #[derive(Debug, Default)]
 pub(crate) struct Artifacts {
@@ -33,8 +33,18 @@ pub(crate) async fn gather(
 }
 
 fn is_empty(directory: &OwnedFd) -> bool {
+    if is_all_of_its_filesystem(directory) {
+        return true;
+    }
     let Ok(entries) = Dir::read_from(directory) else { return false };
     entries.filter_map(Result::ok).all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+}
+
+/// Whether it is the root of a tmpfs that counts no other inode: one call instead of a listing.
+fn is_all_of_its_filesystem(directory: &OwnedFd) -> bool {
+    const TMPFS_MAGIC: FsWord = 0x0102_1994;
+    fstatfs(directory)
+        .is_ok_and(|found| found.f_type == TMPFS_MAGIC && found.f_files.checked_sub(found.f_ffree) == Some(1))
 }
 
 fn gather_blocking(directory: &OwnedFd, destination: Option<PathBuf>, writer: Writer, wanted: u64) -> Artifacts {

@@ -19,8 +19,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    ExecutionEvent, cgroup::SharedCgroup, engine::Shared, escape::escaped, sandbox::Life, socket::PacketSocket,
-    zygote::Gone,
+    ExecutionEvent, cgroup::SharedCgroup, code_process::CodeProcess, engine::Shared, escape::escaped, sandbox::Life,
+    socket::PacketSocket, zygote::Gone,
 };
 
 /// For a process that said it is done. Its memory may be large; who forged that word is killed.
@@ -40,7 +40,7 @@ pub(super) struct Conclusion {
 /// ends with its channel or by its life, whichever goes first.
 pub(super) struct Remains {
     _life: Option<Life>,
-    _ends: (PacketSocket, GuestChannel, [Output; 2], Option<ExecWatch>, Watch),
+    _ends: (PacketSocket, GuestChannel, [Output; 2], Option<ExecWatch>, Watch, Option<CodeProcess>),
     _folders: Arc<Vec<OwnedFd>>,
 }
 
@@ -102,10 +102,10 @@ impl Run {
             artifacts,
             truncated: [self.stdout.is_truncated(), self.stderr.is_truncated()],
         };
-        let isolation = Isolation { layers: self.layers, ..shared.isolation.clone() };
+        let isolation = shared.isolation.with_layers(self.layers);
         let remains = Remains {
             _life: life,
-            _ends: (self.cell, self.guest, [self.stdout, self.stderr], self.execs, self.watch),
+            _ends: (self.cell, self.guest, [self.stdout, self.stderr], self.execs, self.watch, self.code),
             _folders: self.folders,
         };
         Conclusion { report: report(job, verdict, account, isolation), host: self.host, remains: Some(remains) }
@@ -272,7 +272,7 @@ impl Conclusion {
     pub(super) fn without_sandbox(end: End, job: &Job, host: Host, isolation: &Isolation) -> Self {
         let bounds = Bounds { limits: &job.limits, ceiling: &job.ceiling };
         let verdict = judge(end, Evidence::default(), bounds);
-        let isolation = Isolation { layers: Vec::new(), ..isolation.clone() };
+        let isolation = isolation.with_layers(Vec::new());
         Self { report: report(job, verdict, Account::default(), isolation), host, remains: None }
     }
 }
