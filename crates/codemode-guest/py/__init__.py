@@ -2,7 +2,8 @@
 
 The native half puts these files into `sys.modules` as the package `_codemode`, together with the value codec that
 both ends share. `MODULES` is the whole list in an order that satisfies every import: (module, file it comes from).
-It calls `runner.warm(...)` once in the zygote, `runner.rehearse(...)` in one child of it, `runner.main(bridge)` in each confined child.
+It calls `runner.warm(...)` once in the zygote, `runner.rehearse(...)` in one child of it that ends then, and
+`runner.main(bridge)` in each confined child.
 
 Nothing here is a wall. Code in the sandbox can change any of it; what it must not do, the kernel refuses.
 """

@@ -1,7 +1,8 @@
-"""One execution, from the Start frame to the exit code. The native side calls `warm`, `rehearse` and `main`, nothing else."""
+"""One execution, from the Start frame to the exit code. The native side calls `warm`, `rehearse` and `main` only."""
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import os
 import sys
@@ -37,6 +38,8 @@ def rehearse(rehearsal: Rehearsal) -> None:
     """Once, in a child that does nothing else: what nearly every execution does, for its pages to be known."""
     from . import warming
 
+    # What preloaded modules do at the end of a process is for sandboxes.
+    atexit._clear()
     for code in warming.FIRST:
         main(rehearsal(code))
     warming.use_preloaded()

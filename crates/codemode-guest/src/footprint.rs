@@ -20,7 +20,11 @@ use rustix::{
 /// Addresses, from the first to behind the last.
 type Pages = Range<usize>;
 
-const WORD: usize = size_of::<usize>();
+const WORD: usize = size_of::<u64>();
+/// Looking at each page of more than this takes longer than it saves.
+const MOST_BYTES: usize = 4 << 30;
+/// How many pages are looked at in one go.
+const AT_ONCE: usize = 8192;
 
 /// The kernel's view of the process that looks into it, also where /proc is no longer in sight.
 pub(crate) struct Mirror(OwnedFd);
@@ -36,17 +40,23 @@ impl Mirror {
         Ok(openat(self.0.as_fd(), path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
     }
 
-    /// All that is mapped now.
+    /// All that can be touched now, but for what is so large that it is hardly memory.
     pub(crate) fn mapped(&self) -> io::Result<Vec<Pages>> {
-        let address = |text: &str| usize::from_str_radix(text, 16).ok();
         let mut mapped = Vec::new();
         for line in BufReader::new(self.file("self/maps")?).lines() {
-            let line = line?;
-            let bounds = line.split_once(' ').and_then(|(bounds, _)| bounds.split_once('-'));
-            mapped.extend(bounds.and_then(|(first, end)| Some(address(first)?..address(end)?)));
+            mapped.extend(accessible(&line?).filter(|pages| pages.len() < MOST_BYTES));
         }
         Ok(mapped)
     }
+}
+
+/// Of a line such as `7f3c36583000-7f3c365a2000 r-xp 00002000 fe:00 326279 /lib/libc.so.6`. Address space that is only
+/// reserved is nothing that a process touches, and may be large.
+fn accessible(line: &str) -> Option<Pages> {
+    let address = |text: &str| usize::from_str_radix(text, 16).ok();
+    let (bounds, rest) = line.split_once(' ')?;
+    let (first, end) = bounds.split_once('-')?;
+    if rest.starts_with("---") { None } else { Some(address(first)?..address(end)?) }
 }
 
 /// Of one word of the kernel's `pagemap`, which has one for each page: what it must have been brought for.
@@ -69,17 +79,21 @@ impl Footprint {
     /// What this process, a fork, has touched of what was `mapped` when it began: its own copies, and pages of files.
     pub(crate) fn of_this_process(mirror: &Mirror, mapped: Vec<Pages>) -> io::Result<Self> {
         let (mut footprint, pagemap) = (Self::default(), mirror.file("self/pagemap")?);
+        let mut words = vec![0; AT_ONCE * WORD];
         for pages in mapped {
-            let mut words = vec![0; pages.len() / page_size() * WORD];
-            match pagemap.read_exact_at(&mut words, (pages.start / page_size() * WORD) as u64) {
-                Ok(()) => {}
-                // The last mapping of x86-64 is the kernel's, and behind the end.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
-                Err(error) => return Err(error),
-            }
-            for (word, address) in words.as_chunks().0.iter().zip(pages.step_by(page_size())) {
-                if let Some(access) = brought_for(u64::from_ne_bytes(*word)) {
-                    footprint.add(access, address);
+            for begin in pages.clone().step_by(AT_ONCE * page_size()) {
+                let count = ((pages.end - begin) / page_size()).min(AT_ONCE);
+                let words = &mut words[..count * WORD];
+                match pagemap.read_exact_at(words, (begin / page_size() * WORD) as u64) {
+                    Ok(()) => {}
+                    // The last mapping of x86-64 is the kernel's, and behind the end.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                    Err(error) => return Err(error),
+                }
+                for (word, address) in words.as_chunks().0.iter().zip((begin..).step_by(page_size())) {
+                    if let Some(access) = brought_for(u64::from_ne_bytes(*word)) {
+                        footprint.add(access, address);
+                    }
                 }
             }
         }

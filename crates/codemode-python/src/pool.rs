@@ -118,7 +118,7 @@ impl Pool {
 
     fn hire(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.lock().workers += 1;
-        let worker = Worker { pool: Arc::clone(self), outcome: Outcome::default() };
+        let worker = Worker { pool: Arc::clone(self), untold: Untold::default() };
         let started = module(py)?.call_method1("start", (Bound::new(py, worker)?.getattr("take")?,));
         if started.is_err() {
             self.lock().workers -= 1;
@@ -184,19 +184,19 @@ fn tell(news: Option<News>) {
 }
 
 /// What came of a worker's last job, until the worker asks for the next.
-type Outcome = Arc<Mutex<Option<News>>>;
+type Untold = Arc<Mutex<Option<News>>>;
 
 #[pyclass(frozen)]
 struct Worker {
     pool: Arc<Pool>,
-    outcome: Outcome,
+    untold: Untold,
 }
 
 #[pymethods]
 impl Worker {
     /// `(function, arguments, done)` of the next job, or `None`.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let mut news = lock(&self.outcome).take();
+        let mut news = lock(&self.untold).take();
         loop {
             let Some((mut job, wanted)) = py.detach(|| self.pool.next(news.take())) else { return Ok(None) };
             if wanted && let Err(error) = self.pool.hire(py) {
@@ -205,7 +205,7 @@ impl Worker {
             }
             match job.call(py) {
                 Ok((function, arguments)) => {
-                    let done = Bound::new(py, Done { job: Mutex::new(Some(job)), outcome: Arc::clone(&self.outcome) })?;
+                    let done = Bound::new(py, Done { job: Mutex::new(Some(job)), untold: Arc::clone(&self.untold) })?;
                     return (function, arguments, done).into_pyobject(py).map(Some);
                 }
                 Err(error) => news = job.done(py, Err(error)),
@@ -218,7 +218,7 @@ impl Worker {
 #[pyclass(frozen)]
 struct Done {
     job: Mutex<Option<Box<dyn Job>>>,
-    outcome: Outcome,
+    untold: Untold,
 }
 
 #[pymethods]
@@ -226,7 +226,7 @@ impl Done {
     fn __call__(&self, py: Python<'_>, answer: Bound<'_, PyAny>, error: Option<Bound<'_, PyAny>>) {
         let job = lock(&self.job).take();
         if let Some(job) = job {
-            *lock(&self.outcome) = job.done(py, error.map_or(Ok(answer), |error| Err(PyErr::from_value(error))));
+            *lock(&self.untold) = job.done(py, error.map_or(Ok(answer), |error| Err(PyErr::from_value(error))));
         }
     }
 }
