@@ -50,9 +50,10 @@ def burst(found: Found) -> list[Row]:
 
 def compute(found: Found) -> list[Row]:
     def one(name: str) -> Row:
-        inside, outside = (found.middle(f"codemode.compute.{name} {where}") for where in ("inside", "outside"))
-        figure = inside / outside if inside and outside else None
-        against = ratios(inside, {SAME: outside})
+        sides = (found.samples.get(f"codemode.compute.{name} {where}", []) for where in ("inside", "outside"))
+        turns = [inside / outside for inside, outside in zip(*sides, strict=True)]
+        figure = measure.middle(turns) if turns else None
+        against = ratios(figure, {SAME: 1.0})
         absent = found.why_not("codemode.compute.inside")
         short = name.partition("(")[0]
         return Row(

@@ -37,8 +37,9 @@ def process(work: Callable[[socket.socket], None], core: int | None = None) -> I
 
 
 def round_trip(size: Size) -> Samples:
-    """Each end on a core of its own. Left to itself, the kernel puts them on one core or on two, as the moment has it,
-    and the figure is one of two that differ several times."""
+    """To another process; and by way of one to a third, as the call of a tool goes. Neighbours on cores of their own:
+    left to itself, the kernel puts them on one core or on two, as the moment has it, and the figure is one of two that
+    differ several times."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})
 
@@ -46,14 +47,23 @@ def round_trip(size: Size) -> Samples:
         while message := other.recv(len(MESSAGE)):
             other.sendall(message)
 
-    with process(answer, cores[-1]) as other:
+    def relay(other: socket.socket) -> None:
+        with process(answer, cores[0]) as third:
+            while message := other.recv(len(MESSAGE)):
+                third.sendall(message)
+                other.sendall(third.recv(len(MESSAGE)))
 
-        def call() -> None:
-            other.sendall(MESSAGE)
-            assert len(other.recv(len(MESSAGE))) == len(MESSAGE)
+    def measured(work: Callable[[socket.socket], None]) -> list[float]:
+        with process(work, cores[-1]) as other:
 
-        measure.warm(call)
-        return {"round_trip": measure.back_to_back(call, 20 * size.samples)}
+            def call() -> None:
+                other.sendall(MESSAGE)
+                assert len(other.recv(len(MESSAGE))) == len(MESSAGE)
+
+            measure.warm(call)
+            return measure.back_to_back(call, 20 * size.samples)
+
+    return {"round_trip": measured(answer), "relayed": measured(relay)}
 
 
 def transfer(size: Size) -> Samples:

@@ -78,6 +78,7 @@ def toolcall(found: Found) -> list[Row]:
     raw = found.middle("raw.round_trip.round_trip")
     peers = {
         RAW: "raw.round_trip.round_trip",
+        "the same by way of a third process": "raw.round_trip.relayed",
         "Monty": "monty.tool.round_trip",
         "opencodemode": "opencodemode.tool.round_trip",
         "smolagents, in one process": "smolagents.tool.round_trip",
