@@ -126,7 +126,8 @@ impl Pool {
         started.map(drop)
     }
 
-    /// Tells what came of the last job, and waits without the GIL. The job and whether another worker is wanted now; `None`: this worker may go.
+    /// Tells what came of the last job, and waits without the GIL. The job and whether another worker is wanted now;
+    /// `None`: this worker may go.
     fn next(&self, mut news: Option<News>) -> Option<(Box<dyn Job>, bool)> {
         let mut state = self.lock();
         state.idle += 1;
