@@ -75,6 +75,7 @@ class Options(NamedTuple):
     rules: Rules
     sinks: Sinks
     names: Names
+    environment: str | None
 
 
 class Scene(NamedTuple):
@@ -159,6 +160,8 @@ def make_call(code: str | bytes, options: Options, scene: Scene, settings: Setti
     }
     if rules.max_tool_calls is not None:
         request["max_tool_calls"] = _checks.count(rules.max_tool_calls, "max_tool_calls", least=1, what=least_one)
+    if options.environment is not None:
+        request["environment"] = _checks.word(options.environment, "environment")
     if correlation_id := options.correlation_id or settings.correlation_id():
         request["correlation_id"] = correlation_id
     if settings.max_code_length is not None:

@@ -45,6 +45,12 @@ def flag(value: bool, name: str) -> bool:
     return value
 
 
+def word(value: str, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name} must be a name, got {shown(value)}")
+    return value
+
+
 def function(value: Any, name: str) -> Any:
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be a function, got {shown(value)}")

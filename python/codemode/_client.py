@@ -214,6 +214,7 @@ class Codemode(_Client, Adapters):
         variables: Mapping[str, Any] | None = None,
         keep_variables: bool = False,
         bare_tools: bool = False,
+        environment: str | None = None,
     ) -> ExecutionResult:
         """Runs the code in a fresh sandbox.
 
@@ -231,11 +232,16 @@ class Codemode(_Client, Adapters):
         `on_approval`, in place of the client's, gets an `ApprovalRequest` for each call that needs consent, in the
         call's thread. It returns a bool, an `ApprovalDecision`, or an awaitable of one, which runs on the loop of the
         async tools and holds no thread. Without one, and when it fails, such calls are denied.
+
+        `environment` names one of the executor's `guest.environments`: the code runs in that interpreter, with what it
+        has preloaded. The first execution there waits for its start.
         """
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = Sinks(on_stdout, on_stderr, on_tool_call)
         names = Names(variables, keep_variables, bare_tools)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
+        options = Options(
+            execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names, environment
+        )
         result = self._execute(code, options)
         return result.raise_for_error() if check else result
 
@@ -255,6 +261,7 @@ class Codemode(_Client, Adapters):
         variables: Mapping[str, Any] | None = None,
         keep_variables: bool = False,
         bare_tools: bool = False,
+        environment: str | None = None,
     ) -> Generator[Event, None, None]:
         """Runs the code when the first event is asked for, and yields what happens; the last event is `Finished`.
 
@@ -266,18 +273,20 @@ class Codemode(_Client, Adapters):
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = channel.sinks()
         names = Names(variables, keep_variables, bare_tools)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
+        options = Options(
+            execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names, environment
+        )
         connection = self._open_here("stream", "async for … in client.stream_async(…)")
         call = self._call(code, options, connection.loop.get, call_here)
         return stream(connection, self._registry, call, channel)
 
-    def prompt(self, tool_filter: Iterable[str] | None = None) -> str:
+    def prompt(self, tool_filter: Iterable[str] | None = None, environment: str | None = None) -> str:
         """The text that tells a model how to write code for this client: its tools, and what the executor's real
         configuration allows (folders, commands, network, packages, limits).
 
-        The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
+        `environment`: for code that runs there. The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
         """
-        return self._prompt(tool_filter)
+        return self._prompt(tool_filter, environment)
 
     def health_check(self) -> bool:
         """Whether the executor answers."""
@@ -332,9 +341,9 @@ class AsyncCodemode(_Client):
     execute = _Client.execute_async
     stream = _Client.stream_async
 
-    async def prompt(self, tool_filter: Iterable[str] | None = None) -> str:
+    async def prompt(self, tool_filter: Iterable[str] | None = None, environment: str | None = None) -> str:
         """As `Codemode.prompt`."""
-        return await asyncio.to_thread(self._prompt, tool_filter)
+        return await asyncio.to_thread(self._prompt, tool_filter, environment)
 
     async def health_check(self) -> bool:
         """Whether the executor answers."""

@@ -68,6 +68,7 @@ class Executions:
         variables: Mapping[str, Any] | None = None,
         keep_variables: bool = False,
         bare_tools: bool = False,
+        environment: str | None = None,
     ) -> ExecutionResult:
         """Runs the code in a fresh sandbox without blocking the event loop, which also runs the async tools.
 
@@ -77,7 +78,9 @@ class Executions:
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = Sinks(on_stdout, on_stderr, on_tool_call)
         names = Names(variables, keep_variables, bare_tools)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
+        options = Options(
+            execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names, environment
+        )
         result = await self._execute_async(code, options)
         return result.raise_for_error() if check else result
 
@@ -97,13 +100,16 @@ class Executions:
         variables: Mapping[str, Any] | None = None,
         keep_variables: bool = False,
         bare_tools: bool = False,
+        environment: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """`Codemode.stream` for `async for`."""
         channel = Channel()
         rules = Rules(on_approval, max_tool_calls, check_tools, artifact_bytes)
         sinks = channel.sinks()
         names = Names(variables, keep_variables, bare_tools)
-        options = Options(execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names)
+        options = Options(
+            execution_timeout, tool_filter, context, config, correlation_id, rules, sinks, names, environment
+        )
         connection, loop = self._open(), asyncio.get_running_loop()
         call = self._call(code, options, lambda: loop, call_here)
         return stream_async(connection, self._registry, call, channel)
@@ -119,10 +125,11 @@ class Executions:
         wanted = _checks.names(tool_filter)
         return entries if wanted is None else pick(entries, wanted)
 
-    def _prompt(self, tool_filter: Iterable[str] | None) -> str:
+    def _prompt(self, tool_filter: Iterable[str] | None, environment: str | None) -> str:
+        named = None if environment is None else _checks.word(environment, "environment")
         specs = [entry.spec for entry in self._offered(tool_filter).values()]
         try:
-            return self._open().native.prompt(specs)
+            return self._open().native.prompt(specs, named)
         except Exception as error:  # what is no NativeError is raised as it is
             raise from_native(error) from None
 

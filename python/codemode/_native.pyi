@@ -24,6 +24,7 @@ class RawRequest(TypedDict, total=False):
     variables: bytes  # tagged JSON of a mapping; absent: none
     keep_variables: bool  # absent: False
     bare_tools: bool  # absent: False
+    environment: str  # one of info()'s; absent: the executor's own interpreter
     artifact_bytes: int  # of artifacts' contents with the result; absent: none
     code_timeout: float | None  # seconds
     tool_timeout: float | None
@@ -96,8 +97,8 @@ class NativeClient:
         """Returns at once; `on_done` is called once, from a native thread that others wait for: it must not block."""
     def info(self) -> dict[str, Any]:
         """Connects if need be. {version, tier, layers, substitutes, not_promised, limits, policy,
-        max_concurrent_executions, embedded, python, packages}."""
-    def prompt(self, tools: Sequence[RawToolSpec]) -> str:
+        max_concurrent_executions, embedded, python, packages, environments: [{name, python, packages}]}."""
+    def prompt(self, tools: Sequence[RawToolSpec], environment: str | None) -> str:
         """How to write code for this executor and these tools, for a model to read; the same text for the same two.
         Connects if need be. A tool whose name is no identifier is described in words.
         """

@@ -145,6 +145,9 @@ pub(crate) struct RunArgs {
     /// Seconds that the code may take
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<std::time::Duration>,
+    /// One of the executor's guest.environments, in place of its own interpreter
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
     /// Print one JSON document with everything instead
     #[arg(long)]
     pub(crate) json: bool,

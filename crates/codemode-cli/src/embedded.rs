@@ -119,7 +119,7 @@ async fn serve_parent(
     interpreter: PathBuf,
     parent: &UnixStream,
 ) -> Result<ExitCode, Failure> {
-    let EmbeddedConfig { policy, audit } = config;
+    let EmbeddedConfig { mut policy, audit } = config;
     let mut alive = Alive::new(parent).map_err(Failure::unavailable)?;
     let keys = ApiKeys::new(&[&request.api_key]);
     if request.api_key.is_empty() {
@@ -129,6 +129,7 @@ async fn serve_parent(
     let listener = codemode_server::bind(&address, &keys).await.map_err(Failure::unavailable)?;
     let audit = Audit::open(audit.as_ref()).map_err(Failure::usage)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
+    guest::find_environments(&mut policy).map_err(Failure::unavailable)?;
     let starting = Engine::start(EngineConfig { policy, interpreter, guest_library });
     let engine = tokio::select! {
         engine = starting => engine.map_err(Failure::start)?,

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use codemode_types::Policy;
+use codemode_types::{EnvironmentPolicy, Policy};
 use thiserror::Error;
 
 const LIBRARY: &str = "libcodemode_guest.so";
@@ -22,6 +22,8 @@ pub(crate) enum GuestError {
     NotOnPath { name: String },
     #[error("the Python interpreter {path} cannot be used: {reason}")]
     Interpreter { path: PathBuf, reason: String },
+    #[error("guest.environments: `{name}`: {error}")]
+    Environment { name: String, error: Box<GuestError> },
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -50,10 +52,25 @@ fn find_library(folder: &Path) -> Result<PathBuf, GuestError> {
 
 /// The policy's, else the embedding Python, else python3 on PATH.
 pub(crate) fn interpreter(policy: &Policy, embedding: Option<&Path>) -> Result<PathBuf, GuestError> {
-    match policy.guest.interpreter.as_deref().or(embedding) {
-        Some(path) if path.components().count() == 1 => on_path(path.as_os_str(), env::var_os("PATH").as_deref()),
-        Some(path) => runnable(path).map(|()| path.to_owned()),
-        None => on_path(OsStr::new("python3"), env::var_os("PATH").as_deref()),
+    found(policy.guest.interpreter.as_deref().or(embedding).unwrap_or(Path::new("python3")))
+}
+
+/// Those of the environments, each as a path.
+pub(crate) fn find_environments(policy: &mut Policy) -> Result<(), GuestError> {
+    for EnvironmentPolicy { name, interpreter, .. } in &mut policy.guest.environments {
+        if let Some(interpreter) = interpreter {
+            let failed = |error| GuestError::Environment { name: name.clone(), error: Box::new(error) };
+            *interpreter = found(interpreter).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// A single word is a name on PATH.
+fn found(interpreter: &Path) -> Result<PathBuf, GuestError> {
+    match interpreter.components().count() {
+        1 => on_path(interpreter.as_os_str(), env::var_os("PATH").as_deref()),
+        _ => runnable(interpreter).map(|()| interpreter.to_owned()),
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn until_stopped(
-    config: ServerConfig,
+    mut config: ServerConfig,
     (tls, callback): (Option<Tls>, Option<Callback>),
     interpreter: PathBuf,
 ) -> Result<ExitCode, Failure> {
@@ -68,6 +68,7 @@ async fn until_stopped(
     let listener = listener.map_err(Failure::unavailable)?;
     let audit = Audit::open(config.audit.as_ref()).map_err(Failure::configuration)?;
     let guest_library = guest::library().map_err(Failure::unavailable)?;
+    guest::find_environments(&mut config.policy).map_err(Failure::unavailable)?;
     let engine = EngineConfig { policy: config.policy, interpreter, guest_library };
     let engine = tokio::select! {
         engine = Engine::start(engine) => engine.map_err(Failure::start)?,

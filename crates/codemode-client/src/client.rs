@@ -190,7 +190,7 @@ impl Client {
     }
 
     /// How to write code for this executor and these tools, for a model to read; see [`prompt`](crate::prompt::prompt).
-    /// Connects if need be.
+    /// `environment`: for code that runs there. Connects if need be.
     ///
     /// ```
     /// use codemode_client::{Client, EmbeddedOptions, Tool, ToolHost, Tools, Value, json};
@@ -202,13 +202,17 @@ impl Client {
     /// # };
     /// let tools = Tools::of([Tool::new("weather", "Weather at a place", |_: Value| async { Ok(json!(21)) })])?;
     /// let client = Client::embedded(EmbeddedOptions::new(executable))?;
-    /// let prompt = client.prompt(&tools.specs()).await?;
+    /// let prompt = client.prompt(&tools.specs(), None).await?;
     /// assert!(prompt.contains("def weather("), "{prompt}");
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn prompt(&self, tools: &[ToolSpec]) -> Result<String, ClientError> {
+    pub async fn prompt(&self, tools: &[ToolSpec], environment: Option<&str>) -> Result<String, ClientError> {
         let info = self.info().await?;
+        let info = match environment {
+            Some(name) => info.within(name).ok_or_else(|| ClientError::config(no_environment(&info, name)))?,
+            None => info,
+        };
         prompt(&info, tools).map_err(|error| ClientError::config(error.to_string()))
     }
 
@@ -363,4 +367,10 @@ fn checked(timeout: Duration) -> Result<Duration, ClientError> {
         Duration::ZERO => Err(ClientError::config("timeout must be above 0 seconds")),
         timeout => Ok(timeout),
     }
+}
+
+fn no_environment(info: &ExecutorInfo, name: &str) -> String {
+    let known: Vec<_> = info.environments.iter().map(|environment| environment.name.as_str()).collect();
+    let known = if known.is_empty() { "none" } else { &known.join(", ") };
+    format!("there is no environment {name:?}; this executor has: {known} (guest.environments)")
 }

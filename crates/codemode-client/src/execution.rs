@@ -71,6 +71,7 @@ fn start(request: Request, specs: Vec<codemode_types::ToolSpec>) -> v1::Start {
         variables: request.globals.variables,
         keep_variables: request.globals.keep_variables,
         bare_tools: request.globals.bare_tools,
+        environment: request.environment.unwrap_or_default(),
         ..v1::Start::default()
     };
     start.with_overrides(&request.overrides)

@@ -69,7 +69,7 @@ mod values;
 mod wire;
 
 pub use codemode_config as config;
-pub use codemode_proto::ExecutorInfo;
+pub use codemode_proto::{EnvironmentInfo, ExecutorInfo};
 pub use codemode_types::{
     Artifact, ByteSize, CorrelationId, ErrorCode, ExecutionFailure, ExecutionId, ExecutionReport, Globals, Isolation,
     LimitOverrides, Limits, Outcome, OutputStream, Policy, Rejection, Tier, ToolCallRecord, ToolCallStatus,

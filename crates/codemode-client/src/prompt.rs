@@ -63,6 +63,7 @@ const UNTOLD: [&str; 3] = ["pip", "setuptools", "wheel"];
 ///     max_concurrent_executions: 8,
 ///     python: "3.12.4".into(),
 ///     packages: vec!["numpy 2.1.0".into()],
+///     environments: Vec::new(),
 /// };
 /// let tools = Tools::of([Tool::new("weather", "Weather at a place", |_: Value| async { Ok(json!(21)) })])?;
 /// let text = prompt(&info, &tools.specs())?;

@@ -40,6 +40,8 @@ pub struct Request {
     pub artifact_bytes: u64,
     /// What the code finds in `__main__`, and whether it comes back.
     pub globals: Globals,
+    /// One of [`ExecutorInfo::environments`](crate::ExecutorInfo); `None`: the executor's own interpreter.
+    pub environment: Option<String>,
     /// Cancels the execution and still delivers its report (outcome `cancelled`, output so far), unlike dropping the
     /// future of `execute`, which cancels as well.
     pub cancel: CancellationToken,

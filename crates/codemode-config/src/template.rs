@@ -119,6 +119,7 @@ const SIDECAR: &[Line] = &[
     Live("isolation.fresh_interpreter"),
     Shown("guest.interpreter", "/usr/bin/python3"),
     Shown("guest.preload", "[json, datetime]"),
+    Shown("guest.environments", "[{name: data, preload: [pandas]}]"),
     Live("pool.min"),
     Shown("max_concurrent_executions", "8"),
     Live("queue"),

@@ -42,6 +42,13 @@ pub(crate) enum Entry {
     Later(oneshot::Receiver<Place>),
 }
 
+impl Place {
+    /// One that is taken from nobody.
+    pub(crate) fn besides() -> Self {
+        Self(None)
+    }
+}
+
 impl Admission {
     pub(crate) fn new(places: usize, queue: usize) -> Arc<Self> {
         let state = State { free: places, waiting: VecDeque::new(), draining: false };

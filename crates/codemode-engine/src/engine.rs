@@ -1,4 +1,4 @@
-//! The engine: one policy, one zygote, one pool, many executions.
+//! The engine: one policy, its environments, many executions.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,9 +13,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Attacks, EngineConfig, EngineInfo, Execution, ExecutionRequest, StartError,
-    admission::Admission,
+    admission::{Admission, Entry, Place},
+    cgroup::Groups,
+    environment::Environment,
+    environments::Environments,
     execution::{Controls, EVENTS, Job, Wanted, Word, execute},
-    pool::Pool,
     request, self_test, start,
 };
 
@@ -25,7 +27,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// Cheap to clone; all clones are the same engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,9 @@ pub(crate) struct Shared {
     /// With a network that may be restricted.
     pub(crate) egress: Option<Egress>,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) environments: Arc<Environments>,
+    /// Of all sandboxes.
+    pub(crate) groups: Option<Arc<Groups>>,
     pub(crate) running: TaskTracker,
     /// Ends every execution.
     pub(crate) stop: CancellationToken,
@@ -56,9 +60,8 @@ impl Engine {
     /// As [`Engine::start`], against attacks of the caller's besides its own; none can be left out.
     #[doc(hidden)]
     pub async fn start_against(config: EngineConfig, more: &[Attacks]) -> Result<Self, StartError> {
-        let (shared, trial) = start::shared(config).await?;
-        let engine = Self { shared: Arc::new(shared) };
-        match self_test::run(&engine, &trial, more).await {
+        let engine = Self { shared: Arc::new(start::shared(config).await?) };
+        match self_test::run(&engine, engine.shared.environments.own(), more).await {
             Ok(()) => Ok(engine),
             Err(error) => {
                 engine.drain(Duration::ZERO).await;
@@ -74,18 +77,36 @@ impl Engine {
             max_concurrent_executions: self.shared.places,
             python: self.shared.python.clone(),
             packages: Arc::clone(&self.shared.packages),
+            environments: self.shared.environments.info(),
         }
     }
 
     /// Checks and admits the request, or refuses it before anything runs. Must be called inside a tokio runtime.
     pub fn execute(&self, request: ExecutionRequest) -> Result<Execution, Rejection> {
+        self.begin(request, None)
+    }
+
+    /// Of the engine's own, in an environment that need not be listed yet. It waits for nobody's place.
+    pub(crate) fn execute_in(
+        &self,
+        environment: &Arc<Environment>,
+        request: ExecutionRequest,
+    ) -> Result<Execution, Rejection> {
+        self.begin(request, Some(Arc::clone(environment)))
+    }
+
+    fn begin(&self, request: ExecutionRequest, given: Option<Arc<Environment>>) -> Result<Execution, Rejection> {
         let arrived = Instant::now();
         let (limits, warnings) = request.policy.limits.overridden(&request.overrides);
         request::tools(&request.tools)?;
         let code = request::code(request.code, &limits)?;
         let bytes =
             request::bytes(&code, &request.tools, [&request.context, &request.config, &request.globals.variables]);
-        let entry = self.shared.admission.enter(bytes)?;
+        self.shared.environments.check(request.environment.as_deref())?;
+        let entry = match given {
+            Some(_) => Entry::Now(Place::besides()),
+            None => self.shared.admission.enter(bytes)?,
+        };
         let job = Job {
             id: request.id,
             correlation_id: request.correlation_id,
@@ -96,6 +117,7 @@ impl Engine {
             policy: request.policy,
             check_tools: request.check_tools,
             globals: request.globals,
+            environment: request.environment,
             artifact_bytes: request.artifact_bytes.min(limits.result_bytes.bytes()),
             limits,
             ceiling: Arc::clone(&self.shared.limits),
@@ -107,11 +129,11 @@ impl Engine {
         let cancel = CancellationToken::new();
         let stop = self.shared.stop.clone();
         let controls = Controls { words: heard, wanted: Wanted { events: sender, cancel: cancel.clone(), stop } };
-        self.shared.running.spawn(execute(Arc::clone(&self.shared), job, entry, controls));
+        self.shared.running.spawn(execute(self.clone(), job, entry, given, controls));
         Ok(Execution { warnings, events, words, cancel })
     }
 
-    /// Refuses new executions, waits for live ones until `patience` is over, kills the rest, ends the zygote.
+    /// Refuses new executions, waits for live ones until `patience` is over, kills the rest, ends the zygotes.
     pub async fn drain(&self, patience: Duration) {
         let shared = &self.shared;
         shared.admission.drain();
@@ -123,8 +145,10 @@ impl Engine {
                 tracing::error!(executions = shared.running.len(), "executions do not end, or nobody reads their end");
             }
         }
-        shared.pool.close();
-        shared.pool.spawner().stop().await;
+        shared.environments.end().await;
+        if let Some(groups) = shared.groups.clone() {
+            let _ = tokio::task::spawn_blocking(move || groups.clean()).await;
+        }
     }
 }
 

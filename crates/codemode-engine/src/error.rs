@@ -21,6 +21,8 @@ pub enum StartError {
     NoTier,
     #[error("the policy cannot be turned into a sandbox: {0}")]
     Plan(#[source] PlanError),
+    #[error("guest.environments: `{name}`: {reason}")]
+    Environment { name: String, reason: String },
     #[error("filesystem.outputs.mount: {0}")]
     Outputs(#[source] io::Error),
     #[error("cgroups are needed and cannot be used: {0}")]

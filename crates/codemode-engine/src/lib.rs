@@ -5,6 +5,8 @@ mod admission;
 mod cgroup;
 mod code_process;
 mod engine;
+mod environment;
+mod environments;
 mod error;
 mod escape;
 mod execution;
@@ -56,6 +58,18 @@ pub struct EngineInfo {
     pub python: String,
     /// What is installed for it, each as `name version`, in the order of the names.
     pub packages: Arc<[String]>,
+    /// Others that an execution may ask for.
+    pub environments: Arc<[EnvironmentInfo]>,
+}
+
+/// One of `guest.environments`.
+#[derive(Clone, Debug)]
+pub struct EnvironmentInfo {
+    pub name: String,
+    /// As [`EngineInfo::python`].
+    pub python: String,
+    /// As [`EngineInfo::packages`].
+    pub packages: Arc<[String]>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +91,8 @@ pub struct ExecutionRequest {
     pub artifact_bytes: u64,
     /// What the code finds in `__main__`.
     pub globals: Globals,
+    /// One of `guest.environments`; `None`: the engine's own interpreter.
+    pub environment: Option<String>,
 }
 
 #[derive(Debug)]

@@ -206,14 +206,6 @@ struct Ends {
 }
 
 impl Spawner {
-    /// Ends the zygote, every sandbox with it, and removes what the control groups left.
-    pub(crate) async fn stop(&self) {
-        self.keeper.stop().await;
-        if let Some(groups) = self.groups.clone() {
-            let _ = tokio::task::spawn_blocking(move || groups.clean()).await;
-        }
-    }
-
     pub(crate) async fn spawn(&self, shape: &Shape, urgency: Urgency<'_>) -> Result<Sandbox, SpawnError> {
         let spawned = tokio::time::timeout(SPAWN_PATIENCE, self.spawn_with_any(shape, urgency)).await;
         spawned.map_err(|_| SpawnError::Late)?

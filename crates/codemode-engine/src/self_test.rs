@@ -1,4 +1,4 @@
-//! Attacks on the engine's own sandboxes, run before anything is served: one that succeeds refuses the start.
+//! Attacks on an environment's sandboxes, run before it serves anything: one that succeeds refuses its start.
 //!
 //! They go the way of every request: the same policy, pool and guest. Two executions: the second one looks for what the
 //! first one left.
@@ -21,12 +21,12 @@ use codemode_types::{CorrelationId, ExecutionId, ExecutionReport, Globals, Inval
 pub use self::attacks::{Attack, Attacks};
 use self::{canaries::Canaries, host::Marks, program::Program, verdicts::Escape};
 pub(crate) use self::{host::unlisted_programs, removed::Removed};
-use crate::{Engine, ExecutionEvent, ExecutionRequest, StartError, escape::escaped};
+use crate::{Engine, ExecutionEvent, ExecutionRequest, StartError, environment::Environment, escape::escaped};
 
 /// The attacks take milliseconds; this is for a machine on its knees, and for a policy of short timeouts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the attacks need to know of an engine.
+/// What the attacks need to know of an environment.
 #[derive(Debug)]
 pub(crate) struct Trial {
     /// Programs of the host that the policy does not list, see [`unlisted_programs`].
@@ -36,16 +36,17 @@ pub(crate) struct Trial {
 }
 
 /// `more`: attacks besides the engine's own.
-pub(crate) async fn run(engine: &Engine, trial: &Trial, more: &[Attacks]) -> Result<(), StartError> {
+pub(crate) async fn run(engine: &Engine, environment: &Arc<Environment>, more: &[Attacks]) -> Result<(), StartError> {
+    let trial = &environment.trial;
     let began = Instant::now();
     let marks = Marks::new().map_err(|error| could_not_run(format!("no random numbers: {error}")))?;
     let canaries =
         Canaries::open(&marks.token).map_err(|error| could_not_run(format!("no listener to attack: {error}")))?;
     let host = host::description(&marks, &trial.programs, &canaries, engine.info().policy.network.mode);
-    judge(execute(engine, &Program::first(more), &host).await?, &trial.removed)?;
+    judge(execute(engine, environment, &Program::first(more), &host).await?, &trial.removed)?;
     let mark = marks.mark.clone();
     let look = tokio::task::spawn_blocking(move || host::process_named(&mark));
-    let mut escapes = execute(engine, &Program::second(), &host).await?;
+    let mut escapes = execute(engine, environment, &Program::second(), &host).await?;
     let left = look.await.map_err(|_| StartError::Interrupted)?;
     let left = left.map_err(|error| could_not_run(format!("processes cannot be looked at: {error}")))?;
     escapes
@@ -77,9 +78,15 @@ fn judge(escapes: Vec<Escape>, removed: &Removed) -> Result<(), StartError> {
     refusal
 }
 
-async fn execute(engine: &Engine, program: &Program, host: &[u8]) -> Result<Vec<Escape>, StartError> {
+async fn execute(
+    engine: &Engine,
+    environment: &Arc<Environment>,
+    program: &Program,
+    host: &[u8],
+) -> Result<Vec<Escape>, StartError> {
     let request = request(engine, program, host).map_err(|error| could_not_run(error.to_string()))?;
-    let mut execution = engine.execute(request).map_err(|rejection| could_not_run(rejection.message))?;
+    let mut execution =
+        engine.execute_in(environment, request).map_err(|rejection| could_not_run(rejection.message))?;
     while let Some(event) = execution.events.recv().await {
         if let ExecutionEvent::Finished(report) = event {
             return escapes(&report, program);
@@ -105,6 +112,7 @@ fn request(engine: &Engine, program: &Program, host: &[u8]) -> Result<ExecutionR
         check_tools: false,
         artifact_bytes: 0,
         globals: Globals::default(),
+        environment: None,
     })
 }
 

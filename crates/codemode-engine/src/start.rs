@@ -10,7 +10,6 @@ use std::{
 use codemode_egress::Egress;
 use codemode_sandbox::{
     container,
-    execs::Programs,
     plan::SandboxPlan,
     probe::{Probe, probe},
 };
@@ -22,19 +21,20 @@ use crate::{
     admission::Admission,
     cgroup::Groups,
     engine::Shared,
-    pool::{Pool, Size},
-    sandbox::{Spawner, Urgency},
-    self_test::{Trial, unlisted_programs},
+    environment::{self, Blueprint, Environment, Ground},
+    environments::Environments,
+    pool::Size,
     shape::Shape,
     slots::{SLOTS, UidSlots},
-    zygote::{Keeper, Launch},
 };
 
-/// Every running execution holds a user id, and so do a parked sandbox for each and those still being reaped.
-const MOST_PLACES: u32 = SLOTS as u32 / 2 - 8;
+/// Every running execution holds a user id, and so does each parked sandbox.
+const MOST_PLACES: u32 = SLOTS as u32 / 2 - REAPED / 2;
+/// User ids for sandboxes that are still being reaped.
+const REAPED: u32 = 16;
 
-/// The engine's parts, and what its self-test is to know of them.
-pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), StartError> {
+/// The engine's parts.
+pub(crate) async fn shared(config: EngineConfig) -> Result<Shared, StartError> {
     let EngineConfig { policy, interpreter, guest_library } = config;
     if !guest_library.is_file() {
         return Err(StartError::NoGuestLibrary(guest_library));
@@ -48,34 +48,32 @@ pub(crate) async fn shared(config: EngineConfig) -> Result<(Shared, Trial), Star
     let plan = SandboxPlan::build(&policy, &interpreter, means).map_err(StartError::Plan)?;
     let egress = egress(&policy);
     let groups = groups(&probe, &policy, places)?;
-    let programs = Programs::of(&plan);
-    let unlisted = unlisted_programs(&plan);
-    let packages = plan.packages.clone().into();
-    let keeper = Keeper::start(Launch { guest_library, plan }).await?;
-    let zygote = keeper.zygote().await.map_err(|_| StartError::ZygoteEnded)?;
-    let trial = Trial { programs: unlisted, removed: zygote.removed.clone() };
-    let spawner = Spawner { keeper, groups, slots: UidSlots::of_this_process(), programs, means };
+    let plans = environment::plans(&policy, &plan)?;
     let shape = Shape::of(&policy, &policy.limits);
-    let first = spawner.spawn(&shape, Urgency::Wanted).await.map_err(StartError::Sandbox)?;
+    let ground = Ground { groups, slots: UidSlots::of_this_process(), means, shape, size: size(&policy, places) };
+    let named = plans.into_iter().map(|(name, plan)| (name, Blueprint::new(plan, &guest_library, ground.clone())));
+    let named = named.collect();
+    let blueprint = Blueprint::new(plan, &guest_library, ground.clone());
+    let info = blueprint.info("");
+    let own = Environment::start(&blueprint).await?;
     let (substitutes, not_promised) = (probe.substitutes(), probe.not_promised(policy.network.mode));
-    let isolation = Isolation { tier, layers: first.layers.clone(), substitutes, not_promised };
-    let pool = Pool::new(spawner, shape, size(&policy, places), first);
-    pool.refill();
-    let shared = Shared {
+    let isolation = Isolation { tier, layers: own.layers.clone(), substitutes, not_promised };
+    let environments_memory = policy.pool.environments_memory;
+    Ok(Shared {
         limits: Arc::new(policy.limits.clone()),
         admission: Admission::new(places as usize, policy.queue as usize),
         policy: Arc::new(policy),
         isolation,
-        python: zygote.python.clone(),
-        packages,
+        python: info.python,
+        packages: info.packages,
         places,
         outputs,
         egress,
-        pool,
+        environments: Environments::new(own, named, environments_memory),
+        groups: ground.groups,
         running: TaskTracker::new(),
         stop: CancellationToken::new(),
-    };
-    Ok((shared, trial))
+    })
 }
 
 /// A request may narrow the network of `all`.
@@ -111,8 +109,11 @@ fn places(policy: &Policy, tier: Tier) -> Result<u32, StartError> {
 }
 
 fn size(policy: &Policy, places: u32) -> Size {
-    let least = policy.pool.min.clamp(1, MOST_PLACES);
-    let most = policy.pool.max.unwrap_or(places).clamp(least, MOST_PLACES);
+    // Each environment has sandboxes of its own.
+    let pools = 1 + policy.guest.environments.len() as u32;
+    let room = ((u32::from(SLOTS) - REAPED - places) / pools).max(1);
+    let least = policy.pool.min.clamp(1, room);
+    let most = policy.pool.max.unwrap_or(places).clamp(least, room);
     Size { least: least as usize, most: most as usize, hands: cores().clamp(2, 8) as usize }
 }
 

@@ -98,7 +98,6 @@ for name in ('numpy.random', 'torch'):
 gc.collect()
 # What exists now is shared by every child: the collector must not touch, and so copy, its pages.
 gc.freeze()
-version = '.'.join(map(str, sys.version_info[:3]))
 ";
 
 /// Native callbacks: libffi finds its own code through /proc and its file, neither of which a sandbox shows it, so its
@@ -119,12 +118,12 @@ pub(crate) fn prepare_on_host(py: Python<'_>) -> PyResult<()> {
     }
 }
 
-/// The runner module, ready for children, and the interpreter's version.
+/// The runner module, ready for children.
 pub(crate) fn prepare<'py>(
     py: Python<'py>,
     environment: &[(String, String)],
     preload: &[String],
-) -> PyResult<(Bound<'py, PyModule>, String)> {
+) -> PyResult<Bound<'py, PyModule>> {
     let scope = PyDict::new(py);
     let sources = PyDict::new(py);
     for (name, text) in SOURCES {
@@ -140,8 +139,7 @@ pub(crate) fn prepare<'py>(
     scope.set_item("rehearsal", rehearsal(py)?)?;
     py.run(&text(IMPORTER)?, Some(&scope), None)?;
     py.run(&text(PREPARE)?, Some(&scope), None)?;
-    let version = scope.get_item("version")?.map(|version| version.extract()).transpose()?.unwrap_or_default();
-    Ok((py.import("_codemode.runner")?, version))
+    py.import("_codemode.runner")
 }
 
 /// What makes a bridge for a run in advance, of this code.

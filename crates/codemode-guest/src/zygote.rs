@@ -60,7 +60,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
         Err(_) => sys::exit_now(1),
     };
     match boot(py, control.as_fd()) {
-        Ok(Booted { plan, owners, networks, container, runner, footprint, version }) => {
+        Ok(Booted { plan, owners, networks, container, runner, footprint }) => {
             let (filters, places) = (Filters::compile(&plan), Places::open(&plan));
             let (live, early) = (Vec::new(), Vec::new());
             let mut zygote = Zygote {
@@ -77,7 +77,7 @@ pub(crate) fn run(py: Python<'_>) -> ! {
                 live,
                 early,
             };
-            zygote.tell(&FromZygote::Ready { python: version, layers: removed::announcement() }, &[]);
+            zygote.tell(&FromZygote::Ready { layers: removed::announcement() }, &[]);
             zygote.serve()
         }
         Err(error) => {
@@ -95,8 +95,6 @@ struct Booted<'py> {
     container: Option<Possession>,
     runner: Bound<'py, PyModule>,
     footprint: Footprint,
-    /// The interpreter's.
-    version: String,
 }
 
 fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, StepError> {
@@ -125,12 +123,12 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
         // A cell in a user namespace could not write its own oom_score_adj; each cell does this for itself.
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| StepError::new(Step::Identity, error))?;
     }
-    let (runner, version) = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
+    let runner = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
     // A kernel that does not show it makes first runs slower, no more.
     let footprint = mirror.and_then(|mirror| fork::learn(py, &runner, &mirror)).unwrap_or_default();
-    Ok(Booted { plan, owners, networks, container, runner, footprint, version })
+    Ok(Booted { plan, owners, networks, container, runner, footprint })
 }
 
 fn has_ended(cell: &fork::Cell) -> bool {

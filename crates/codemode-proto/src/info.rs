@@ -16,6 +16,40 @@ pub struct ExecutorInfo {
     pub python: String,
     /// What is installed for it, each as `name version`, in the order of the names.
     pub packages: Vec<String>,
+    /// Others that an execution may ask for by name.
+    pub environments: Vec<EnvironmentInfo>,
+}
+
+/// An interpreter besides the executor's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentInfo {
+    pub name: String,
+    /// As [`ExecutorInfo::python`].
+    pub python: String,
+    /// As [`ExecutorInfo::packages`].
+    pub packages: Vec<String>,
+}
+
+impl ExecutorInfo {
+    /// The same for code that runs in that environment; `None`: there is no such.
+    pub fn within(&self, environment: &str) -> Option<Self> {
+        let info = self.environments.iter().find(|info| info.name == environment)?;
+        Some(Self { python: info.python.clone(), packages: info.packages.clone(), ..self.clone() })
+    }
+}
+
+impl From<EnvironmentInfo> for v1::Environment {
+    fn from(info: EnvironmentInfo) -> Self {
+        let EnvironmentInfo { name, python, packages } = info;
+        Self { name, python, packages }
+    }
+}
+
+impl From<v1::Environment> for EnvironmentInfo {
+    fn from(info: v1::Environment) -> Self {
+        let v1::Environment { name, python, packages } = info;
+        Self { name, python, packages }
+    }
 }
 
 impl From<ExecutorInfo> for v1::Info {
@@ -28,6 +62,7 @@ impl From<ExecutorInfo> for v1::Info {
             python: info.python,
             packages: info.packages,
             tool_result_credit: TOOL_RESULT_CREDIT,
+            environments: info.environments.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -47,6 +82,7 @@ impl TryFrom<v1::Info> for ExecutorInfo {
             max_concurrent_executions: info.max_concurrent_executions,
             python: info.python,
             packages: info.packages,
+            environments: info.environments.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -33,7 +33,7 @@ mod tool;
 mod usage;
 
 pub use error::DecodeError;
-pub use info::ExecutorInfo;
+pub use info::{EnvironmentInfo, ExecutorInfo};
 pub use limits::{request_bytes, response_bytes};
 pub use tool::{tool_answer, tool_result};
 

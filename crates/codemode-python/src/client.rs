@@ -78,11 +78,13 @@ impl NativeClient {
         convert::info(py, &info, engine.client.is_embedded())
     }
 
-    fn prompt(&self, py: Python<'_>, tools: &Bound<'_, PyAny>) -> PyResult<String> {
+    fn prompt(&self, py: Python<'_>, tools: &Bound<'_, PyAny>, environment: Option<String>) -> PyResult<String> {
         let tools = convert::tools(tools)?;
         let engine = self.engine()?;
         let client = engine.client.clone();
-        engine.wait(py, async move { client.prompt(&tools).await })?.map_err(|error| raised(&error))
+        engine
+            .wait(py, async move { client.prompt(&tools, environment.as_deref()).await })?
+            .map_err(|error| raised(&error))
     }
 
     fn health(&self, py: Python<'_>) -> PyResult<bool> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use codemode_engine::{Engine, Execution, ExecutionRequest};
-use codemode_proto::ExecutorInfo;
+use codemode_proto::{EnvironmentInfo, ExecutorInfo};
 use codemode_types::{CorrelationId, ErrorCode, ExecutionId, ExecutionReport, Isolation, Policy, Rejection};
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,7 @@ impl Executions {
             max_concurrent_executions: info.max_concurrent_executions,
             python: info.python,
             packages: info.packages.to_vec(),
+            environments: info.environments.iter().map(environment).collect(),
         }
     }
 
@@ -201,6 +202,10 @@ pub(crate) fn correlation_id(given: &str) -> Result<CorrelationId, Rejection> {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
     let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
     Ok(CorrelationId::from_parts(millis, u32::from_be_bytes([a, b, c, d])))
+}
+
+fn environment(info: &codemode_engine::EnvironmentInfo) -> EnvironmentInfo {
+    EnvironmentInfo { name: info.name.clone(), python: info.python.clone(), packages: info.packages.to_vec() }
 }
 
 pub(crate) fn invalid(error: impl ToString) -> Rejection {

@@ -25,8 +25,8 @@ pub use isolation::{Isolation, Tier};
 pub use limits::{LimitOverrides, Limits};
 pub use outcome::Outcome;
 pub use policy::{
-    ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode, NetworkPolicy,
-    POLICY_KEYS, PROXY_PORT, Policy, PolicyError, PolicyKey, PolicyKind, PoolPolicy, RESOLVER_PORT,
+    EnvironmentPolicy, ExecutionPolicy, FilesystemPolicy, GuestPolicy, IsolationPolicy, MinimumTier, NetworkMode,
+    NetworkPolicy, POLICY_KEYS, PROXY_PORT, Policy, PolicyError, PolicyKey, PolicyKind, PoolPolicy, RESOLVER_PORT,
 };
 pub use problem::{Place, Problem};
 pub use report::{

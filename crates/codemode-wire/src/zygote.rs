@@ -83,7 +83,6 @@ pub enum ToZygote {
 pub enum FromZygote {
     /// The base root is built and the interpreter warm.
     Ready {
-        python: String,
         layers: Vec<String>,
     },
     /// The zygote cannot serve; it ends.
@@ -164,9 +163,9 @@ impl FromZygote {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer;
         match self {
-            Self::Ready { python, layers } => {
+            Self::Ready { layers } => {
                 writer = Writer::new(1);
-                writer.text(python).texts(layers);
+                writer.texts(layers);
             }
             Self::Failed { step, message } => {
                 writer = Writer::new(2);
@@ -191,7 +190,7 @@ impl FromZygote {
     pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(packet);
         let message = match reader.u8()? {
-            1 => Self::Ready { python: reader.text()?, layers: reader.list(MAX_ITEMS, Reader::text)? },
+            1 => Self::Ready { layers: reader.list(MAX_ITEMS, Reader::text)? },
             2 => Self::Failed { step: reader.text()?, message: reader.text()? },
             3 => Self::Spawned { ticket: reader.u64()?, pid: reader.u32()?.cast_signed() },
             4 => Self::SpawnFailed { ticket: reader.u64()?, message: reader.text()? },
@@ -213,7 +212,7 @@ mod tests {
         let message = ToZygote::Spawn(Box::new(spawn));
         assert_eq!(ToZygote::decode(&message.encode()), Ok(message));
         for message in [
-            FromZygote::Ready { python: "3.11.7".into(), layers: vec![] },
+            FromZygote::Ready { layers: vec!["removed: a".into()] },
             FromZygote::Failed { step: "root".into(), message: "EPERM".into() },
             FromZygote::Spawned { ticket: 1, pid: 2 },
             FromZygote::SpawnFailed { ticket: 1, message: "EAGAIN".into() },

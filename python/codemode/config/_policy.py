@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from codemode._read_config import Kind
@@ -108,10 +109,13 @@ class IsolationConfig(SidecarSection):
 
 
 class GuestConfig(SidecarSection):
+    """`environments`: each a mapping of `name`, `interpreter` and `preload`."""
+
     _key = "guest"
 
     interpreter: str | None
     preload: tuple[str, ...]
+    environments: tuple[Mapping[str, Any], ...]
 
 
 class PoolConfig(SidecarSection):
@@ -121,3 +125,4 @@ class PoolConfig(SidecarSection):
 
     min: int
     max: int | None
+    environments_memory: int

@@ -57,6 +57,7 @@ class CodeToolOptions(TypedDict, total=False):
     variables: Mapping[str, Any] | None
     keep_variables: bool
     bare_tools: bool
+    environment: str | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class CodeTool:
         self._on_result = _checks.function(execution.pop("on_result", None), "on_result")
         self.description: str = execution.pop("description", None) or _described(client, self._tool_filter)
         _check(client, self._tool_filter, execution)
-        self.code_description = f"Python code, as it stands, without Markdown.\n\n{client.prompt(self._tool_filter)}"
+        text = client.prompt(self._tool_filter, execution.get("environment"))
+        self.code_description = f"Python code, as it stands, without Markdown.\n\n{text}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CodeTool:
         """Itself. Frameworks copy the tools of an agent, and there is nothing here that a copy should have alone."""
@@ -235,5 +237,7 @@ def _check(client: Codemode, tool_filter: Iterable[str] | None, given: Mapping[s
     sinks = Sinks(given.get("on_stdout"), given.get("on_stderr"), given.get("on_tool_call"))
     values = (given.get("context"), given.get("config"), given.get("correlation_id"))
     names = Names(given.get("variables"), given.get("keep_variables", False), given.get("bare_tools", False))
-    options = Options(given.get("execution_timeout"), tool_filter, *values, rules, sinks, names)
+    options = Options(
+        given.get("execution_timeout"), tool_filter, *values, rules, sinks, names, given.get("environment")
+    )
     client._call("", options, client._connection.loop.get, call_here)

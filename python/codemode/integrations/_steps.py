@@ -44,7 +44,10 @@ class Steps(CodeTool):
         super().__init__(own, None, {"keep_variables": True, "bare_tools": True, **options})
         self.variables: dict[str, Any] = dict(self._execution.pop("variables", None) or {})
         self._is_first, self._was_short = True, False
-        self.prompt = prompt(client, names, self._execution["keep_variables"], self._execution["bare_tools"])
+        execution = self._execution
+        self.prompt = prompt(
+            client, names, execution["keep_variables"], execution["bare_tools"], execution.get("environment")
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Steps:
         """Another conversation from here on: on the same client, with values and a view of its own."""
@@ -128,12 +131,16 @@ def offering(
 
 
 def prompt(
-    client: Codemode, tool_filter: Iterable[str] | None = None, is_keeping: bool = True, is_bare: bool = True
+    client: Codemode,
+    tool_filter: Iterable[str] | None = None,
+    is_keeping: bool = True,
+    is_bare: bool = True,
+    environment: str | None = None,
 ) -> str:
     """`Codemode.prompt` for executions that keep variables and have tools as functions."""
     names = _checks.names(tool_filter)
     said = f"{_KEPT if is_keeping else _NOTHING_KEPT}{f' {_BARE}' if is_bare else ''}"
-    text = client.prompt(names).replace(_NOTHING_KEPT, said, 1)
+    text = client.prompt(names, environment).replace(_NOTHING_KEPT, said, 1)
     # That there are none would be wrong where the framework has some.
     return text if client._offered(names) else text.partition("\n# Tools\n")[0]
 

@@ -52,8 +52,14 @@ def code_execute_fn(
     return execute
 
 
-def system_prompt(client: Codemode, tool_filter: Iterable[str] | None = None, *, keep_variables: bool = True) -> str:
+def system_prompt(
+    client: Codemode,
+    tool_filter: Iterable[str] | None = None,
+    *,
+    keep_variables: bool = True,
+    environment: str | None = None,
+) -> str:
     """For `CodeActAgent(system_prompt=…)`: the tools, what the sandbox allows, and what is kept between two runs, which
-    is what `code_execute_fn` was told.
+    is what `code_execute_fn` was told, as is `environment`.
     """
-    return prompt(client, tool_filter, keep_variables)
+    return prompt(client, tool_filter, keep_variables, environment=environment)

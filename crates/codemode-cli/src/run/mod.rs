@@ -33,6 +33,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         log::start(level, &variables)?;
     }
     let request = Request {
+        environment: args.environment.clone(),
         overrides: LimitOverrides { code_timeout: args.timeout, ..LimitOverrides::default() },
         ..Request::new(code(&args.file)?)
     };

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use codemode_client::{ExecutorInfo, Value, json, prompt::prompt, stubs::stubs};
+use codemode_client::{EnvironmentInfo, ExecutorInfo, Value, json, prompt::prompt, stubs::stubs};
 use codemode_types::{ByteSize, Isolation, NetworkMode, Policy, Tier, ToolSpec};
 
 fn tool(name: &str, description: &str, input: &Value, output: &Value) -> ToolSpec {
@@ -55,6 +55,11 @@ fn info() -> ExecutorInfo {
         max_concurrent_executions: 8,
         python: "3.12.4".into(),
         packages: ["numpy 2.1.0", "pandas 2.2.3", "pip 24.0"].map(String::from).to_vec(),
+        environments: vec![EnvironmentInfo {
+            name: "lean".into(),
+            python: "3.13.1".into(),
+            packages: vec!["httpx 0.28".into()],
+        }],
     }
 }
 
@@ -141,6 +146,13 @@ fn a_large_environment_is_told_in_part() {
     assert!(told.len() < 800);
     let shown = told.matches(", ").count();
     assert!(told.contains(&format!("and {} more", 302 - shown)), "{shown}: {told}");
+}
+
+#[test]
+fn the_prompt_for_an_environment_is_about_that_one() {
+    let text = prompt(&info().within("lean").unwrap(), &[]).unwrap();
+    assert!(text.contains("CPython 3.13.1") && text.contains("httpx 0.28") && !text.contains("numpy"), "{text}");
+    assert_eq!(info().within("absent"), None);
 }
 
 #[test]

@@ -123,9 +123,23 @@ pub(super) fn of_policy(key: &PolicyKey) -> Rule {
         PolicyKind::Domains | PolicyKind::Networks | PolicyKind::Layers | PolicyKind::Modules => {
             list(vec![json!({"type": "string"})])
         }
+        PolicyKind::Environments => list(vec![environment()]),
     };
     let default = default_of(key);
     Rule { about: with_variables(key.about, variables_of(key.name)), side: None, default, allowed: or_nothing(allowed) }
+}
+
+fn environment() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"anyOf": [pattern("^[A-Za-z0-9_-]{1,64}$"), text()]},
+            "interpreter": {"type": ["string", "null"]},
+            "preload": {"type": "array", "items": {"type": "string"}},
+        },
+    })
 }
 
 /// As people write it.

@@ -103,8 +103,10 @@ fn the_executors_keys() {
     isolation.fresh_interpreter [executor.isolation.fresh_interpreter] true or false null = false: Starts an interpreter for each execution instead of forking one that is ready
     guest.interpreter [executor.guest.interpreter] path null = null: The Python that runs code; the embedding one, or python3 on PATH
     guest.preload [executor.guest.preload] list of modules null = []: Modules that are imported once, before any execution
+    guest.environments [executor.guest.environments] list of environments null = []: Other interpreters and preloads, which an execution asks for by name; each is started on its first use
     pool.min [executor.pool.min] whole number null = 1: Sandboxes that are always ready
     pool.max [executor.pool.max] whole number null = null: Sandboxes that may be ready at once; max_concurrent_executions
+    pool.environments_memory [executor.pool.environments_memory] size null = 536870912: Memory that interpreters of guest.environments may hold together; those unused for the longest end first
     max_concurrent_executions [executor.max_concurrent_executions] whole number null = null: Executions at once; twice the number of cores
     queue [executor.queue] whole number null = 256: Requests that may wait for a free place
     "#);

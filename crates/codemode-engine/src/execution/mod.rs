@@ -31,7 +31,10 @@ pub(crate) use self::{
 };
 use crate::{
     admission::{Entry, Place},
-    engine::Shared,
+    engine::{Engine, Shared},
+    environment::Environment,
+    environments::Visit,
+    pool::Pool,
     sandbox::{Sandbox, SpawnError},
     shape::Shape,
 };
@@ -54,6 +57,7 @@ pub(crate) struct Job {
     pub(crate) policy: Arc<Policy>,
     pub(crate) check_tools: bool,
     pub(crate) globals: Globals,
+    pub(crate) environment: Option<String>,
     pub(crate) artifact_bytes: u64,
     /// The policy's, lowered by the request.
     pub(crate) limits: Limits,
@@ -63,16 +67,33 @@ pub(crate) struct Job {
     pub(crate) arrived: Instant,
 }
 
-/// From the queue to the report. Nothing of the code runs any more when `Finished` is told.
-pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, controls: Controls) {
+/// What an execution takes, and gives back.
+struct Taken {
+    visit: Visit,
+    place: Place,
+    sandbox: Sandbox,
+}
+
+/// From the queue to the report. Nothing of the code runs any more when `Finished` is told. `given`: where it runs,
+/// whatever the job says.
+pub(crate) async fn execute(
+    engine: Engine,
+    mut job: Job,
+    entry: Entry,
+    given: Option<Arc<Environment>>,
+    controls: Controls,
+) {
+    let shared = Arc::clone(&engine.shared);
     let host = Host::new(controls.wanted.events.clone());
     let got = tokio::select! {
         biased;
         end = controls.wanted.called_off() => Err(end),
-        got = obtain(&shared, &job, entry) => got,
+        got = obtain(engine, &job, entry, given) => got,
     };
+    let mut visited = None;
     let conclusion = match got {
-        Ok((place, mut sandbox)) => {
+        Ok(Taken { visit, place, mut sandbox }) => {
+            visited = Some(visit);
             let start = start(&mut job);
             let conclusion = match outlet(&shared, &job, &mut sandbox).await {
                 Ok(outlet) => {
@@ -94,28 +115,36 @@ pub(crate) async fn execute(shared: Arc<Shared>, mut job: Job, entry: Entry, con
     // The answer is on its way through other tasks: what takes the processor from them waits.
     tokio::time::sleep(BEHIND).await;
     drop(remains);
-    shared.pool.refill();
+    if let Some(visit) = visited {
+        visit.pool().refill();
+    }
 }
 
-async fn obtain(shared: &Shared, job: &Job, entry: Entry) -> Result<(Place, Sandbox), End> {
+async fn obtain(engine: Engine, job: &Job, entry: Entry, given: Option<Arc<Environment>>) -> Result<Taken, End> {
     let place = match entry {
         Entry::Now(place) => place,
         Entry::Later(waiting) => waiting.await.map_err(|_| End::EngineStopped)?,
     };
-    match staged(shared, job).await {
-        Ok(sandbox) => Ok((place, sandbox)),
-        Err(error) => {
-            tracing::error!(execution = %job.id, %error, "no sandbox for an execution");
-            Err(End::NotStarted(error.to_string()))
+    let not_started = |error: &dyn std::fmt::Display| {
+        tracing::error!(execution = %job.id, %error, "no sandbox for an execution");
+        End::NotStarted(error.to_string())
+    };
+    let visit = match given {
+        Some(environment) => Visit::of(environment),
+        None => {
+            let environments = Arc::clone(&engine.shared.environments);
+            environments.enter(engine, job.environment.as_deref()).await.map_err(|error| not_started(&error))?
         }
-    }
+    };
+    let sandbox = staged(visit.pool(), job).await.map_err(|error| not_started(&error))?;
+    Ok(Taken { visit, place, sandbox })
 }
 
 /// One that has what it needs to start.
-async fn staged(shared: &Shared, job: &Job) -> Result<Sandbox, SpawnError> {
+async fn staged(pool: &Arc<Pool>, job: &Job) -> Result<Sandbox, SpawnError> {
     let shape = Shape::of(&job.policy, &job.limits);
     loop {
-        let mut sandbox = shared.pool.take(&shape).await?;
+        let mut sandbox = pool.take(&shape).await?;
         match sandbox.enter_stage() {
             Ok(()) => return Ok(sandbox),
             // Nothing ran in it.

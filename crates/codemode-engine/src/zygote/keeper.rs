@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use codemode_sandbox::{launch, plan::SandboxPlan};
+use codemode_sandbox::{launch, plan::SandboxPlan, watch};
 use codemode_wire::zygote::{FromZygote, PACKET_BYTES};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch as slot, task::JoinHandle};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -35,7 +35,7 @@ pub(crate) struct Launch {
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    current: watch::Receiver<Option<Arc<Zygote>>>,
+    current: slot::Receiver<Option<Arc<Zygote>>>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
     launch: Arc<Launch>,
@@ -48,10 +48,9 @@ struct Running {
 }
 
 impl Keeper {
-    pub(crate) async fn start(launch: Launch) -> Result<Self, StartError> {
-        let launch = Arc::new(launch);
+    pub(crate) async fn start(launch: Arc<Launch>) -> Result<Self, StartError> {
         let running = start(&launch).await?;
-        let (sender, current) = watch::channel(Some(Arc::clone(&running.zygote)));
+        let (sender, current) = slot::channel(Some(Arc::clone(&running.zygote)));
         let stop = CancellationToken::new();
         let task = tokio::spawn(keep(Arc::clone(&launch), running, sender, stop.clone()));
         Ok(Self { current, stop, task: Mutex::new(Some(task)), launch, singles: TaskTracker::new() })
@@ -63,6 +62,11 @@ impl Keeper {
         let alive = |zygote: &Option<Arc<Zygote>>| zygote.as_ref().is_some_and(|zygote| !zygote.lost.is_cancelled());
         let zygote = current.wait_for(alive).await.map_err(|_| OrderError::Lost)?;
         zygote.clone().ok_or(OrderError::Lost)
+    }
+
+    /// What the live zygote holds; none is alive while one is being started.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.current.borrow().as_ref().map_or(0, |zygote| zygote.memory_bytes)
     }
 
     /// A new one, for a single cell. It ends when the guard is dropped.
@@ -104,7 +108,7 @@ impl Drop for Keeper {
 async fn keep(
     launch: Arc<Launch>,
     mut running: Running,
-    current: watch::Sender<Option<Arc<Zygote>>>,
+    current: slot::Sender<Option<Arc<Zygote>>>,
     stop: CancellationToken,
 ) {
     loop {
@@ -145,14 +149,15 @@ async fn start(launch: &Arc<Launch>) -> Result<Running, StartError> {
         started.await.map_err(|_| StartError::ZygoteEnded)?.map_err(StartError::Launch)?;
     let process = ZygoteProcess::new(child).map_err(StartError::Watch)?;
     let socket = PacketSocket::new(socket).map_err(StartError::Watch)?;
-    let (python, removed) = tokio::time::timeout(READY_PATIENCE, ready(&socket))
+    let removed = tokio::time::timeout(READY_PATIENCE, ready(&socket))
         .await
         .map_err(|_| StartError::ZygoteSilent(READY_PATIENCE))??;
-    Ok(Running { zygote: Zygote::attend(socket, python, removed), process })
+    let memory_bytes = watch::tree(process.pid()).memory_bytes;
+    Ok(Running { zygote: Zygote::attend(socket, removed, memory_bytes), process })
 }
 
-/// Waits for the zygote's first word; gives the interpreter's version, and what its library lacks.
-async fn ready(socket: &PacketSocket) -> Result<(String, Removed), StartError> {
+/// Waits for the zygote's first word; gives what its library lacks.
+async fn ready(socket: &PacketSocket) -> Result<Removed, StartError> {
     let mut buffer = vec![0; PACKET_BYTES];
     let length = match socket.receive(&mut buffer).await {
         // Reset: it ended before it read its plan.
@@ -162,7 +167,7 @@ async fn ready(socket: &PacketSocket) -> Result<(String, Removed), StartError> {
         Err(error) => return Err(StartError::Watch(error)),
     };
     match FromZygote::decode(&buffer[..length]).map_err(StartError::ZygoteWords)? {
-        FromZygote::Ready { python, layers } => Ok((escaped(&python), Removed::of(&layers)?)),
+        FromZygote::Ready { layers } => Removed::of(&layers),
         FromZygote::Failed { step, message } => {
             Err(StartError::ZygoteFailed { step: escaped(&step), message: escaped(&message) })
         }

@@ -66,17 +66,17 @@ pub(crate) struct Zygote {
     socket: PacketSocket,
     tickets: Tickets,
     lost: CancellationToken,
-    /// The interpreter's version.
-    pub(crate) python: String,
     /// Walls that its library was built without.
     pub(crate) removed: Removed,
+    /// Memory of its own, before its first cell.
+    memory_bytes: u64,
 }
 
 impl Zygote {
     /// Starts reading what a zygote that said `Ready` says next.
-    fn attend(socket: PacketSocket, python: String, removed: Removed) -> Arc<Self> {
+    fn attend(socket: PacketSocket, removed: Removed, memory_bytes: u64) -> Arc<Self> {
         let (tickets, lost) = (Tickets::default(), CancellationToken::new());
-        let zygote = Arc::new(Self { socket, tickets, lost, python, removed });
+        let zygote = Arc::new(Self { socket, tickets, lost, removed, memory_bytes });
         tokio::spawn(Arc::clone(&zygote).dispatch());
         zygote
     }

@@ -23,6 +23,10 @@ impl ZygoteProcess {
         }
     }
 
+    pub(super) fn pid(&self) -> i32 {
+        Pid::from_child(&self.child).as_raw_nonzero().get()
+    }
+
     pub(super) async fn ended(&self) {
         // The only error is a runtime that shuts down.
         let _ = self.pidfd.readable().await;

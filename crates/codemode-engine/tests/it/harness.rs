@@ -68,6 +68,7 @@ pub(crate) fn request(engine: &Engine, code: &str) -> ExecutionRequest {
         check_tools: true,
         artifact_bytes: 0,
         globals: Globals::default(),
+        environment: None,
     }
 }
 
@@ -114,6 +115,11 @@ pub(crate) fn echo(_name: &str, arguments: &str) -> Option<Result<Vec<u8>, ToolF
 
 pub(crate) async fn run(engine: &Engine, code: &str) -> Ran {
     finish(engine.execute(request(engine, code)).unwrap(), echo).await
+}
+
+pub(crate) async fn run_within(engine: &Engine, environment: &str, code: &str) -> Ran {
+    let request = ExecutionRequest { environment: Some(environment.into()), ..request(engine, code) };
+    finish(engine.execute(request).unwrap(), echo).await
 }
 
 /// Reads to the end; `answer` gives no answer where a tool is to hang.

@@ -1,25 +1,13 @@
 //! Whose death ends what.
 
-use std::path::Path;
-
 use codemode_types::Outcome;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::harness::{await_word, echo, engine, engine_of, finish, interpreter, is_root, narrowed, request, run};
-
-/// Pids of processes for which `wanted` says so of their /proc folder.
-fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    numbers.filter(|pid: &i32| wanted(Path::new(&format!("/proc/{pid}")))).collect()
-}
-
-fn status_field(process: &Path, name: &str) -> Option<i64> {
-    let status = std::fs::read_to_string(process.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
-}
+use crate::{
+    harness::{await_word, echo, engine, engine_of, finish, interpreter, is_root, narrowed, request, run},
+    processes::{processes, status_field, zygotes_of},
+};
 
 fn of_user(uid: i64) -> Vec<i32> {
     processes(|process| status_field(process, "Uid") == Some(uid))
@@ -46,11 +34,7 @@ async fn a_zygote_that_dies_is_replaced_and_its_executions_say_so() {
     let engine = engine_of(json!({}), name.clone()).await;
     let mut running = engine.execute(request(&engine, "print('here', flush=True)\nwhile True: pass")).unwrap();
     await_word(&mut running, "here\n").await;
-    let us = i64::from(std::process::id());
-    let zygotes = processes(|process| {
-        let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-        line.starts_with(name.as_os_str().as_encoded_bytes()) && status_field(process, "PPid") == Some(us)
-    });
+    let zygotes = zygotes_of(&name);
     assert_eq!(zygotes.len(), 1);
     kill_process(Pid::from_raw(zygotes[0]).unwrap(), Signal::KILL).unwrap();
     assert_eq!(finish(running, echo).await.outcome(), Outcome::Interrupted);
@@ -76,13 +60,7 @@ async fn an_interpreter_of_its_own_is_started_for_each_execution_and_ends_with_i
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().join("python3");
     std::os::unix::fs::symlink(interpreter(), &name).unwrap();
-    let us = i64::from(std::process::id());
-    let zygotes = || {
-        processes(|process| {
-            let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-            line.starts_with(name.as_os_str().as_encoded_bytes()) && status_field(process, "PPid") == Some(us)
-        })
-    };
+    let zygotes = || zygotes_of(&name);
     let fresh = json!({"isolation": {"fresh_interpreter": true}});
     let engine = engine_of(json!({"pool": {"min": 1, "max": 1}}), name.clone()).await;
     let seed = "hash('of the seed')";

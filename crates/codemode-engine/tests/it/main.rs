@@ -5,6 +5,7 @@
 mod admission;
 mod basics;
 mod ends;
+mod environments;
 mod groups;
 mod harness;
 mod hostile;
@@ -12,6 +13,7 @@ mod lives;
 mod networks;
 mod output;
 mod parts;
+mod processes;
 mod self_test;
 mod start;
 mod tools;

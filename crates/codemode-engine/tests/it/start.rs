@@ -51,3 +51,10 @@ async fn more_places_than_user_ids_are_refused() {
     let said = refusal(json!({"max_concurrent_executions": 1000}), interpreter(), guest_library()).await;
     assert_eq!(said, "max_concurrent_executions is 1000; one executor holds at most 120");
 }
+
+#[tokio::test]
+async fn an_environment_that_cannot_be_is_refused_before_it_is_asked_for() {
+    let environments = json!([{"name": "far", "interpreter": "/nowhere/python3"}]);
+    let said = refusal(json!({"guest": {"environments": environments}}), interpreter(), guest_library()).await;
+    assert_eq!(said, "guest.environments: `far`: cannot run /nowhere/python3: No such file or directory (os error 2)");
+}

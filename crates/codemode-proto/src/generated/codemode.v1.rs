@@ -70,7 +70,7 @@ pub struct Hello {
     pub policy: ::prost::alloc::vec::Vec<u8>,
 }
 /// What the executor is and what it enforces.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Info {
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,
@@ -91,6 +91,21 @@ pub struct Info {
     /// executor takes results of tools whole only.
     #[prost(uint64, tag = "7")]
     pub tool_result_credit: u64,
+    /// that `Start.environment` may name
+    #[prost(message, repeated, tag = "8")]
+    pub environments: ::prost::alloc::vec::Vec<Environment>,
+}
+/// An interpreter besides the executor's own. It is started when an execution first asks for it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Environment {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// as `Info.python`
+    #[prost(string, tag = "2")]
+    pub python: ::prost::alloc::string::String,
+    /// as `Info.packages`
+    #[prost(string, repeated, tag = "3")]
+    pub packages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Start {
@@ -138,6 +153,9 @@ pub struct Start {
     /// Each tool is also a function of its name in `__main__`, where that is an identifier and no built-in.
     #[prost(bool, tag = "16")]
     pub bare_tools: bool,
+    /// One of `Info.environments`, for this execution. Empty: the executor's own interpreter.
+    #[prost(string, tag = "17")]
+    pub environment: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolSpec {

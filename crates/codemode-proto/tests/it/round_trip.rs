@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use codemode_proto::{ExecutorInfo, tool_answer, tool_result, v1};
+use codemode_proto::{EnvironmentInfo, ExecutorInfo, tool_answer, tool_result, v1};
 use codemode_types::{
     Artifact, CorrelationId, ErrorCode, ExecutionFailure, ExecutionId, ExecutionReport, Isolation, LimitOverrides,
     Outcome, OutputStream, Policy, Rejection, Tier, ToolCallRecord, ToolCallStatus, ToolFailure, ToolSpec, Usage,
@@ -128,6 +128,11 @@ fn info_survives() {
         max_concurrent_executions: 4,
         python: "3.11.7".into(),
         packages: vec!["pandas 2.3".into()],
+        environments: vec![EnvironmentInfo {
+            name: "data".into(),
+            python: "3.12.1".into(),
+            packages: vec!["polars 1.2".into()],
+        }],
     };
     assert_eq!(ExecutorInfo::try_from(v1::Info::from(info.clone())), Ok(info));
 }

@@ -110,6 +110,11 @@ fn rejected<'py>(py: Python<'py>, correlation_id: &str, refused: &ClientError) -
 
 pub(crate) fn info<'py>(py: Python<'py>, info: &ExecutorInfo, embedded: bool) -> PyResult<Bound<'py, PyDict>> {
     // Policies are small and rarely asked for: through text is short.
+    let environments: Vec<Bound<'_, PyDict>> = info
+        .environments
+        .iter()
+        .map(|info| Ok(dict!(py, { "name": &info.name, "python": &info.python, "packages": &info.packages })))
+        .collect::<PyResult<_>>()?;
     let policy = py.import("json")?.call_method1("loads", (info.policy.to_value().to_string(),))?;
     Ok(dict!(py, {
         "version": &info.version,
@@ -122,6 +127,7 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &ExecutorInfo, embedded: bool) ->
         "max_concurrent_executions": info.max_concurrent_executions,
         "python": &info.python,
         "packages": &info.packages,
+        "environments": environments,
         "embedded": embedded,
     }))
 }

@@ -21,6 +21,7 @@ pub(crate) fn request(raw: &Bound<'_, PyDict>) -> PyResult<(Request, Vec<ToolSpe
             keep_variables: optional(raw, "keep_variables")?.unwrap_or(false),
             bare_tools: optional(raw, "bare_tools")?.unwrap_or(false),
         },
+        environment: optional(raw, "environment")?,
         ..Request::default()
     };
     let tools = match get(raw, "tools")? {

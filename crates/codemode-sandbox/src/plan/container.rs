@@ -28,6 +28,11 @@ pub enum ContainerError {
     )]
     Concurrency(u32),
     #[error(
+        "guest.environments takes tier full: in tier container the folders belong to one interpreter at a time. Leave it \
+         out, and run one executor for each"
+    )]
+    Environments,
+    #[error(
         "filesystem.sandbox.max_size cannot be enforced here: {SANDBOX} is no file system of its own. Mount a tmpfs \
          there (as in the compose file), or leave max_size out: then a watch over the size of the files stands in"
     )]
@@ -42,6 +47,9 @@ pub(super) fn check(policy: &Policy) -> Result<(), ContainerError> {
     }
     if policy.isolation.allow_unix_sockets {
         return Err(ContainerError::UnixSockets);
+    }
+    if !policy.guest.environments.is_empty() {
+        return Err(ContainerError::Environments);
     }
     if let Some(asked @ 2..) = policy.max_concurrent_executions {
         return Err(ContainerError::Concurrency(asked));

@@ -97,6 +97,11 @@ impl Interpreter {
 }
 
 impl Interpreter {
+    pub(super) fn version_text(&self) -> String {
+        let (major, minor, micro) = self.version;
+        format!("{major}.{minor}.{micro}")
+    }
+
     /// What is installed for the code, each as `name version`, in the order of the names. Of two that have one name the
     /// first on the search path is the one that imports find.
     pub fn packages(&self) -> Vec<String> {

@@ -39,6 +39,8 @@ pub struct SandboxPlan {
     pub means: Means,
     /// The interpreter's own idea of the file to start.
     pub interpreter: PathBuf,
+    /// Its version, such as `3.11.7`.
+    pub python: String,
     /// What is installed for it, each as `name version`.
     pub packages: Vec<String>,
     /// Read-only parts of the host, each at the same path inside.
@@ -136,6 +138,7 @@ impl SandboxPlan {
         };
         Ok(Self {
             means,
+            python: interpreter.version_text(),
             packages: interpreter.packages(),
             interpreter: interpreter.command,
             binds,

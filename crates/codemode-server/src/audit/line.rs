@@ -38,6 +38,7 @@ pub(crate) struct Subject {
     pub(super) execution_id: Option<String>,
     pub(super) correlation_id: Option<String>,
     pub(super) code_sha256: Option<String>,
+    pub(super) environment: Option<String>,
 }
 
 /// What was decided and why; `None` where nothing was.
@@ -51,7 +52,10 @@ enum Verdict {
 
 impl Subject {
     pub(super) fn start(&self, code_bytes: usize, tools: usize) -> Line {
-        let more = json!({"path": self.path(), "code_bytes": code_bytes, "tools": tools});
+        let environment = self.environment.as_ref().map(|name| capped(name, MOST_NAME));
+        let more = json!({
+            "path": self.path(), "code_bytes": code_bytes, "tools": tools, "environment": environment,
+        });
         self.line("start", Some((Verdict::Allow, "admitted")), more)
     }
 

@@ -114,6 +114,7 @@ impl Audit {
             execution_id: Some(request.id.to_string()),
             correlation_id: Some(request.correlation_id.to_string()),
             code_sha256: Some(hex(&Sha256::digest(&request.code))),
+            environment: request.environment.clone(),
         })
     }
 

@@ -74,6 +74,7 @@ pub(super) fn request(
         check_tools: false,
         artifact_bytes: 0,
         globals: Globals::default(),
+        environment: None,
     })
 }
 

@@ -29,6 +29,7 @@ pub(super) fn request(id: ExecutionId, start: v1::Start, policy: Arc<Policy>) ->
             keep_variables: start.keep_variables,
             bare_tools: start.bare_tools,
         },
+        environment: Some(start.environment).filter(|name| !name.is_empty()),
     })
 }
 

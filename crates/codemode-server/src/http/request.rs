@@ -41,6 +41,7 @@ struct Body<'a> {
     #[serde(borrow, default)]
     variables: Option<&'a RawValue>,
     keep_variables: Option<bool>,
+    environment: Option<String>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
 }
@@ -129,6 +130,7 @@ fn request(executions: &Executions, headers: &HeaderMap, body: Body<'_>) -> Resu
             keep_variables: body.keep_variables.unwrap_or(false),
             bare_tools: false,
         },
+        environment: body.environment,
     })
 }
 

@@ -109,8 +109,18 @@ pub const POLICY_KEYS: &[PolicyKey] = &[
     ),
     key("guest.interpreter", PATH, "The Python that runs code; the embedding one, or python3 on PATH"),
     key("guest.preload", PolicyKind::Modules, "Modules that are imported once, before any execution"),
+    key(
+        "guest.environments",
+        PolicyKind::Environments,
+        "Other interpreters and preloads, which an execution asks for by name; each is started on its first use",
+    ),
     key("pool.min", few(0), "Sandboxes that are always ready"),
     key("pool.max", few(0), "Sandboxes that may be ready at once; max_concurrent_executions"),
+    key(
+        "pool.environments_memory",
+        SIZE,
+        "Memory that interpreters of guest.environments may hold together; those unused for the longest end first",
+    ),
     key("max_concurrent_executions", few(1), "Executions at once; twice the number of cores"),
     key("queue", few(0), "Requests that may wait for a free place"),
 ];

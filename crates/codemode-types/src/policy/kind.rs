@@ -18,6 +18,8 @@ pub enum PolicyKind {
     Networks,
     Layers,
     Modules,
+    /// Mappings of `name`, `interpreter` and `preload`.
+    Environments,
 }
 
 impl PolicyKind {
@@ -41,6 +43,7 @@ impl PolicyKind {
             Self::Networks => "list of networks",
             Self::Layers => "list of layers",
             Self::Modules => "list of modules",
+            Self::Environments => "list of environments",
         }
         .to_owned()
     }

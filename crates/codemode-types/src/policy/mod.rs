@@ -1,5 +1,6 @@
 //! The policy: the seeds' YAML blocks as data. See `parse` for how text becomes one and `narrow` for requests.
 
+mod guest;
 mod keys;
 mod kind;
 mod narrow;
@@ -9,6 +10,7 @@ mod words;
 
 use std::path::PathBuf;
 
+pub use guest::{EnvironmentPolicy, GuestPolicy};
 pub use keys::{POLICY_KEYS, PolicyKey};
 pub use kind::PolicyKind;
 pub use network::{NetworkMode, NetworkPolicy, PROXY_PORT, RESOLVER_PORT};
@@ -129,15 +131,6 @@ pub struct IsolationPolicy {
     pub fresh_interpreter: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GuestPolicy {
-    /// Absent: the embedding Python, or python3 on PATH.
-    pub interpreter: Option<PathBuf>,
-    /// Modules the zygote imports once.
-    pub preload: Vec<String>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PoolPolicy {
@@ -145,6 +138,8 @@ pub struct PoolPolicy {
     pub min: u32,
     /// Absent: `max_concurrent_executions`.
     pub max: Option<u32>,
+    /// What the interpreters of [`GuestPolicy::environments`] may hold together while none of their code runs.
+    pub environments_memory: ByteSize,
 }
 
 /// Everything wrong with a policy, at once.
@@ -210,6 +205,6 @@ impl Default for TmpPolicy {
 
 impl Default for PoolPolicy {
     fn default() -> Self {
-        Self { min: 1, max: None }
+        Self { min: 1, max: None, environments_memory: ByteSize::mib(512) }
     }
 }

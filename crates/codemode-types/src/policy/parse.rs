@@ -50,7 +50,7 @@ impl Policy {
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let files = &mut self.filesystem;
         let paths = [&mut files.workspace.mount, &mut files.outputs.mount, &mut self.network.ca_file];
-        paths.into_iter().chain([&mut self.guest.interpreter]).flatten().chain([&mut files.sandbox.mount])
+        paths.into_iter().flatten().chain(self.guest.interpreters()).chain([&mut files.sandbox.mount])
     }
 
     fn validate(&self, problems: &mut Vec<Problem>) {
@@ -83,6 +83,7 @@ impl Policy {
         if !found.has("network") && !found.has("network.mode") {
             self.network.validate(found);
         }
+        self.guest.validate(found);
         self.validate_limits(found);
     }
 
@@ -104,6 +105,7 @@ impl Policy {
             ("filesystem.sandbox.max_size", self.filesystem.sandbox.size()),
             ("filesystem.outputs.max_size", self.filesystem.outputs.max_size),
             ("filesystem.tmp.max_size", self.filesystem.tmp.max_size),
+            ("pool.environments_memory", self.pool.environments_memory),
             ("limits.file_size", limits.file_size),
             ("limits.output_bytes", limits.output_bytes),
             ("limits.result_bytes", limits.result_bytes),
@@ -133,11 +135,7 @@ impl Policy {
             *mount = base.join(&*mount);
         }
         self.network.resolve(base);
-        if let Some(interpreter) = &mut self.guest.interpreter
-            && interpreter.components().count() > 1
-        {
-            *interpreter = base.join(&*interpreter);
-        }
+        self.guest.resolve(base);
     }
 }
 
@@ -259,7 +257,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{ByteSize, NetworkMode};
+    use crate::{ByteSize, EnvironmentPolicy, NetworkMode};
 
     fn parse(value: Value) -> Result<Policy, PolicyError> {
         Policy::from_value(&value, Path::new("/base"))
@@ -312,15 +310,17 @@ mod tests {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
         let odd = || PathBuf::from(OsStr::from_bytes(b"/odd\xff"));
-        let names = ["workspace", "outputs", "ca_file", "interpreter", "sandbox"];
+        let names = ["workspace", "outputs", "ca_file", "interpreter", "environment", "sandbox"];
         for (number, name) in names.into_iter().enumerate() {
             let mut policy = Policy::default();
             policy.limits.processes = 7;
+            policy.guest.environments = vec![EnvironmentPolicy { name: "a".into(), ..EnvironmentPolicy::default() }];
             *[
                 policy.filesystem.workspace.mount.get_or_insert_default(),
                 policy.filesystem.outputs.mount.get_or_insert_default(),
                 policy.network.ca_file.get_or_insert_default(),
                 policy.guest.interpreter.get_or_insert_default(),
+                policy.guest.environments[0].interpreter.get_or_insert_default(),
                 &mut policy.filesystem.sandbox.mount,
             ][number] = odd();
             let value = policy.to_value();
