@@ -284,7 +284,8 @@ class Codemode(_Client, Adapters):
         """The text that tells a model how to write code for this client: its tools, and what the executor's real
         configuration allows (folders, commands, network, packages, limits).
 
-        `environment`: for code that runs there. The same tools and configuration give the same text, byte for byte. It connects, or starts the private executor.
+        `environment`: for code that runs there. The same tools and configuration give the same text, byte for byte. It
+        connects, or starts the private executor.
         """
         return self._prompt(tool_filter, environment)
 

@@ -216,15 +216,17 @@ PARAMETERS: dict[str, Proofs] = {
             "variables": f"{E2E}/test_variables.py::test_variables_are_there_before_the_first_line",
             "keep_variables": f"{E2E}/test_variables.py::test_what_the_code_leaves_at_its_top_comes_back",
             "bare_tools": f"{E2E}/test_variables.py::test_tools_as_functions_of_their_names",
+            "environment": f"{E2E}/test_environments.py::test_each_execution_asks_for_its_own",
         },
     ),
     **_of(
         "Codemode.stream",
         [_IN_STREAM],
         "code execution_timeout tool_filter context config correlation_id on_approval max_tool_calls check_tools "
-        "artifact_bytes variables keep_variables bare_tools",
+        "artifact_bytes variables keep_variables bare_tools environment",
     ),
     "Codemode.prompt.tool_filter": (f"{E2E}/test_prompt.py::test_a_filter_and_a_scope_show_fewer_tools",),
+    "Codemode.prompt.environment": (f"{E2E}/test_environments.py::test_what_a_model_is_told_is_about_that_one",),
     **_each(
         "ComponentRegistry.register_tool",
         {

@@ -348,6 +348,8 @@ def fresh_interpreter(executors: Executors) -> None:
 
 # --- guest, pool, admission
 
+COLORSYS = "import sys\n'colorsys' in sys.modules"
+
 
 def interpreter(executors: Executors) -> None:
     folder = _folder(executors) / "environment"
@@ -357,9 +359,24 @@ def interpreter(executors: Executors) -> None:
 
 
 def preload(executors: Executors) -> None:
-    code = "import sys\n'colorsys' in sys.modules"
-    assert executors(SPECIAL).execute(code).result is True
-    assert executors({}).execute(code).result is False
+    assert executors(SPECIAL).execute(COLORSYS).result is True
+    assert executors({}).execute(COLORSYS).result is False
+
+
+def environments(executors: Executors) -> None:
+    policy = {"guest.environments": [{"name": "colours", "preload": ["colorsys"]}]}
+    client = executors(policy)
+    assert client.execute(COLORSYS, environment="colours").result is True
+    assert client.execute(COLORSYS).result is False
+
+
+def environments_memory(executors: Executors) -> None:
+    """One that nobody uses stays where it fits."""
+    for memory, kept in (("4k", 1), ("1g", 2)):
+        policy = {"guest.environments": [{"name": "colours"}], "pool.environments_memory": memory}
+        assert executors(policy).execute("1", environment="colours").success
+        pid = executors.pid(policy)
+        _wait_for(lambda pid=pid, kept=kept: len(processes.children(pid)) == kept)  # type: ignore[misc]
 
 
 def _parked(pid: int) -> int:
@@ -468,6 +485,8 @@ EFFECTS: dict[str, Effect] = {
     "isolation.allow_unix_sockets": allow_unix_sockets,
     "isolation.fresh_interpreter": fresh_interpreter,
     "guest.interpreter": interpreter,
+    "guest.environments": environments,
+    "pool.environments_memory": environments_memory,
     "pool.min": pool_min,
     "pool.max": pool_max,
     "max_concurrent_executions": max_concurrent_executions,

@@ -149,7 +149,7 @@ class NativeClient:
         threading.Thread(target=work, daemon=True).start()
         return NativeExecution(run)
 
-    def prompt(self, tools: Any) -> str:
+    def prompt(self, tools: Any, environment: str | None) -> str:
         return f"prompt for {', '.join(tool['name'] for tool in tools)}"
 
     def info(self) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def test_what_a_request_carries(native: Native) -> None:
         max_tool_calls=7,
         check_tools=False,
         artifact_bytes=0,
+        environment="data",
     )
     client.execute("2")
     first, second = (run.request for run in native.created[0].runs)
@@ -71,6 +72,7 @@ def test_what_a_request_carries(native: Native) -> None:
     assert _values.decode(first["config"]) == {"depth": 2, "more": 3}
     assert (first["code_timeout"], first["correlation_id"], first["max_code_length"]) == (5.0, "mine", 99)
     assert (first["max_tool_calls"], first["check_tools"], first["artifact_bytes"]) == (7, False, 0)
+    assert (first["environment"], "environment" in second) == ("data", False)
     assert ("max_tool_calls" in second, second["check_tools"], second["artifact_bytes"]) == (False, True, 16 << 20)
     assert [spec["name"] for spec in second["tools"]] == ["a", "b"]
     assert _values.decode(second["context"]) == {"user": "ada", "tenant": 1}
@@ -90,6 +92,9 @@ def test_bad_calls_say_so(native: Native) -> None:
     for wrong in (0, -1, True, 1.5, "5", -(10**5000)):
         with pytest.raises(codemode.ConfigError, match="max_tool_calls must be a number of calls, 1 or more, got"):
             client.execute("1", max_tool_calls=wrong)  # type: ignore[arg-type]
+    for wrong in ("", 1, ["data"]):
+        with pytest.raises(codemode.ConfigError, match="environment must be a name, got"):
+            client.execute("1", environment=wrong)  # type: ignore[arg-type]
     with pytest.raises(codemode.ConfigError, match="check_tools must be True or False, got str 'no'"):
         client.execute("1", check_tools="no")  # type: ignore[arg-type]
     for arguments, message in (

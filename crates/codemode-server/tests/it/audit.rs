@@ -101,6 +101,7 @@ fn an_execution_over_grpc_leaves_its_trail() {
             ["daemon_start", "start", "tool_call", "tool_call", "tool_call", "violation", "end", "daemon_stop"];
         assert_eq!(events(&lines), expected);
         assert!(!log.text().contains("secret") && !log.text().contains(KEY), "{}", log.text());
+        assert_eq!(lines[1]["environment"], Value::Null);
         for line in &lines[1..7] {
             assert_eq!((&line["execution_id"], &line["correlation_id"]), (&"e1".into(), &"cm-1".into()));
             assert_eq!((&line["principal"], &line["trace_id"]), (&PRINCIPAL.into(), &Value::Null));

@@ -56,6 +56,20 @@ fn contents_of_files_come_along_when_they_are_wanted() {
 }
 
 #[test]
+fn an_environment_is_asked_for_by_its_name() {
+    block_on(async {
+        let environments = json!([{"name": "colours", "preload": ["colorsys"]}]);
+        let served = serve(json!({"guest": {"environments": environments}})).await;
+        let code = "import sys\n'colorsys' in sys.modules";
+        let body = served.post(&json!({"code": code, "environment": "colours"})).await.json();
+        assert_eq!(body["result"], true, "{body}");
+        assert_eq!(served.post(&json!({"code": code})).await.json()["result"], false);
+        let refused = served.post(&json!({"code": code, "environment": "colors"})).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (422, &"policy".into()));
+    });
+}
+
+#[test]
 fn names_are_given_and_come_back_when_they_are_wanted() {
     block_on(async {
         let served = serve(json!({})).await;

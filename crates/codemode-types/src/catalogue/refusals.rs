@@ -74,7 +74,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    policy is a request to narrow: it can take rights away and never add any.",
         causes: &[
             "A key of the client's policy is wider than the executor's: a command, a domain, a limit, a network mode.",
-            "The client names a folder that the executor does not have.",
+            "The client names a folder or an environment that the executor does not have.",
             "The policy of an embedded executor has a key or a value that there is not.",
         ],
         remedies: &[
