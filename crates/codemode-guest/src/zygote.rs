@@ -126,8 +126,11 @@ fn boot<'py>(py: Python<'py>, control: BorrowedFd<'_>) -> Result<Booted<'py>, St
     let runner = python::prepare(py, &plan.environment, &plan.preload).map_err(|error| {
         StepError::new(Step::ReadPlan, format_args!("the interpreter inside the base root: {error}"))
     })?;
-    // A kernel that does not show it makes first runs slower, no more.
-    let footprint = mirror.and_then(|mirror| fork::learn(py, &runner, &mirror)).unwrap_or_default();
+    let footprint = mirror.and_then(|mirror| fork::learn(py, &runner, &mirror)).unwrap_or_else(|error| {
+        // Slower, no more; but nobody expects it.
+        eprintln!("codemode: which pages an execution touches is not known, so each one begins slower: {error}");
+        Footprint::default()
+    });
     Ok(Booted { plan, owners, networks, container, runner, footprint })
 }
 

@@ -90,3 +90,14 @@ def test_on_the_command_line(policy: dict[str, Any], tmp_path: Path) -> None:
     unknown = [*command, "--environment", "no"]
     done = subprocess.run(unknown, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 64 and "this executor has: colours, other" in done.stderr
+
+
+def test_what_a_preloaded_module_does_at_its_end_is_done_in_no_rehearsal(tmp_path: Path) -> None:
+    """One fork of the zygote rehearses and ends, outside of every sandbox: what it wrote would be on our stderr."""
+    interpreter = make_interpreter(tmp_path / "venv", "leaver")
+    module = next((tmp_path / "venv" / "lib").iterdir()) / "site-packages" / "leaver.py"
+    module.write_text("import atexit, os\natexit.register(os.write, 2, b'left\\n')\nos.write(2, b'came\\n')\n")
+    policy = {"guest": {"interpreter": str(interpreter), "preload": ["leaver"]}}
+    code = f"from codemode import Codemode\nwith Codemode.local({policy!r}) as client: print(client.execute('1'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "came\n")
