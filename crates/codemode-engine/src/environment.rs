@@ -104,12 +104,15 @@ impl Drop for Environment {
 /// Of each of `guest.environments`, in their order. All are read at start, so that what is wrong with one is told then.
 pub(crate) fn plans(policy: &Policy, own: &SandboxPlan) -> Result<Vec<(String, SandboxPlan)>, StartError> {
     let named = policy.guest.environments.iter().map(|environment| {
-        let name = environment.name.clone();
-        match plan(policy, own, environment) {
-            Ok(plan) => Ok((name, plan)),
-            Err(PlanError::Interpreter(error)) => Err(StartError::Environment { name, reason: error.to_string() }),
-            Err(error) => Err(StartError::Environment { name, reason: error.to_string() }),
-        }
+        let refused = |error| {
+            let reason = match error {
+                // Its own words begin with the key of the executor's interpreter.
+                PlanError::Interpreter(error) => error.to_string(),
+                error => error.to_string(),
+            };
+            StartError::Environment { name: environment.name.clone(), reason }
+        };
+        Ok((environment.name.clone(), plan(policy, own, environment).map_err(refused)?))
     });
     named.collect()
 }

@@ -106,10 +106,13 @@ impl Drop for Stay {
 }
 
 /// Why an environment is not there.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum EnterError {
+    /// Refused before, see [`Environments::check`].
+    #[error("there is no environment `{0}`")]
+    Unknown(String),
     #[error("the environment `{name}` does not start: {reason}")]
-    Start { name: String, reason: Arc<StartError> },
+    Start { name: String, reason: Box<StartError> },
     #[error("this executor is stopping")]
     Stopping,
 }
@@ -145,9 +148,8 @@ impl Environments {
 
     /// Starts it where it is not running. `None`: the engine's own.
     pub(crate) async fn enter(self: &Arc<Self>, engine: Engine, name: Option<&str>) -> Result<Visit, EnterError> {
-        let Some(stay) = name.and_then(|name| Stay::begin(self, name)) else {
-            return Ok(Visit::of(Arc::clone(&self.own)));
-        };
+        let Some(name) = name else { return Ok(Visit::of(Arc::clone(&self.own))) };
+        let stay = Stay::begin(self, name).ok_or_else(|| EnterError::Unknown(escaped(name)))?;
         if let Some(environment) = stay.environment() {
             return Ok(Visit { environment, _stay: Some(stay) });
         }
@@ -203,7 +205,7 @@ async fn started(stay: Stay, engine: Engine) -> Result<Visit, EnterError> {
             };
             let environment = tokio::select! {
                 () = environments.closed.cancelled() => return Err(EnterError::Stopping),
-                tested = tested => tested.map_err(|reason| EnterError::Start { name: stay.name.clone(), reason: Arc::new(reason) })?,
+                tested = tested => tested.map_err(|reason| EnterError::Start { name: stay.name.clone(), reason: Box::new(reason) })?,
             };
             let memory = ByteSize(environment.memory_bytes());
             tracing::info!(environment = stay.name, took = ?began.elapsed(), %memory, "an environment is started");

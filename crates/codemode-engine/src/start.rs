@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Every running execution holds a user id, and so does each parked sandbox.
-const MOST_PLACES: u32 = SLOTS as u32 / 2 - REAPED / 2;
+const MOST_PLACES: u32 = (SLOTS as u32 - REAPED) / 2;
 /// User ids for sandboxes that are still being reaped.
 const REAPED: u32 = 16;
 
