@@ -40,7 +40,7 @@ def main() -> None:
     if begun["load"] > machine.QUIET:
         say(f"the machine is busy (load {begun['load']:.2f}): ratios may hold, absolute figures will not")
     if options.check:
-        return compare(turns, options.only, options.check)
+        return compare(turns, options.only, options.check, begun)
     rows, found = measured(turns, options.only)
     egress = measured_egress(turns.wheel) if EGRESS in options.only else {"absent": "not part of this run"}
     explained = text(ROOT / report.PROFILES)
@@ -105,12 +105,14 @@ def measured(turns: Turns, names: list[str]) -> tuple[list[Row], Found]:
     return [row for group in chosen for row in group.rows(found)], found
 
 
-def compare(turns: Turns, names: list[str], path: Path) -> None:
+def compare(turns: Turns, names: list[str], path: Path, begun: dict[str, Any]) -> None:
     if not path.is_file():
         raise SystemExit(f"bench: there is no {path.name} to compare with; `make bench` writes it")
     results = json.loads(path.read_text())
     if results["size"] != turns.size:
         say(f"{path.name} is of size {results['size']}, this run of size {turns.size}: ratios may differ by that")
+    if other := machine.differences(results["machine"], begun):
+        say(f"{path.name} is of another machine, and ratios differ between machines: {'; '.join(other)}")
     committed = [Row.from_json(row) for row in results["rows"]]
     rows, _ = measured(turns, names)
     for _ in range(TRIES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ def facts() -> dict[str, Any]:
         "user": "root" if os.getuid() == 0 else "an ordinary user",
         "load": load(),
     }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What bears on ratios: how dear a system call or a wake-up is beside a computation."""
+    names = {"model": "processor", "cores": "cores", "kernel": "Linux", "python": "CPython", "user": "user"}
+    # Of a kernel the version: what its builder added says nothing of its speed.
+    told = {key: [str(facts[key]).partition("-")[0] for facts in (before, now)] for key in names}
+    return [f"{names[key]} {old}, now {new}" for key, (old, new) in told.items() if old != new]
 
 
 def load() -> float:

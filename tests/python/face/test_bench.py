@@ -14,6 +14,7 @@ import pytest
 import check
 import groups
 import instructions
+import machine
 import measure
 import report
 from programs import BLOCKS, BLOCKS_ANSWER, MAPPED_BLOCKS
@@ -48,6 +49,15 @@ def test_a_ratio_above_one_is_better_whatever_is_measured() -> None:
     assert ratios(2.0, {"slower": 6.0, "faster": 1.0, "absent": None}) == {"slower": 3.0, "faster": 0.5}
     assert ratios(600.0, {"fewer": 300.0}, "high") == {"fewer": 2.0}
     assert ratios(None, {"any": 1.0}) == {}
+
+
+def test_a_run_of_another_machine_is_told_from_one_of_this() -> None:
+    now = machine.facts()
+    assert machine.differences(now, {**now, "load": 7.0, "kernel": f"{now['kernel'].partition('-')[0]}-other"}) == []
+    assert machine.differences({**now, "model": "one", "cores": 1}, {**now, "model": "other", "cores": 2}) == [
+        "processor one, now other",
+        "cores 1, now 2",
+    ]
 
 
 def test_the_table() -> None:
