@@ -35,8 +35,9 @@ def facts() -> dict[str, Any]:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What bears on ratios: how dear a system call or a wake-up is beside a computation."""
     names = {"model": "processor", "cores": "cores", "kernel": "Linux", "python": "CPython", "user": "user"}
-    # Of a kernel the version: what its builder added says nothing of its speed.
-    told = {key: [str(facts[key]).partition("-")[0] for facts in (before, now)] for key in names}
+    told = {key: [facts[key] for facts in (before, now)] for key in names}
+    # What a kernel's builder added to its version says nothing of its speed.
+    told["kernel"] = [release.partition("-")[0] for release in told["kernel"]]
     return [f"{names[key]} {old}, now {new}" for key, (old, new) in told.items() if old != new]
 
 
