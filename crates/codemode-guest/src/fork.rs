@@ -81,6 +81,8 @@ pub(crate) fn learn(py: Python<'_>, runner: &Bound<'_, PyModule>, mirror: &Mirro
     if let Ok(None) = forked {
         // SAFETY: the matching call of PyOS_BeforeFork, in the child.
         unsafe { ffi::PyOS_AfterFork_Child() };
+        // With it this process would wait for itself to read, were the zygote gone.
+        drop(learned);
         if let Err(error) = rehearsal(py).and_then(|rehearsal| runner.call_method1("rehearse", (rehearsal,))) {
             error.print(py);
             sys::exit_now(1)

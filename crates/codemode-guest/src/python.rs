@@ -36,48 +36,8 @@ const SOURCES: [(&str, &str); 23] = [
     ("_codemode.warming", include_str!("../py/warming.py")),
 ];
 
-/// An importer over those texts. Traceback frames of the guest are named `<codemode>/…`, which no file is. They are
-/// compiled in a process of its own: the compiler would leave this one's memory full of holes, and every sandbox copies
-/// the tables of that memory and takes them down again.
-const IMPORTER: &str = "
-import marshal, os, sys
-from importlib.machinery import ModuleSpec
-
-def compiled(sources):
-    readable, writable = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            named = {
-                name: compile(text, '<codemode>/' + name.rpartition('.')[2] + '.py', 'exec', dont_inherit=True)
-                for name, text in sources.items()
-            }
-            with open(writable, 'wb') as pipe:
-                pipe.write(marshal.dumps(named))
-        finally:
-            os._exit(0)
-    os.close(writable)
-    with open(readable, 'rb') as pipe:
-        data = pipe.read()
-    os.waitpid(child, 0)
-    return marshal.loads(data)
-
-class Importer:
-    def __init__(self, sources):
-        self.codes = compiled(sources)
-
-    def find_spec(self, name, path=None, target=None):
-        if name in self.codes:
-            return ModuleSpec(name, self, is_package=name == '_codemode')
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        exec(self.codes[module.__spec__.name], module.__dict__)
-
-sys.meta_path.insert(0, Importer(sources))
-";
+/// Has `install`, which makes them importable.
+const IMPORTER: &str = include_str!("../py/importer.py");
 
 /// Settles the interpreter for its children: environment, guest package, preloaded modules, everything warm.
 const PREPARE: &str = "
@@ -124,20 +84,21 @@ pub(crate) fn prepare<'py>(
     environment: &[(String, String)],
     preload: &[String],
 ) -> PyResult<Bound<'py, PyModule>> {
-    let scope = PyDict::new(py);
     let sources = PyDict::new(py);
     for (name, text) in SOURCES {
         sources.set_item(name, text)?;
     }
+    let importer = PyDict::new(py);
+    py.run(&text(IMPORTER)?, Some(&importer), None)?;
+    importer.as_any().get_item("install")?.call1((sources,))?;
+    let scope = PyDict::new(py);
     let variables = PyDict::new(py);
     for (name, value) in environment {
         variables.set_item(name, value)?;
     }
-    scope.set_item("sources", sources)?;
     scope.set_item("environment", variables)?;
     scope.set_item("preload", preload)?;
     scope.set_item("rehearsal", rehearsal(py)?)?;
-    py.run(&text(IMPORTER)?, Some(&scope), None)?;
     py.run(&text(PREPARE)?, Some(&scope), None)?;
     py.import("_codemode.runner")
 }
