@@ -35,7 +35,7 @@ use crate::{
     escape::escaped,
     execution::{ExecListener, Inlets},
     shape::Shape,
-    slots::{SLOTS, UidSlots},
+    slots::{SLOTS, UidSlot, UidSlots},
     socket::PacketSocket,
     zygote::{Gone, Held, Keeper, OrderError, Reins, Spawned, Zygote},
 };
@@ -235,15 +235,31 @@ impl Spawner {
     ) -> Result<Sandbox, SpawnError> {
         let slot = self.slots.take().ok_or(SpawnError::NoUid)?;
         let cgroup = self.cgroup(shape).await?;
-        let ends = Ends::new().map_err(SpawnError::Channel)?;
-        let uid = slot.uid();
-        let order = shape.order(uid, cgroup.is_some());
-        let held = Held::new(slot, cgroup.clone(), end);
         let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let giving_way = match urgency {
             Urgency::Wanted => None,
             Urgency::Spare(wanted) => group.map(|group| GivingWay::begin(group, wanted)).transpose()?,
         };
+        let making = self.made(zygote, shape, slot, cgroup.clone(), end);
+        match giving_way {
+            None => making.await,
+            Some(giving_way) => giving_way.through(making).await,
+        }
+    }
+
+    async fn made(
+        &self,
+        zygote: &Zygote,
+        shape: &Shape,
+        slot: UidSlot,
+        cgroup: Option<SharedCgroup>,
+        end: Option<DropGuard>,
+    ) -> Result<Sandbox, SpawnError> {
+        let ends = Ends::new().map_err(SpawnError::Channel)?;
+        let uid = slot.uid();
+        let order = shape.order(uid, cgroup.is_some());
+        let held = Held::new(slot, cgroup.clone(), end);
+        let group = cgroup.as_ref().and_then(SharedCgroup::get);
         let broker = match is_brokered(self.means, &order.network) {
             true => Some(packet::pair().map_err(SpawnError::Channel)?),
             false => None,
@@ -283,10 +299,7 @@ impl Spawner {
         };
         let granted = self.programs.as_ref().map(|programs| programs.granted(shape.commands()));
         let broker = broker.map(|(ours, _)| PacketSocket::new(ours)).transpose().map_err(SpawnError::Channel)?;
-        match giving_way {
-            None => sandbox.await_confinement(granted, broker).await?,
-            Some(giving_way) => giving_way.through(sandbox.await_confinement(granted, broker)).await?,
-        }
+        sandbox.await_confinement(granted, broker).await?;
         // What it said may have been said before it, or its zygote, died.
         sandbox.life.check().map(|()| sandbox)
     }
@@ -317,7 +330,7 @@ impl<'a> GivingWay<'a> {
     }
 
     /// Until the sandbox is made, or wanted.
-    async fn through(self, making: impl Future<Output = Result<(), SpawnError>>) -> Result<(), SpawnError> {
+    async fn through(self, making: impl Future<Output = Result<Sandbox, SpawnError>>) -> Result<Sandbox, SpawnError> {
         tokio::pin!(making);
         let made = tokio::select! {
             made = &mut making => Some(made),

@@ -13,37 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{await_word, echo, engine_of, finish, interpreter, request, run, run_within},
-    processes::{status_field, zygotes_of},
+    processes::{Named, status_field, zygotes_of},
 };
 
 const COLORSYS: &str = "import sys\n'colorsys' in sys.modules";
-
-/// An interpreter under a name of its own, which tells its zygotes from those of the tests beside it.
-struct Named {
-    folder: tempfile::TempDir,
-}
-
-impl Named {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(interpreter(), folder.path().join("python3")).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("python3")
-    }
-
-    fn zygotes(&self) -> Vec<i32> {
-        zygotes_of(&self.path())
-    }
-
-    async fn await_zygotes(&self, wanted: &[i32]) {
-        while self.zygotes() != wanted {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 /// Some with a module that is not imported otherwise.
 fn colours(names: &[&str]) -> Value {

@@ -1,14 +1,21 @@
 //! Control groups are used again. No execution is to see, or to pay for, what another one did in its group.
+//!
+//! They also say who gets how much of the processors.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use codemode_types::Outcome;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::harness::{Ran, echo, engine, finish, is_root, request, run};
+use crate::{
+    harness::{Ran, echo, engine, engine_of, finish, is_root, request, run},
+    processes::Named,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,28 +34,40 @@ const OUT_OF_MEMORY: &str = "x = bytearray(1 << 30)";
 const TOO_MANY_PROCESSES: &str = "import os, time\nfor _ in range(100):\n    try:\n        if os.fork() == 0: time.sleep(60)\n    except OSError: pass";
 
 /// Folders of this process's groups, of all controllers.
-fn folders() -> usize {
+fn folders() -> Vec<PathBuf> {
     let own = format!("codemode-{}-", std::process::id());
     below(Path::new("/sys/fs/cgroup"), &own)
 }
 
-fn below(folder: &Path, own: &str) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn below(folder: &Path, own: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    folders
-        .map(|entry| usize::from(entry.file_name().to_string_lossy().starts_with(own)) + below(&entry.path(), own))
-        .sum()
+    let (ours, others): (Vec<_>, Vec<_>) = folders
+        .map(|entry| entry.path())
+        .partition(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(own)));
+    let within: Vec<_> = ours.iter().chain(&others).flat_map(|path| below(path, own)).collect();
+    [ours, within].concat()
 }
 
-async fn until_there_are_at_most(count: usize) -> Result<(), usize> {
+/// Groups that get less of the processors than others.
+fn giving_way() -> Vec<PathBuf> {
+    let less = |group: &PathBuf| {
+        number(&group.join("cpu.shares")).is_some_and(|share| share < 1024)
+            || number(&group.join("cpu.weight")).is_some_and(|weight| weight < 100)
+    };
+    folders().into_iter().filter(less).collect()
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
     let asked = Instant::now();
-    while folders() > count {
-        if asked.elapsed() > PATIENCE {
-            return Err(folders());
-        }
+    while !condition() {
+        assert!(asked.elapsed() < PATIENCE, "{what}: {:?}", folders());
         tokio::task::yield_now().await;
     }
-    Ok(())
 }
 
 fn listed(ran: &Ran) -> Vec<&str> {
@@ -109,7 +128,7 @@ async fn the_limits_hold_in_a_group_that_was_used_before() {
 #[tokio::test]
 async fn there_are_never_more_groups_and_none_when_the_engine_ends() {
     let engine = engine(json!({"pool": {"min": 1, "max": 1}})).await;
-    let start = folders();
+    let start = folders().len();
     for _ in 0..MANY {
         run(&engine, SMALL).await;
     }
@@ -117,7 +136,46 @@ async fn there_are_never_more_groups_and_none_when_the_engine_ends() {
     for execution in running {
         assert_eq!(finish(execution, echo).await.result(), "4");
     }
-    until_there_are_at_most(start).await.unwrap_or_else(|left| panic!("{start} folders at the start, {left} now"));
+    until("no more than at the start", || folders().len() <= start).await;
     engine.drain(Duration::from_secs(10)).await;
-    until_there_are_at_most(0).await.unwrap_or_else(|left| panic!("{left} folders are left"));
+    until("none is left", || folders().is_empty()).await;
+}
+
+/// The zygote is stopped, and so the sandbox that is being made for nobody stays in the making.
+#[tokio::test]
+async fn a_sandbox_in_the_making_gives_way_until_it_is_wanted() {
+    if !is_root() {
+        return; // no control groups
+    }
+    let named = Named::new();
+    let policy = json!({"pool": {"min": 1, "max": 1}, "max_concurrent_executions": 2});
+    let engine = engine_of(policy, named.path()).await;
+    until("parked", || giving_way().is_empty()).await;
+    let stopped = Stopped::new(named.zygotes()[0]);
+    let first = engine.execute(request(&engine, SMALL)).unwrap();
+    until("a spare one is being made", || !giving_way().is_empty()).await;
+    let spare = &giving_way()[0];
+    let second = engine.execute(request(&engine, SMALL)).unwrap();
+    until("it is wanted", || !giving_way().contains(spare)).await;
+    drop(stopped);
+    for execution in [first, second] {
+        assert_eq!(finish(execution, echo).await.result(), "4");
+    }
+}
+
+/// A process that goes on when this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(pid: i32) -> Self {
+        let pid = Pid::from_raw(pid).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
