@@ -37,7 +37,7 @@ const SOURCES: [(&str, &str); 23] = [
 ];
 
 /// Has `install`, which makes them importable.
-const IMPORTER: &str = include_str!("../py/importer.py");
+const IMPORTER: &str = include_str!("importer.py");
 
 /// Settles the interpreter for its children: environment, guest package, preloaded modules, everything warm.
 const PREPARE: &str = "

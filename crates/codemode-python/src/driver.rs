@@ -3,7 +3,7 @@
 //! A thread that waits for its own answer drives it meanwhile, and so does a worker between two calls of tools: a
 //! message need not wake one thread to be read and another to be acted on (leader and followers). The thread
 //! `codemode-io` drives where none of them does, and whenever there is more than one execution, so that none waits for
-//! the other's tools.
+//! the other's tools. While there is none it only looks now and then, so that the next one finds the lead free.
 
 use std::{
     future::Future,
@@ -19,10 +19,16 @@ use std::{
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::Notify,
+    task::yield_now,
+    time::sleep,
 };
 
-/// How long nobody drives after an execution: the next one may drive itself. Pings wait as long.
+/// How long nobody drives after an execution: the next one may drive itself.
 const BETWEEN: Duration = Duration::from_millis(50);
+/// How long nobody drives then, from one look to the next. Pings wait as long, and an executor that wants to stop.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long such a look is.
+const LOOK: Duration = Duration::from_millis(1);
 /// How long nobody drives while a worker runs a tool; twice this at most. Most tools are done by then, and drive on.
 pub(crate) const QUICK: Duration = Duration::from_millis(1);
 
@@ -65,8 +71,8 @@ struct State {
     guard: Option<Role>,
     /// That the thread is to lead as soon as it can.
     wanted: bool,
-    /// That somebody has an answer who may ask again at once.
-    answered: bool,
+    /// That the thread looked since the last execution.
+    looked: bool,
     stopped: bool,
     ended: bool,
 }
@@ -86,7 +92,7 @@ impl Driver {
                 is_fresh: false,
                 guard: None,
                 wanted: false,
-                answered: false,
+                looked: false,
                 stopped: false,
                 ended: false,
             }),
@@ -101,7 +107,9 @@ impl Driver {
 
     /// Something is asked of the executor, until this is dropped.
     pub(crate) fn open(self: &Arc<Self>) -> Open {
-        self.lock().open += 1;
+        let mut state = self.lock();
+        state.open += 1;
+        state.looked = false;
         Open(Arc::clone(self))
     }
 
@@ -214,14 +222,30 @@ impl Driver {
             state.guard = Some(role);
             return true;
         }
-        role == Role::Thread && state.open == 0 && mem::take(&mut state.answered)
+        role == Role::Thread && state.open == 0
     }
 
     fn serve(&self) {
         let mut seen = 0;
         while let Some(lead) = self.turn(&mut seen) {
-            lead.block_on(self.until(Role::Thread, || None::<()>));
+            lead.block_on(async {
+                if self.looks() {
+                    sleep(LOOK).await;
+                }
+                self.until(Role::Thread, || None::<()>).await;
+                // What the last execution left: that it was cancelled is still to be sent.
+                for _ in 0..2 {
+                    yield_now().await;
+                }
+            });
         }
+    }
+
+    /// Whether the thread only looks.
+    fn looks(&self) -> bool {
+        let mut state = self.lock();
+        state.looked = state.open == 0;
+        state.looked
     }
 
     /// Waits for the thread's turn to lead; `None` at the end.
@@ -230,7 +254,7 @@ impl Driver {
         while !state.stopped {
             let is_stale = mem::replace(seen, state.turns) == state.turns;
             let is_due = match state.open {
-                0 => state.since.elapsed() >= BETWEEN,
+                0 => state.since.elapsed() >= state.patience(),
                 _ => is_stale && state.guard != Some(Role::Caller),
             };
             if (state.wanted || is_due)
@@ -244,7 +268,7 @@ impl Driver {
                 state.wanted = true;
                 self.nudge();
             }
-            let pause = if is_guard { QUICK } else { BETWEEN };
+            let pause = if is_guard { QUICK } else { state.patience() };
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
         None
@@ -259,7 +283,7 @@ impl Driver {
         state.turns += 1;
         state.since = Instant::now();
         if role != Role::Worker {
-            (state.guard, state.is_fresh, state.answered) = (None, false, false);
+            (state.guard, state.is_fresh) = (None, false);
         }
         state.wanted &= role != Role::Thread;
         Some(Lead { runtime, _seat: Seat(self) })
@@ -309,6 +333,11 @@ impl State {
     fn is_quiet(&self) -> bool {
         self.open == 1 && !self.wanted && !self.stopped
     }
+
+    /// Of the thread, between two looks.
+    fn patience(&self) -> Duration {
+        if self.looked { IDLE } else { BETWEEN }
+    }
 }
 
 /// The right to drive what runs on the connection, in this thread.
@@ -339,7 +368,7 @@ impl Drop for Open {
         let mut state = self.0.lock();
         state.open -= 1;
         if state.open == 0 {
-            (state.guard, state.answered) = (None, true);
+            state.guard = None;
             self.0.nudge();
         }
     }

@@ -69,7 +69,10 @@ impl Engine {
                 Err(RecvTimeoutError::Timeout) => {
                     // A handler may take its time.
                     self.driver.resign();
-                    py.check_signals().inspect_err(|_| task.abort())?;
+                    py.check_signals().inspect_err(|_| {
+                        task.abort();
+                        self.driver.ensure();
+                    })?;
                 }
                 // The runtime was ended under it.
                 Err(RecvTimeoutError::Disconnected) => return Err(raised(&ClientError::Closed { execution_id: None })),

@@ -9,7 +9,10 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +130,46 @@ def test_an_executor_that_dies_between_two_executions_is_replaced(local: Local) 
         os.kill(executor, signal.SIGKILL)
         assert not processes.left_after(family, 10)
         assert client.execute("2 + 2").result == 4
+
+
+def test_behind_a_pause_an_execution_is_driven_by_who_waits_for_it(local: Local) -> None:
+    others = own_threads()
+    client = local(echo=echo)
+    assert client.execute("2 + 2").result == 4
+    while not (found := own_threads() - others):
+        pass  # it has not given itself its name yet
+    (thread,) = found
+
+    def waits() -> int:
+        """How often the client's own thread has waited for something."""
+        return int((thread / "status").read_text().partition("voluntary_ctxt_switches:")[2].split()[0])
+
+    def rests() -> bool:
+        """Whether it is not at the connection."""
+        return "futex" in (thread / "wchan").read_text()
+
+    for _ in range(5):
+        before, begin = waits(), time.monotonic()
+        since = begin
+        while since + 0.2 > time.monotonic() or not rests():
+            if waits() != before:
+                before, since = waits(), time.monotonic()
+            assert begin + 10 > time.monotonic(), f"the thread waits in {(thread / 'wchan').read_text()}"
+        assert client.execute(QUICK).outcome == "ok"
+        # It looks again now and then, and may have done so at that moment.
+        if waits() == before:
+            return
+    pytest.fail("the thread was woken each time")
+
+
+def own_threads() -> set[Path]:
+    """Those of this process that belong to clients."""
+    found = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended
+            if (thread / "comm").read_text() == "codemode-io\n":
+                found.add(thread)
+    return found
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 
-from guest.host import PY
+from guest.host import ROOT
+
+IMPORTER = ROOT / "crates/codemode-guest/src/importer.py"
 
 # Dies as soon as it has its child, which has more to write than a pipe takes.
 DIES_WHILE_IT_COMPILES = f"""
 import importlib.util, os, signal
 
-spec = importlib.util.spec_from_file_location("importer", {str(PY / "importer.py")!r})
+spec = importlib.util.spec_from_file_location("importer", {str(IMPORTER)!r})
 importer = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(importer)
 parent, close = os.getpid(), os.close
