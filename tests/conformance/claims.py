@@ -74,8 +74,8 @@ CLAIMS: tuple[Claim, ...] = (
         f"{FACE}/test_registry.py::test_missing_component_lists_what_exists",
     )),
     Claim(CORE, "Registry", "components are opened and closed with the client", (
-        f"{FACE}/test_client.py::test_hooks_run_once_per_client_in_order",
-        f"{FACE}/test_client.py::test_a_hook_that_fails_names_its_component_and_is_tried_again",
+        f"{FACE}/test_client_lifetime.py::test_hooks_run_once_per_client_in_order",
+        f"{FACE}/test_client_lifetime.py::test_a_hook_that_fails_names_its_component_and_is_tried_again",
     )),
     Claim(CORE, "Isolation", "code is kept apart from the host", (
         f"{E2E}/test_walls.py::test_the_hosts_files_are_not_there",

@@ -237,8 +237,8 @@ OF_THE_FACE: tuple[Reading, ...] = (
         "hooks of a component",
         "`open()` and `close()` run once per client",
         (
-            f"{FACE}/test_client.py::test_hooks_run_once_per_client_in_order",
-            f"{FACE}/test_client.py::test_a_hook_that_fails_names_its_component_and_is_tried_again",
+            f"{FACE}/test_client_lifetime.py::test_hooks_run_once_per_client_in_order",
+            f"{FACE}/test_client_lifetime.py::test_a_hook_that_fails_names_its_component_and_is_tried_again",
         ),
         ("open",),
     ),
