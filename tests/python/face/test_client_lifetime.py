@@ -16,14 +16,20 @@ from codemode import AsyncCodemode, Codemode, ComponentRegistry
 Native = type[NativeClient]
 
 
-def test_a_client_that_nobody_closed_leaves_no_thread(native: Native) -> None:
+def answering(native: Native) -> ComponentRegistry:
+    """With an async tool, which any code calls."""
+
     async def answer() -> int:
         return 42
 
     registry = ComponentRegistry()
     registry.register_tool(answer, description="The answer.")
     script(native, lambda run: ok(run.call("answer")))
-    Codemode(registry=registry).execute("1")
+    return registry
+
+
+def test_a_client_that_nobody_closed_leaves_no_thread(native: Native) -> None:
+    Codemode(registry=answering(native)).execute("1")
     native.created.clear()
     deadline = time.monotonic() + 5
     while "codemode-async-tools" in [thread.name for thread in threading.enumerate()]:
@@ -121,12 +127,7 @@ def test_a_hook_that_fails_names_its_component_and_is_tried_again(native: Native
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_starts_afresh(native: Native) -> None:
-    async def answer() -> int:
-        return 42
-
-    registry = ComponentRegistry()
-    registry.register_tool(answer, description="The answer.")
-    script(native, lambda run: ok(run.call("answer")))
+    registry = answering(native)
     client = Codemode(registry=registry)
     assert client.execute("1").result == 42
     registry._lock.acquire()  # as if another thread were registering a tool at this moment
